@@ -1,0 +1,197 @@
+"""Who there is: users, business units, projects, memberships and virtual keys. Knows nothing of models, prices or calls."""
+
+import uuid
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+
+
+class Environment(models.TextChoices):
+    """Where a project or key is used."""
+
+    DEV = "dev"
+    TEST = "test"
+    PROD = "prod"
+
+
+class UserManager(BaseUserManager["User"]):
+    """Creates users by e-mail address; the address is stored in lower case."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Create a user; without a password no password login is possible. Raises ValueError on an empty address."""
+        if not email:
+            raise ValueError("A user needs an e-mail address.")
+        user = self.model(email=email.strip().lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """Find a user by e-mail address, whatever its case."""
+        return self.get(email=(username or "").strip().lower())
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person who signs in by e-mail address."""
+
+    class PlatformRole(models.TextChoices):
+        """Rights over the whole installation."""
+
+        NONE = "", "none"
+        IT_ADMIN = "it_admin", "IT administrator"
+        SECURITY_OFFICER = "security_officer", "security officer"
+        FINANCE = "finance"
+        AUDITOR = "auditor", "auditor (read only)"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField(unique=True)
+    full_name = models.CharField(max_length=200, blank=True)
+    role = models.CharField(max_length=32, choices=PlatformRole.choices, default=PlatformRole.NONE, blank=True)
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField("may open the admin", default=False)
+    is_demo = models.BooleanField(default=False, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+    objects: ClassVar[UserManager] = UserManager()
+
+    class Meta:
+        ordering = ("email",)
+        constraints = (
+            models.UniqueConstraint(Lower("email"), name="user_email_once"),
+            models.CheckConstraint(condition=Q(is_superuser=False), name="user_never_superuser"),
+        )
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class BusinessUnit(models.Model):
+    """A node of the organisation's tree; a unit without a parent is an organisation."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=200)
+    code = models.CharField("chargeback code", max_length=64, blank=True)
+    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="children")
+    is_demo = models.BooleanField(default=False, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint("parent", Lower("name"), name="business_unit_name_once", nulls_distinct=False),
+            models.CheckConstraint(condition=~Q(parent=F("id")), name="business_unit_not_own_parent"),
+            models.CheckConstraint(condition=~Q(name=""), name="business_unit_named"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Project(models.Model):
+    """What keys belong to and spend is counted against."""
+
+    class State(models.TextChoices):
+        """Whether its keys are served."""
+
+        ACTIVE = "active"
+        SUSPENDED = "suspended"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=200)
+    business_unit = models.ForeignKey(BusinessUnit, on_delete=models.PROTECT, related_name="projects")
+    environment = models.CharField(max_length=8, choices=Environment.choices, default=Environment.DEV)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)
+    is_demo = models.BooleanField(default=False, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint("business_unit", Lower("name"), name="project_name_once"),
+            models.CheckConstraint(condition=Q(environment__in=Environment.values), name="project_environment_known"),
+            models.CheckConstraint(condition=Q(state__in=["active", "suspended"]), name="project_state_known"),
+            models.CheckConstraint(condition=~Q(name=""), name="project_named"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """A user's role in one project or one business unit."""
+
+    class Role(models.TextChoices):
+        """Project roles are owner, developer, viewer; business-unit roles manager, viewer."""
+
+        OWNER = "owner"
+        DEVELOPER = "developer"
+        MANAGER = "manager"
+        VIEWER = "viewer"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, null=True, blank=True, related_name="memberships")
+    business_unit = models.ForeignKey(BusinessUnit, on_delete=models.CASCADE, null=True, blank=True, related_name="memberships")
+    role = models.CharField(max_length=16, choices=Role.choices)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                condition=(
+                    Q(project__isnull=False, business_unit__isnull=True, role__in=["owner", "developer", "viewer"])
+                    | Q(project__isnull=True, business_unit__isnull=False, role__in=["manager", "viewer"])
+                ),
+                name="membership_in_one_place_with_its_role",
+                violation_error_message="Choose either a project (owner, developer, viewer) or a business unit (manager, viewer).",
+            ),
+            models.UniqueConstraint("user", "project", condition=Q(project__isnull=False), name="membership_project_once"),
+            models.UniqueConstraint("user", "business_unit", condition=Q(business_unit__isnull=False), name="membership_unit_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user} is {self.role} of {self.project or self.business_unit}"
+
+
+class VirtualKey(models.Model):
+    """A key that applications send instead of a vendor's; only its keyed digest is stored."""
+
+    class State(models.TextChoices):
+        """A revoked key stays revoked."""
+
+        ACTIVE = "active"
+        SUSPENDED = "suspended"
+        REVOKED = "revoked"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    public_id = models.CharField(max_length=10, unique=True, editable=False)
+    name = models.CharField(max_length=200)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="keys")
+    digest = models.BinaryField(max_length=32, editable=False)
+    pepper_version = models.PositiveSmallIntegerField(default=1, editable=False)
+    models = models.JSONField(default=list, blank=True, help_text='Catalogue names this key may use; ["*"] for all.')
+    environment = models.CharField(max_length=8, choices=Environment.choices, default=Environment.DEV)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)
+    expires_at = models.DateTimeField()
+    is_demo = models.BooleanField(default=False, editable=False)
+    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="created_keys")
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = (
+            models.UniqueConstraint("project", Lower("name"), condition=~Q(state="revoked"), name="key_name_once_per_project"),
+            models.CheckConstraint(condition=Q(state__in=["active", "suspended", "revoked"]), name="key_state_known"),
+            models.CheckConstraint(condition=Q(environment__in=Environment.values), name="key_environment_known"),
+            models.CheckConstraint(condition=~Q(name=""), name="key_named"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} (sgw_vk_{self.public_id}_…)"

@@ -1,0 +1,161 @@
+"""What is governed: provider accounts, catalogue models, deployments, and the revision every change bumps. No prices, no people."""
+
+import uuid
+
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+from billing.models import Price
+
+ACCOUNT_SLUG = RegexValidator(r"\A[a-z][a-z0-9-]{1,30}\Z", "Use 2 to 31 lower-case letters, digits and hyphens, starting with a letter.")
+MODEL_NAME = RegexValidator(r"\A[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}\Z", "Use letters, digits and . _ : / @ + - only, at most 200 characters.")
+
+
+class State(models.TextChoices):
+    """Draining takes no new calls and lets running ones end."""
+
+    ACTIVE = "active"
+    DRAINING = "draining"
+    DISABLED = "disabled"
+
+
+class ProviderAccount(models.Model):
+    """One credential and base URL at a provider. The credential is sealed, bound to this row, and never shown."""
+
+    class Transport(models.TextChoices):
+        """`own` is the fast client; `httpx` for HTTP/2, egress proxies and odd TLS."""
+
+        OWN = "own"
+        HTTPX = "httpx"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    slug = models.CharField(max_length=31, unique=True, validators=[ACCOUNT_SLUG])
+    name = models.CharField(max_length=200)
+    provider = models.CharField(max_length=64)
+    base_url = models.URLField(max_length=500)
+    sealed_credential = models.BinaryField(default=b"", blank=True, editable=False)
+    credential_hint = models.CharField(max_length=16, blank=True, editable=False)
+    options = models.JSONField(default=dict, blank=True)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)
+    transport = models.CharField(max_length=8, choices=Transport.choices, default=Transport.OWN)
+    ca_pem = models.TextField("custom CA (PEM)", blank=True)
+    connect_timeout_ms = models.PositiveIntegerField(default=5_000, validators=[MinValueValidator(10), MaxValueValidator(60_000)])
+    first_byte_timeout_ms = models.PositiveIntegerField(default=60_000, validators=[MinValueValidator(10), MaxValueValidator(3_600_000)])
+    idle_timeout_ms = models.PositiveIntegerField(default=60_000, validators=[MinValueValidator(10), MaxValueValidator(3_600_000)])
+    total_timeout_ms = models.PositiveIntegerField(default=600_000, validators=[MinValueValidator(10), MaxValueValidator(86_400_000)])
+    max_parallel = models.PositiveIntegerField(default=0, help_text="Calls in flight per worker; 0 for no limit.")
+    allow_unknown_endpoints = models.BooleanField(default=False, help_text="Pass endpoints the gateway cannot meter; they are recorded as unpriced.")
+    is_demo = models.BooleanField(default=False, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    checked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    check_result = models.CharField(max_length=300, blank=True, editable=False)
+
+    class Meta:
+        ordering = ("slug",)
+        constraints = (
+            models.CheckConstraint(condition=Q(state__in=["active", "draining", "disabled"]), name="account_state_known"),
+            models.CheckConstraint(condition=Q(base_url__startswith="https://") | Q(base_url__startswith="http://"), name="account_http_only"),
+            models.CheckConstraint(condition=Q(total_timeout_ms__gte=10), name="account_deadline_positive"),
+        )
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Model(models.Model):
+    """A catalogue entry: the public name callers use."""
+
+    class Kind(models.TextChoices):
+        """Which endpoints serve it."""
+
+        CHAT = "chat"
+        EMBEDDINGS = "embeddings"
+
+    class UnknownPrice(models.TextChoices):
+        """What happens to a call whose price is not known."""
+
+        REFUSE = "refuse"
+        FREE = "free", "free (self-hosted)"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=200, unique=True, validators=[MODEL_NAME])
+    kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.CHAT)
+    owned_by = models.CharField(max_length=100, blank=True)
+    description = models.TextField(blank=True)
+    is_active = models.BooleanField(default=True)
+    unknown_price = models.CharField(max_length=16, choices=UnknownPrice.choices, default=UnknownPrice.REFUSE)
+    is_demo = models.BooleanField(default=False, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint(Lower("name"), name="model_name_once"),
+            models.CheckConstraint(condition=Q(kind__in=["chat", "embeddings"]), name="model_kind_known"),
+            models.CheckConstraint(condition=Q(unknown_price__in=["refuse", "free"]), name="model_unknown_price_known"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Deployment(models.Model):
+    """A model served by one provider account under an upstream name."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    model = models.ForeignKey(Model, on_delete=models.CASCADE, related_name="deployments")
+    account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="deployments")
+    upstream_model = models.CharField(max_length=200)
+    order = models.PositiveSmallIntegerField(default=0, help_text="Lower is tried first.")
+    weight = models.PositiveSmallIntegerField(default=100, validators=[MinValueValidator(1), MaxValueValidator(1000)], help_text="Share among deployments of the same order.")
+    region = models.CharField(max_length=64, blank=True)
+    max_parallel = models.PositiveIntegerField(default=0, help_text="Calls in flight per worker; 0 for no limit.")
+    state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)
+    price = models.ForeignKey(Price, on_delete=models.PROTECT, null=True, blank=True, help_text="Overrides the price book.", related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("model", "order", "-weight")
+        constraints = (
+            models.UniqueConstraint("model", "account", "upstream_model", name="deployment_once"),
+            models.CheckConstraint(condition=Q(weight__gte=1, weight__lte=1000), name="deployment_weight_in_range"),
+            models.CheckConstraint(condition=Q(state__in=["active", "draining", "disabled"]), name="deployment_state_known"),
+            models.CheckConstraint(condition=~Q(upstream_model=""), name="deployment_upstream_named"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.model} at {self.account}"
+
+
+class Revision(models.Model):
+    """The one row whose number every configuration change raises, under a row lock, so that numbers commit in order."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    number = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = (models.CheckConstraint(condition=Q(id=1), name="revision_single_row"),)
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+
+class Change(models.Model):
+    """What a revision changed: a virtual key (loaded by delta) or the structure (compiled whole)."""
+
+    class Kind(models.TextChoices):
+        """Kinds of change."""
+
+        KEY = "key"
+        STRUCTURE = "structure"
+
+    number = models.PositiveBigIntegerField(primary_key=True)
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    object_id = models.UUIDField(null=True)
+    at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.kind}"

@@ -1,0 +1,59 @@
+"""The shelf of providers: every module here exports PROVIDER. A server that merely speaks OpenAI needs no file, only an account row of `openai_compatible`."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from functools import cache
+
+from gateway.terms import Frozen, Headers
+
+
+def bearer(credential: str) -> Headers:
+    """Return the Authorization header most OpenAI-speaking servers ask for; no header for an empty credential."""
+    return ((b"authorization", b"Bearer " + credential.encode()),) if credential else ()
+
+
+def same_path(endpoint: str, model: str, options: Mapping[str, str]) -> str:
+    """Return the path under the base URL for a vendor whose paths are the endpoints themselves."""
+    return "/" + endpoint
+
+
+class Provider(Frozen):
+    """A kind of vendor.
+
+    `wires` maps an endpoint (`chat/completions`, `embeddings`) to the wire spoken there; `headers` builds the
+    authentication headers from the opened credential; `path` the path under the account's base URL from endpoint,
+    upstream model and account options; `options` lists the option names an account of this kind needs, with a hint.
+    `drop` are request fields the vendor refuses; `rename` maps request fields to the vendor's names.
+    `reads_headers` are vendor answer headers worth passing to the caller. `models_path` lists models ("" : no listing).
+    `read_models` turns that listing's JSON into names. `cancel_stops_billing` says whether closing the connection does.
+    `price_provider` is the vendor's id in the seeded price book ("" : none).
+    """
+
+    slug: str
+    title: str
+    wires: Mapping[str, str]
+    base_url: str = ""
+    headers: Callable[[str], Headers] = bearer
+    path: Callable[[str, str, Mapping[str, str]], str] = same_path
+    options: Mapping[str, str] = {}
+    needs_credential: bool = True
+    drop: frozenset[str] = frozenset()
+    rename: Mapping[str, str] = {}
+    asks_stream_usage: bool = True
+    reads_headers: frozenset[bytes] = frozenset()
+    models_path: str = "/models"
+    read_models: Callable[[Mapping[str, object]], list[str]] = lambda listing: [str(row["id"]) for row in listing.get("data", [])]  # type: ignore[attr-defined]
+    cancel_stops_billing: bool = True
+    price_provider: str = ""
+    simulated: bool = False
+
+
+@cache
+def shelf() -> Mapping[str, Provider]:
+    """Return every provider on the shelf by slug, found by looking, not by a list."""
+    found = {}
+    for module in pkgutil.iter_modules(__path__):
+        provider: Provider = importlib.import_module(f"{__name__}.{module.name}").PROVIDER
+        found[provider.slug] = provider
+    return found

@@ -1,0 +1,270 @@
+"""The words of a call as frozen values, shared by every room of the data plane. No behaviour, no I/O, no Django."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from billing.money import Price
+
+Header = tuple[bytes, bytes]
+Headers = tuple[Header, ...]
+
+
+class Frozen(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Base of all terms: immutable and cheap to create."""
+
+
+class Deadlines(Frozen):
+    """How long each phase of an upstream exchange may take, in milliseconds."""
+
+    connect_ms: int = 5_000
+    first_byte_ms: int = 60_000
+    idle_ms: int = 60_000
+    total_ms: int = 600_000
+
+
+class Account(Frozen):
+    """A provider account as the plane sees it. `credential` is the opened secret and must never be printed."""
+
+    id: str
+    slug: str
+    provider: str
+    base_url: str
+    credential: str
+    options: Mapping[str, str]
+    deadlines: Deadlines
+    ca_pem: str = ""
+    transport: str = "own"
+    max_parallel: int = 0
+    allow_unknown_endpoints: bool = False
+    revision: str = ""
+
+    def __repr__(self) -> str:
+        return f"Account({self.slug})"
+
+
+class Deployment(Frozen):
+    """A model served by one provider account under an upstream name; lower `order` is tried first, then by weight."""
+
+    id: str
+    slug: str
+    model: str
+    account: str
+    upstream_model: str
+    order: int
+    weight: int
+    region: str
+    max_parallel: int
+    price: Price | None
+
+
+class Model(Frozen):
+    """A catalogue entry: the public name callers use and the deployments that serve it."""
+
+    id: str
+    name: str
+    kind: str
+    owned_by: str
+    created_at_s: int
+    unknown_price: str
+    deployments: tuple[Deployment, ...]
+
+
+class Project(Frozen):
+    """A project with the business units above it, nearest first."""
+
+    id: str
+    name: str
+    environment: str
+    suspended: bool
+    business_units: tuple[str, ...]
+
+
+class Key(Frozen):
+    """A virtual key as stored: never the secret, only its digest. `models` is None for every catalogue model."""
+
+    id: str
+    name: str
+    digest: bytes
+    pepper_version: int
+    project: str
+    models: frozenset[str] | None
+    state: str
+    expires_at_s: int
+    environment: str
+    is_demo: bool = False
+
+
+class Caller(Frozen):
+    """Who the credential says is calling."""
+
+    key: Key
+    project: Project
+
+
+class Call(Frozen):
+    """One request on the data plane, as the door read it. `fields` holds the raw JSON of every top-level field."""
+
+    id: str
+    surface: str
+    endpoint: str
+    account: str
+    body: bytes
+    fields: Mapping[str, msgspec.Raw]
+    model: str
+    stream: bool
+    wants_usage: bool
+    client_request_id: str = ""
+    end_user: str = ""
+    session: str = ""
+    tags: str = ""
+    ip: str = ""
+    user_agent: str = ""
+    timeout_ms: int = 0
+    max_output_tokens: int = 0
+
+
+class Plan(Frozen):
+    """Ordered deployments for a call, with the accounts that carry them and an upper-bound quote in nano-USD."""
+
+    model: Model
+    deployments: tuple[Deployment, ...]
+    quote_nanousd: int
+
+
+class Attempt(Frozen):
+    """One try at one deployment: `outcome` is ok, a vendor status as text, or a fault kind; `elapsed_ms` on the monotonic clock."""
+
+    deployment: str
+    account: str
+    outcome: str
+    status: int
+    elapsed_ms: int
+
+
+# ---- the neutral conversation, used only when the caller's wire is not the upstream's ---------------------------------
+
+
+class PartKind(StrEnum):
+    """What a piece of a message is."""
+
+    TEXT = "text"
+    IMAGE = "image"
+    TOOL_CALL = "tool_call"
+    TOOL_RESULT = "tool_result"
+    REASONING = "reasoning"
+    REFUSAL = "refusal"
+
+
+class Part(Frozen):
+    """One piece of a message. `text` is the text, the image URL or data URL, the tool arguments or the tool's result."""
+
+    kind: PartKind
+    text: str = ""
+    id: str = ""
+    name: str = ""
+    media_type: str = ""
+    is_error: bool = False
+    parts: tuple["Part", ...] = ()
+    signature: str = ""
+
+
+class Message(Frozen):
+    """One turn: role is system, user or assistant (a tool's result is a part of a user turn)."""
+
+    role: str
+    parts: tuple[Part, ...]
+
+
+class Tool(Frozen):
+    """A function the model may call; `schema` is its JSON schema as raw JSON."""
+
+    name: str
+    description: str = ""
+    schema: msgspec.Raw | None = None
+    strict: bool | None = None
+
+
+class ToolChoice(Frozen):
+    """mode is auto, none, required or function (then `name`); `parallel` False forbids more than one call per turn."""
+
+    mode: str = "auto"
+    name: str = ""
+    parallel: bool | None = None
+
+
+class Ask(Frozen):
+    """A chat request in neutral form. None means the caller said nothing."""
+
+    model: str
+    messages: tuple[Message, ...]
+    stream: bool = False
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    json_schema: msgspec.Raw | None = None
+    json_schema_name: str = ""
+    json_object: bool = False
+    reasoning_effort: str = ""
+    end_user: str = ""
+    service_tier: str = ""
+    dropped: tuple[str, ...] = ()
+
+
+class Usage(Frozen):
+    """Tokens by kind. The input kinds (cached, cache write, audio) are subsets of `input_tokens`; reasoning and audio output of `output_tokens`."""
+
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    audio_input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    audio_output_tokens: int = 0
+
+
+class Answer(Frozen):
+    """A whole answer in neutral form; `finish` is stop, length, tool_calls, content_filter."""
+
+    id: str
+    model: str
+    parts: tuple[Part, ...]
+    finish: str
+    usage: Usage | None
+    created_at_s: int = 0
+    service_tier: str = ""
+
+
+class ChunkKind(StrEnum):
+    """What a neutral stream event says."""
+
+    START = "start"
+    TEXT = "text"
+    REASONING = "reasoning"
+    TOOL_START = "tool_start"
+    TOOL_ARGUMENTS = "tool_arguments"
+    FINISH = "finish"
+    USAGE = "usage"
+    END = "end"
+    ERROR = "error"
+    PING = "ping"
+
+
+class Chunk(Frozen):
+    """One neutral stream event. `index` numbers tool calls of a turn from 0; `text` is the delta or the error's message."""
+
+    kind: ChunkKind
+    text: str = ""
+    index: int = 0
+    id: str = ""
+    name: str = ""
+    finish: str = ""
+    usage: Usage | None = None
+    status: int = 0
+    extra: Mapping[str, Any] | None = None
