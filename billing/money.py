@@ -1,9 +1,25 @@
 """Money as integer nano-USD and the one place where it is rounded. No Django, no floats."""
 
+from decimal import ROUND_HALF_UP, Decimal
+
 import msgspec
 
 NANOUSD_PER_USD = 1_000_000_000
 TOKENS_PER_RATE = 1_000_000
+HALF_RATE = TOKENS_PER_RATE // 2
+# What a signed 64-bit column holds: about 9.2 billion USD.
+MOST_NANOUSD = 2**63 - 1
+# 1000 USD per token; the dearest published rate is below one cent per token.
+MOST_RATE_NANOUSD = 10**18
+RATE_NAMES = (
+    "input_nanousd",
+    "output_nanousd",
+    "cached_nanousd",
+    "cache_write_nanousd",
+    "audio_input_nanousd",
+    "audio_output_nanousd",
+    "reasoning_nanousd",
+)
 
 
 class Rates(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -26,3 +42,106 @@ class Price(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     rates: Rates
     tiers: tuple[Rates, ...] = ()
     request_nanousd: int = 0
+
+
+def cost_nanousd(
+    price: Price,
+    *,
+    input_tokens: int,
+    cached_tokens: int = 0,
+    cache_write_tokens: int = 0,
+    audio_input_tokens: int = 0,
+    output_tokens: int = 0,
+    reasoning_tokens: int = 0,
+    audio_output_tokens: int = 0,
+) -> int:
+    """Cost of one call in nano-USD, rounded half up once; token counts must not be negative.
+
+    Kinds are taken as disjoint subsets of their parent. If they add up to more than the parent, the parent's own share is nothing
+    and each kind is still billed, so that a vendor's inconsistent numbers never lower the cost.
+    """
+    rates = price.rates
+    for tier in price.tiers:
+        if input_tokens <= tier.above_input_tokens:
+            break
+        rates = tier
+    total = 0
+    if cached_tokens or cache_write_tokens or audio_input_tokens:
+        parent = rates.input_nanousd
+        rate = rates.cached_nanousd
+        total += cached_tokens * (parent if rate is None else rate)
+        rate = rates.cache_write_nanousd
+        total += cache_write_tokens * (parent if rate is None else rate)
+        rate = rates.audio_input_nanousd
+        total += audio_input_tokens * (parent if rate is None else rate)
+        plain = input_tokens - cached_tokens - cache_write_tokens - audio_input_tokens
+        if plain > 0:
+            total += plain * parent
+    else:
+        total = input_tokens * rates.input_nanousd
+    if reasoning_tokens or audio_output_tokens:
+        parent = rates.output_nanousd
+        rate = rates.reasoning_nanousd
+        total += reasoning_tokens * (parent if rate is None else rate)
+        rate = rates.audio_output_nanousd
+        total += audio_output_tokens * (parent if rate is None else rate)
+        plain = output_tokens - reasoning_tokens - audio_output_tokens
+        if plain > 0:
+            total += plain * parent
+    else:
+        total += output_tokens * rates.output_nanousd
+    return (total + HALF_RATE) // TOKENS_PER_RATE + price.request_nanousd
+
+
+def dearest_input_nanousd(price: Price) -> int:
+    """The highest rate in nano-USD per million that any input token can cost under this price, whatever its kind or tier."""
+    return max(
+        rate
+        for rates in (price.rates, *price.tiers)
+        for rate in (rates.input_nanousd, rates.cached_nanousd, rates.cache_write_nanousd, rates.audio_input_nanousd)
+        if rate is not None
+    )
+
+
+def dearest_output_nanousd(price: Price) -> int:
+    """The highest rate in nano-USD per million that any output token can cost under this price, whatever its kind or tier."""
+    return max(
+        rate
+        for rates in (price.rates, *price.tiers)
+        for rate in (rates.output_nanousd, rates.reasoning_nanousd, rates.audio_output_nanousd)
+        if rate is not None
+    )
+
+
+def quote_nanousd(price: Price, *, input_tokens: int, output_tokens: int) -> int:
+    """Upper bound in nano-USD of a call of at most this many tokens, rounded up."""
+    total = input_tokens * dearest_input_nanousd(price) + output_tokens * dearest_output_nanousd(price)
+    return -(-total // TOKENS_PER_RATE) + price.request_nanousd
+
+
+def check_price(price: Price) -> None:
+    """Raise ValueError, naming what is wrong, unless every rate is in range and tiers ascend from above zero."""
+    if not 0 <= price.request_nanousd <= MOST_NANOUSD:
+        raise ValueError("The fee per request is out of range.")
+    reached = 0
+    for tier in price.tiers:
+        if tier.above_input_tokens <= reached:
+            raise ValueError("Tiers must ascend by above_input_tokens, the first above zero.")
+        reached = tier.above_input_tokens
+    for rates in (price.rates, *price.tiers):
+        for name in RATE_NAMES:
+            rate = getattr(rates, name)
+            if rate is not None and not 0 <= rate <= MOST_RATE_NANOUSD:
+                raise ValueError(f"{name} is out of range.")
+
+
+def to_nanousd(usd: Decimal) -> int:
+    """An amount in USD as nano-USD, rounded half up. Raises ValueError unless it is finite, not negative and storable."""
+    if not usd.is_finite() or usd < 0 or usd > MOST_NANOUSD // NANOUSD_PER_USD:
+        raise ValueError("An amount must be a finite number of USD, zero or more.")
+    return int((usd * NANOUSD_PER_USD).to_integral_value(rounding=ROUND_HALF_UP))
+
+
+def to_usd(nanousd: int) -> Decimal:
+    """An amount in nano-USD as an exact number of USD, for showing only."""
+    return Decimal(nanousd).scaleb(-9)

@@ -1,6 +1,18 @@
 """What is written to the journal about a call: intent, progress and settlement, and how they are framed. No Django."""
 
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from enum import Enum
+from struct import Struct
+from typing import Any, NamedTuple, TypeVar
+
 import msgspec
+
+HEADER = Struct("<II")
+# A settlement is about 700 bytes; what claims to be longer than this is not a record.
+MOST_PAYLOAD_BYTES = 1 << 20
+MOST_INTEGER = 2**63 - 1
 
 
 class Attempted(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -87,3 +99,110 @@ class Settle(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="s"):
 
 
 Record = Intent | Progress | Settle
+Storable = TypeVar("Storable", bound=msgspec.Struct)
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode: Callable[[bytes], Record] = msgspec.msgpack.Decoder(Record).decode
+_pack = HEADER.pack
+_crc32 = zlib.crc32
+# Where a frame may begin: eight bytes of header, then an array of records' lengths that opens with one of the three tags.
+_FRAME_START = re.compile(rb"(?=[\x00-\xff]{8}(?:\xdc\x00[\x00-\xff]|[\x90-\x9f])\xa1[ips])")
+
+
+class Stop(Enum):
+    """Why reading ended: at the end, at a frame that is not all there yet, or at bytes that are no frame."""
+
+    END = "end"
+    TRUNCATED = "truncated"
+    CORRUPT = "corrupt"
+
+
+class Frame(NamedTuple):
+    """One frame whose checksum holds. `record` is None when its payload is not a known record; `start` and `end` are byte offsets."""
+
+    record: Record | None
+    payload: bytes
+    start: int
+    end: int
+
+
+def encode(record: Record) -> bytes:
+    """The record as a frame: length and CRC-32 of the payload, little-endian 32 bits each, then the payload as MessagePack.
+
+    Never fails on what a caller sent: lone surrogates become question marks and integers are cut to 64 bits signed.
+    """
+    try:
+        payload = _encode(record)
+    except (UnicodeEncodeError, OverflowError):
+        payload = _encode(_storable(record))
+    return _pack(len(payload), _crc32(payload)) + payload
+
+
+def decode(payload: bytes) -> Record | None:
+    """The record in a frame's payload, or None if it is not a known record."""
+    try:
+        return _decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+class Frames(Iterator[Frame]):
+    """The frames of a buffer, one by one. Once exhausted `stop` says why and `offset` is the end of the last good frame."""
+
+    def __init__(self, buffer: bytes, offset: int) -> None:
+        self.buffer = buffer
+        self.offset = offset
+        self.stop = Stop.END
+
+    def __next__(self) -> Frame:
+        """The next frame; raises StopIteration at the first that is incomplete or bad."""
+        start = self.offset
+        body = start + HEADER.size
+        if body > len(self.buffer):
+            self.stop = Stop.END if start >= len(self.buffer) else Stop.TRUNCATED
+            raise StopIteration
+        length, checksum = HEADER.unpack_from(self.buffer, start)
+        # The checksum of nothing is zero, so that a run of zeros left by a power loss would read as records.
+        if not 0 < length <= MOST_PAYLOAD_BYTES:
+            self.stop = Stop.CORRUPT
+            raise StopIteration
+        end = body + length
+        if end > len(self.buffer):
+            self.stop = Stop.TRUNCATED
+            raise StopIteration
+        payload = self.buffer[body:end]
+        if _crc32(payload) != checksum:
+            self.stop = Stop.CORRUPT
+            raise StopIteration
+        self.offset = end
+        return Frame(decode(payload), payload, start, end)
+
+
+def decode_frames(buffer: bytes, offset: int = 0) -> Frames:
+    """Read the frames of a buffer from a byte offset on, up to the first bad or incomplete one."""
+    return Frames(buffer, offset)
+
+
+def next_frame(buffer: bytes, offset: int) -> int | None:
+    """Byte offset of the first whole frame at or after an offset, or None: finds the way back after damaged bytes."""
+    for match in _FRAME_START.finditer(buffer, offset):
+        start = match.start()
+        length, checksum = HEADER.unpack_from(buffer, start)
+        body = start + HEADER.size
+        if 0 < length <= min(MOST_PAYLOAD_BYTES, len(buffer) - body) and _crc32(buffer[body : body + length]) == checksum:
+            return start
+    return None
+
+
+def _storable(record: Storable) -> Storable:
+    changes: dict[str, Any] = {}
+    for name in record.__struct_fields__:
+        value = getattr(record, name)
+        if isinstance(value, str):
+            changes[name] = value.encode("utf-8", "replace").decode()
+        elif isinstance(value, int) and not isinstance(value, bool):
+            changes[name] = max(-MOST_INTEGER, min(MOST_INTEGER, value))
+        elif isinstance(value, tuple):
+            changes[name] = tuple(_storable(attempt) for attempt in value)
+    return msgspec.structs.replace(record, **changes)
