@@ -1,0 +1,613 @@
+"""The data plane's own HTTP/1.1 client: one pool per endpoint, exact deadlines, instant cancel. Knows bytes and headers, not vendors."""
+
+import asyncio
+import functools
+import os
+import socket
+import ssl
+import zlib
+from typing import Self
+from urllib.parse import urlsplit
+
+import aiofastnet
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from gateway.errors import UpstreamFault
+from gateway.plane.addresses import AddressRules
+from gateway.terms import Deadlines, Frozen, Header
+
+SWEEP_S = 0.05  # deadlines are kept to this grain; one timer per client instead of several per call
+REST_S = 1.0  # the sweeper's pace while connections only rest in the pool
+STALE_S = 2.0  # a pooled connection the vendor had already closed shows it within a round trip; later losses are the vendor's
+JOIN_BYTES = 65_536  # below this a request is copied into one write, above it the body is written on its own
+
+HEAD, BATCH, WHOLE = 0, 1, 2  # what the waiting task wants: the answer's head, any bytes, or all of them
+
+
+class Endpoint(Frozen, frozen=True):
+    """Where an upstream listens and how it may be reached. `host` is a name or an address without brackets; `ca_pem` replaces the system's roots."""
+
+    scheme: str
+    host: str
+    port: int
+    ca_pem: str = ""
+    allow_private: AddressRules = AddressRules("none")
+    deadlines: Deadlines = Deadlines()
+
+
+class Limits(Frozen, frozen=True):
+    """How much an answer may make this process hold, in bytes; `rest_ms` is how long an idle connection is kept."""
+
+    header_bytes: int = 65_536
+    buffer_bytes: int = 262_144
+    body_bytes: int = 67_108_864
+    decoded_bytes: int = 67_108_864
+    rest_ms: int = 30_000
+
+
+def endpoint_of(base_url: str, *, ca_pem: str = "", rules: AddressRules | None = None, deadlines: Deadlines | None = None) -> Endpoint:
+    """Return the endpoint of an account's base URL (its path is the caller's business); raises ValueError unless it is a plain http(s) URL."""
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None or parts.password is not None:
+        raise ValueError("a base URL is http:// or https:// with a host and without a user or password")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return Endpoint(
+        scheme=parts.scheme,
+        host=parts.hostname,
+        port=port,
+        ca_pem=ca_pem,
+        allow_private=rules or AddressRules("none"),
+        deadlines=deadlines or Deadlines(),
+    )
+
+
+@functools.cache
+def tls_context(ca_pem: str) -> ssl.SSLContext:
+    """Return a verifying client context: the given roots alone, else the system's, else httpx's bundle; raises ssl.SSLError on a bad PEM."""
+    if ca_pem:
+        context = ssl.create_default_context(cadata=ca_pem)
+    else:
+        paths = ssl.get_default_verify_paths()
+        if paths.cafile or (paths.capath and os.listdir(paths.capath)):
+            context = ssl.create_default_context()
+        else:
+            import httpx  # only a machine without any root certificates pays for this
+
+            context = httpx.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+async def resolve(loop: asyncio.AbstractEventLoop, endpoint: Endpoint) -> list[str]:
+    """Return the endpoint's addresses, all of them checked; raises UpstreamFault address_refused if any is not allowed, connect if none is found.
+
+    One forbidden address refuses the name: an answer that mixes public and private addresses is what a rebinding attack looks like.
+    """
+    try:
+        found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise UpstreamFault("connect", f"the name {endpoint.host} could not be resolved", sent=False) from None
+    addresses = list(dict.fromkeys(str(row[4][0]) for row in found))
+    for address in addresses:
+        if not endpoint.allow_private.check(address, endpoint.host):
+            raise UpstreamFault("address_refused", f"{endpoint.host} has an address that private_upstreams does not allow", sent=False)
+    return addresses
+
+
+class Inflater:
+    """Undoes gzip or deflate in bounded steps and refuses to yield more than `limit_bytes` in all."""
+
+    __slots__ = ("_engine", "_left_bytes", "_wbits")
+
+    def __init__(self, encoding: bytes, limit_bytes: int) -> None:
+        self._wbits = 31 if encoding in (b"gzip", b"x-gzip") else 15
+        self._engine = zlib.decompressobj(self._wbits)
+        self._left_bytes = limit_bytes
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what `data` decodes to; raises UpstreamFault too_large past the limit and protocol on damaged data."""
+        out = []
+        try:
+            while data:
+                if self._engine.eof:  # gzip members may follow one another
+                    self._engine = zlib.decompressobj(self._wbits)
+                piece = self._engine.decompress(data, self._left_bytes + 1)
+                self._left_bytes -= len(piece)
+                if self._left_bytes < 0:
+                    raise UpstreamFault("too_large", "the decoded answer exceeds the limit", sent=True)
+                out.append(piece)
+                data = self._engine.unused_data if self._engine.eof else self._engine.unconsumed_tail
+        except zlib.error:
+            raise UpstreamFault("protocol", "the answer's compression is damaged", sent=True) from None
+        return b"".join(out)
+
+    def finish(self) -> None:
+        """Raise UpstreamFault protocol if the compressed stream stopped half-way."""
+        if not self._engine.eof:
+            raise UpstreamFault("protocol", "the answer's compression is cut short", sent=True)
+
+
+class Connection(asyncio.Protocol):
+    """One socket to the endpoint: parses one answer at a time. Owned by its Client; an Exchange borrows it for one call."""
+
+    __slots__ = (
+        "_ends_at",
+        "_first_byte_s",
+        "_head_only",
+        "_headers",
+        "_idle_s",
+        "_interim",
+        "_limits",
+        "_mark_bytes",
+        "_parser",
+        "_paused",
+        "_pool",
+        "_quiet_since",
+        "_raw_bytes",
+        "_stirred",
+        "_transport",
+        "_waiter",
+        "_want",
+        "busy",
+        "complete",
+        "fault",
+        "headers",
+        "keep",
+        "on_body",
+        "parts",
+        "resting_since",
+        "status",
+    )
+
+    def __init__(self, pool: "Client") -> None:
+        self._pool = pool
+        self._limits = pool.limits
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self.parts: list[bytes] = []
+        self.on_body = self.parts.append  # straight into the list: no Python frame per piece of body
+        self.busy = False
+        self.resting_since = 0.0
+        self._parser: HttpResponseParser | None = HttpResponseParser(self)
+
+    @property
+    def usable(self) -> bool:
+        """Whether a request can still be written."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    def start(self, head: bytes, body: bytes, deadlines: Deadlines, now: float, ends_at: float) -> None:
+        """Write a request and make ready for its answer; `now` and `ends_at` are seconds of the loop's clock."""
+        transport = self._transport
+        assert transport is not None
+        self._head_only = head.startswith(b"HEAD ")
+        self._headers: list[Header] = []
+        self.headers = self._headers
+        self.status = 0
+        self._interim = self._paused = self._stirred = self.keep = self.complete = False
+        self.fault: tuple[str, str] | None = None
+        self._raw_bytes = self._mark_bytes = 0
+        self._want = HEAD
+        self._first_byte_s = deadlines.first_byte_ms / 1000
+        self._idle_s = deadlines.idle_ms / 1000
+        self._ends_at = ends_at
+        self._quiet_since = now
+        self.busy = True
+        if body or not head.startswith((b"GET ", b"HEAD ")):
+            head += b"content-length: %d\r\n\r\n" % len(body)
+        else:
+            head += b"\r\n"
+        if len(body) < JOIN_BYTES:
+            transport.write(head + body)
+        else:
+            transport.writelines((head, body))
+
+    def wait(self, want: int) -> "asyncio.Future[None]":
+        """Return a future that is done when what is wanted has arrived, or the connection has failed."""
+        self._want = want
+        waiter = self._waiter = self._pool.loop.create_future()
+        return waiter
+
+    def take(self) -> bytes:
+        """Return every body byte that has arrived and let the socket be read again if it was held back."""
+        parts = self.parts
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        self._mark_bytes = self._raw_bytes
+        if self._paused:
+            self._paused = False
+            if self._transport is not None:
+                self._transport.resume_reading()
+        return data
+
+    def release(self) -> None:
+        """End the call: back to the pool if the answer is complete and the vendor keeps the connection, else abort at once."""
+        self.busy = False
+        self._wake()
+        self.parts.clear()
+        self.headers = self._headers = []
+        if self.complete and self.keep and self.fault is None and self.usable:
+            if self._paused and self._transport is not None:
+                self._transport.resume_reading()
+            self._pool.rest(self)
+        else:
+            self._pool.forget(self)
+            self.abort()
+
+    def abort(self) -> None:
+        """Drop the socket without waiting for anything."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def check(self, now: float) -> None:
+        """Fail the call if one of its deadlines has passed; called by the sweeper."""
+        if self.complete or self.fault is not None:
+            return
+        if self._stirred or self._paused:  # held back by our own reader is not the vendor's silence
+            self._stirred = False
+            self._quiet_since = now
+        if now >= self._ends_at:
+            self._fail("total_timeout", "the call's total time is used up")
+        elif self.status == 0:
+            if now - self._quiet_since >= self._first_byte_s:
+                self._fail("first_byte_timeout", f"no answer within {self._first_byte_s:g} s")
+        elif now - self._quiet_since >= self._idle_s:
+            self._fail("idle_timeout", f"the answer stood still for {self._idle_s:g} s")
+
+    # ---- called by the loop ------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has come and wake the waiting task if it is what that task wants."""
+        parser = self._parser
+        if not self.busy or parser is None:
+            self._pool.forget(self)  # bytes nobody asked for: the next answer could not be trusted
+            self.abort()
+            return
+        self._stirred = True
+        self._raw_bytes += len(data)
+        try:
+            parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            self.keep = False
+            if not self.complete:
+                self._fail("protocol", f"not an HTTP answer: {error}")
+            elif self._transport is not None:
+                self._transport.abort()
+        held_bytes = self._raw_bytes - self._mark_bytes
+        if held_bytes > self._limits.header_bytes:
+            self._bound(held_bytes)
+        if self._waiter is not None:
+            want = self._want
+            if self.complete or (self.status if want == HEAD else self.parts and (want == BATCH or self._paused)):
+                self._wake()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Settle the answer: complete if its end was to be the end of the connection, else reset."""
+        self._transport = None
+        self._parser = None  # the parser holds our methods: a cycle
+        if not self.busy:
+            self._pool.forget(self)
+        elif not self.complete:
+            if self.status and error is None and not any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers):
+                self.complete = True
+                self._wake()
+            else:
+                self._fail(
+                    "reset",
+                    "the connection was lost in the middle of the answer" if self.status else "the connection was lost before the answer",
+                )
+
+    # ---- called by the parser ----------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Stop the parser if a second answer follows the one that was asked for."""
+        if self.complete:
+            raise ValueError("bytes after the answer")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; trailers land in a list nobody reads."""
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Keep the status; interim answers are dropped, an answer to HEAD ends here."""
+        parser = self._parser
+        assert parser is not None
+        status = parser.get_status_code()
+        headers = self._headers
+        self._headers = []
+        if status < 200:
+            self._interim = True
+            return
+        self.headers = headers
+        self.status = status
+        self.keep = parser.should_keep_alive()  # later it is always False
+        if self._head_only:
+            self.complete = True
+            raise ValueError("an answer to HEAD has no body")
+
+    def on_message_complete(self) -> None:
+        """Mark the answer complete."""
+        if self._interim:
+            self._interim = False
+        else:
+            self.complete = True
+
+    # ---- inside ------------------------------------------------------------------------------------------------------
+
+    def _bound(self, held_bytes: int) -> None:
+        """Keep what is held within the limits: refuse a huge head or endless framing, hold the socket back when the reader is slow."""
+        if self.fault is not None:
+            return
+        limits = self._limits
+        if not self._mark_bytes and (
+            not self.status or sum(len(name) + len(value) + 4 for name, value in self.headers) > limits.header_bytes
+        ):
+            self._fail("too_large", f"the answer's headers exceed {limits.header_bytes} bytes")
+        elif held_bytes > limits.buffer_bytes and not self._paused and not self.complete:
+            if not self.parts:
+                self._fail("too_large", "the answer's framing exceeds its content")
+            elif self._transport is not None:
+                self._paused = True
+                self._transport.pause_reading()
+
+    def _fail(self, kind: str, message: str) -> None:
+        """Record the fault, drop the socket and wake the waiting task. Kept as words: a kept exception would tie a cycle."""
+        if self.fault is None:
+            self.fault = (kind, message)
+        self.keep = False
+        self.abort()
+        self._wake()
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+class Exchange:
+    """One call's answer: status and headers are in, the body is read by `read` or `chunks`, and `close` must always be called."""
+
+    __slots__ = ("_connection", "_inflater", "_limits", "_seen_bytes", "headers", "status")
+
+    def __init__(self, connection: Connection, limits: Limits) -> None:
+        self.status: int = connection.status
+        self.headers: list[Header] = connection.headers
+        self._connection: Connection | None = connection
+        self._limits = limits
+        self._seen_bytes = 0
+        self._inflater: Inflater | None = None
+        for name, value in self.headers:
+            if name == b"content-encoding":
+                self._inflater = inflater_for(value, limits.decoded_bytes)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    async def chunks(self) -> bytes:
+        """Return everything that has arrived since the last call, waiting for at least one byte; b"" is the end.
+
+        Raises UpstreamFault reset, idle_timeout, total_timeout, protocol or too_large, after what had arrived before was returned.
+        A cancelled wait loses nothing and can be repeated.
+        """
+        return await self._next(BATCH)
+
+    async def read(self, limit_bytes: int = 0) -> bytes:
+        """Return the whole body, decoded; raises UpstreamFault as `chunks` does, too_large past `limit_bytes` (0: the client's own limit)."""
+        limit_bytes = min(limit_bytes or self._limits.body_bytes, self._limits.body_bytes)
+        connection = self._connection
+        if connection is not None and connection.complete and self._inflater is None and connection.fault is None:
+            data = connection.take() if connection.parts else b""
+            if len(data) > limit_bytes:
+                raise UpstreamFault("too_large", f"the answer exceeds {limit_bytes} bytes", sent=True)
+            return data
+        for name, value in self.headers:
+            if name == b"content-length" and int(value) > limit_bytes and self.status not in (204, 304):
+                raise UpstreamFault("too_large", f"the answer exceeds {limit_bytes} bytes", sent=True)
+        pieces = []
+        left_bytes = limit_bytes
+        while piece := await self._next(WHOLE):
+            left_bytes -= len(piece)
+            if left_bytes < 0:
+                raise UpstreamFault("too_large", f"the answer exceeds {limit_bytes} bytes", sent=True)
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        """Give the connection back if the answer is complete, else abort it now; safe to call twice and while another task waits."""
+        connection = self._connection
+        if connection is not None:
+            self._connection = None
+            connection.release()
+
+    async def _next(self, want: int) -> bytes:
+        while True:
+            connection = self._connection
+            if connection is None:
+                raise UpstreamFault("reset", "the exchange was closed on this side", sent=True)
+            if connection.parts and (want == BATCH or connection.complete or connection.fault is None):
+                data = connection.take()
+                self._seen_bytes += len(data)
+                if self._seen_bytes > self._limits.body_bytes:
+                    raise UpstreamFault("too_large", f"the answer exceeds {self._limits.body_bytes} bytes", sent=True)
+                if self._inflater is not None:
+                    data = self._inflater.feed(data)
+                if data:
+                    return data
+            elif connection.fault is not None:
+                raise UpstreamFault(*connection.fault, sent=True)
+            elif connection.complete:
+                if self._inflater is not None and self._seen_bytes:
+                    self._inflater.finish()
+                return b""
+            else:
+                await connection.wait(want)
+
+
+def inflater_for(encoding: bytes, limit_bytes: int) -> Inflater | None:
+    """Return the decoder of a content-encoding, None for identity; raises UpstreamFault protocol for one that was never offered."""
+    encoding = encoding.strip().lower()
+    if encoding in (b"", b"identity"):
+        return None
+    if encoding not in (b"gzip", b"x-gzip", b"deflate"):
+        raise UpstreamFault("protocol", "the answer has an encoding that was not asked for", sent=True)
+    return Inflater(encoding, limit_bytes)
+
+
+class Client:
+    """A pool of connections to one endpoint, bound to the running loop. The freshest connection is used first, so that spare ones can retire."""
+
+    def __init__(self, endpoint: Endpoint, *, limits: Limits | None = None, max_idle: int = 256) -> None:
+        """Open nothing yet; raises ssl.SSLError on a CA that is no PEM and RuntimeError without a running loop."""
+        self.endpoint = endpoint
+        self.limits = limits or Limits()
+        self.loop = asyncio.get_running_loop()
+        self.is_closed = False
+        self._max_idle = max_idle
+        self._tls = tls_context(endpoint.ca_pem) if endpoint.scheme == "https" else None
+        self._idle: list[Connection] = []
+        self._live: set[Connection] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._resting = False
+
+    @property
+    def idle(self) -> int:
+        """Connections at rest in the pool."""
+        return len(self._idle)
+
+    @property
+    def in_use(self) -> int:
+        """Connections carrying a call."""
+        return len(self._live)
+
+    async def open(self, head: bytes, body: bytes, deadlines: Deadlines | None = None) -> Exchange:
+        """Send a request and return once the answer's status and headers are in.
+
+        `head` is the request line and headers, each ended by CRLF, without content-length and the blank line. Redirects are returned as they
+        are. Raises UpstreamFault; its `sent` says whether the vendor may have seen the request. A pooled connection that the vendor had
+        already closed is replaced once by a fresh one.
+        """
+        deadlines = deadlines or self.endpoint.deadlines
+        now = self.loop.time()
+        ends_at = now + deadlines.total_ms / 1000
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.usable:
+                continue
+            if (exchange := await self._ask(connection, head, body, deadlines, now, ends_at)) is not None:
+                return exchange
+            break
+        connection = await self._connect(deadlines, ends_at)
+        exchange = await self._ask(connection, head, body, deadlines, 0.0, ends_at)
+        assert exchange is not None  # a fresh connection answers or raises
+        return exchange
+
+    async def aclose(self) -> None:
+        """Close idle connections now; those in use close when their exchange ends."""
+        self.is_closed = True
+        while self._idle:
+            self._idle.pop().abort()
+        if self._timer is not None and not self._live:
+            self._timer.cancel()
+            self._timer = None
+
+    # ---- called by connections ---------------------------------------------------------------------------------------
+
+    def rest(self, connection: Connection) -> None:
+        """Take a connection back into the pool, or close it if the pool is full or closed."""
+        self._live.discard(connection)
+        if self.is_closed or len(self._idle) >= self._max_idle:
+            connection.abort()
+            return
+        connection.resting_since = self.loop.time()
+        self._idle.append(connection)
+
+    def forget(self, connection: Connection) -> None:
+        """Drop a connection from the books."""
+        self._live.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    # ---- inside ------------------------------------------------------------------------------------------------------
+
+    async def _ask(
+        self, connection: Connection, head: bytes, body: bytes, deadlines: Deadlines, pooled_at: float, ends_at: float
+    ) -> Exchange | None:
+        """Return the exchange, or None if a pooled connection (`pooled_at` > 0) proved stale; raises UpstreamFault."""
+        self._live.add(connection)
+        connection.start(head, body, deadlines, pooled_at or self.loop.time(), ends_at)
+        if self._timer is None or self._resting:
+            self._schedule(SWEEP_S)
+        answered = False
+        try:
+            await connection.wait(HEAD)
+            if connection.status:
+                exchange = Exchange(connection, self.limits)
+                answered = True
+                return exchange
+        finally:
+            if not answered:
+                fault = connection.fault
+                connection.release()
+        kind, message = fault or ("reset", "the connection was closed on this side")
+        if pooled_at and kind == "reset" and self.loop.time() - pooled_at < STALE_S:
+            return None
+        raise UpstreamFault(kind, message, sent=True)
+
+    async def _connect(self, deadlines: Deadlines, ends_at: float) -> Connection:
+        """Return a new connection to a checked address, trying each in turn; raises UpstreamFault, nothing having been sent."""
+        endpoint = self.endpoint
+        whole_s = ends_at - self.loop.time()
+        connect_s = deadlines.connect_ms / 1000
+        try:
+            async with asyncio.timeout(min(connect_s, whole_s)):
+                failure = "no address"
+                for address in await resolve(self.loop, endpoint):
+                    try:
+                        return await self._connect_to(address)
+                    except ssl.SSLError as error:
+                        reason = getattr(error, "verify_message", "") or error.reason or "handshake failed"
+                        raise UpstreamFault("tls", f"{endpoint.host}: {reason}", sent=False) from None
+                    except OSError as error:
+                        failure = os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
+                raise UpstreamFault("connect", f"{endpoint.host}:{endpoint.port}: {failure}", sent=False)
+        except TimeoutError:
+            if whole_s < connect_s:
+                raise UpstreamFault("total_timeout", "the call's total time is used up", sent=False) from None
+            raise UpstreamFault("connect_timeout", f"no connection to {endpoint.host} within {connect_s:g} s", sent=False) from None
+
+    async def _connect_to(self, address: str) -> Connection:
+        if self._tls is None:
+            _, connection = await self.loop.create_connection(lambda: Connection(self), address, self.endpoint.port)
+        else:
+            _, connection = await aiofastnet.create_connection(
+                self.loop, lambda: Connection(self), address, self.endpoint.port, ssl=self._tls, server_hostname=self.endpoint.host
+            )
+        return connection
+
+    def _schedule(self, delay_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._resting = delay_s == REST_S
+        self._timer = self.loop.call_later(delay_s, self._sweep)
+
+    def _sweep(self) -> None:
+        """Enforce the deadlines of calls and retire connections that have rested too long; stops itself when there is nothing to watch."""
+        self._timer = None
+        now = self.loop.time()
+        for connection in tuple(self._live):
+            connection.check(now)
+        rested_since = now - self.limits.rest_ms / 1000
+        while self._idle and self._idle[0].resting_since < rested_since:  # oldest first: the pool is used from the other end
+            self._idle.pop(0).abort()
+        if self._live:
+            self._schedule(SWEEP_S)
+        elif self._idle:
+            self._schedule(REST_S)
