@@ -175,7 +175,6 @@ class VirtualKey(models.Model):
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="keys")
     digest = models.BinaryField(max_length=32, editable=False)
     pepper_version = models.PositiveSmallIntegerField(default=1, editable=False)
-    models = models.JSONField(default=list, blank=True, help_text='Catalogue names this key may use; ["*"] for all.')
     environment = models.CharField(max_length=8, choices=Environment.choices, default=Environment.DEV)
     state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)
     expires_at = models.DateTimeField()
@@ -183,6 +182,8 @@ class VirtualKey(models.Model):
     created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="created_keys")
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Last: from here on the name means the field within this class body.
+    models = models.JSONField(default=list, blank=True, help_text='Catalogue names this key may use; ["*"] for all.')
 
     class Meta:
         ordering = ("-created_at",)

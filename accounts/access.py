@@ -1,0 +1,86 @@
+"""The only way to obtain an object on behalf of a user, and what a platform role may do in the admin."""
+
+from functools import cache
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth.backends import ModelBackend
+from django.db.models import Q, QuerySet
+
+from accounts.models import BusinessUnit, Membership, Project, User, VirtualKey
+
+GOVERNED_APPS = ("accounts", "billing", "gateway", "django_celery_beat")
+READING_ROLES = frozenset({"it_admin", "security_officer", "finance", "auditor"})
+WRITING_ROLES = frozenset({"it_admin"})
+
+
+@cache
+def role_permissions(role: str) -> frozenset[str]:
+    """Return the model permissions of a platform role, as `app.action_model`."""
+    actions = ("view", "add", "change", "delete") if role in WRITING_ROLES else ("view",) if role in READING_ROLES else ()
+    return frozenset(
+        f"{label}.{action}_{model._meta.model_name}" for label in GOVERNED_APPS for model in apps.get_app_config(label).get_models() for action in actions
+    )
+
+
+class RoleBackend(ModelBackend):
+    """Signs in by e-mail and password; permissions come from the platform role alone, never from rows or flags."""
+
+    def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
+        """Return every permission of the user's role; none for an inactive or anonymous user."""
+        return set(role_permissions(user_obj.role)) if isinstance(user_obj, User) and user_obj.is_active else set()
+
+    def get_user_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
+        """Return nothing: permissions are not given to single users."""
+        return set()
+
+    def get_group_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
+        """Return nothing: groups carry no permissions."""
+        return set()
+
+    def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
+        """Say whether the user's role holds the permission."""
+        return isinstance(user_obj, User) and user_obj.is_active and perm in role_permissions(user_obj.role)
+
+    def has_module_perms(self, user_obj: Any, app_label: str) -> bool:
+        """Say whether the user's role may open an app in the admin."""
+        return isinstance(user_obj, User) and user_obj.is_active and user_obj.role in READING_ROLES and app_label in GOVERNED_APPS
+
+
+def sees_everything(user: User) -> bool:
+    """Say whether the user's platform role spans the installation."""
+    return user.is_active and user.role in READING_ROLES
+
+
+def visible_business_units(user: User) -> QuerySet[BusinessUnit]:
+    """Return the business units the user may see: their own by membership and everything below."""
+    if not user.is_active:
+        return BusinessUnit.objects.none()
+    if sees_everything(user):
+        return BusinessUnit.objects.all()
+    seen = set(Membership.objects.filter(user=user, business_unit__isnull=False).values_list("business_unit_id", flat=True))
+    level = seen
+    while level:
+        level = set(BusinessUnit.objects.filter(parent__in=level).values_list("id", flat=True)) - seen
+        seen = seen | level
+    return BusinessUnit.objects.filter(id__in=seen)
+
+
+def visible_projects(user: User) -> QuerySet[Project]:
+    """Return the projects the user may see: by own membership, or within a business unit they see."""
+    if not user.is_active:
+        return Project.objects.none()
+    if sees_everything(user):
+        return Project.objects.all()
+    own = Membership.objects.filter(user=user, project__isnull=False).values("project")
+    return Project.objects.filter(Q(id__in=own) | Q(business_unit__in=visible_business_units(user)))
+
+
+def visible_keys(user: User) -> QuerySet[VirtualKey]:
+    """Return the virtual keys of every project the user may see."""
+    return VirtualKey.objects.filter(project__in=visible_projects(user))
+
+
+def visible_users(user: User) -> QuerySet[User]:
+    """Return the people the user may see: everyone for a platform role, else only themselves."""
+    return User.objects.all() if sees_everything(user) else User.objects.filter(pk=user.pk, is_active=True)

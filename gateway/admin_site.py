@@ -1,0 +1,60 @@
+"""The admin's frame: navigation, environment badge and dashboard numbers."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse_lazy
+
+from gateway import queries
+from gateway.settings import settings
+
+
+def environment_badge(request: HttpRequest) -> list[str] | None:
+    """Return the badge that marks an installation with demo content."""
+    return ["Demo", "warning"] if settings.demo else None
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the sidebar."""
+
+    def item(title: str, icon: str, view: str) -> dict[str, Any]:
+        return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{view}")}
+
+    return [
+        {"items": [item("Overview", "dashboard", "index")]},
+        {
+            "title": "Catalogue",
+            "separator": True,
+            "items": [
+                item("Provider accounts", "cloud", "gateway_provideraccount_changelist"),
+                item("Models", "neurology", "gateway_model_changelist"),
+                item("Prices", "sell", "billing_price_changelist"),
+            ],
+        },
+        {
+            "title": "People and projects",
+            "separator": True,
+            "items": [
+                item("Business units", "account_tree", "accounts_businessunit_changelist"),
+                item("Projects", "folder", "accounts_project_changelist"),
+                item("Virtual keys", "key", "accounts_virtualkey_changelist"),
+                item("Users", "person", "accounts_user_changelist"),
+            ],
+        },
+        {
+            "title": "Usage",
+            "separator": True,
+            "items": [item("Calls", "receipt_long", "billing_usagerecord_changelist")],
+        },
+        {
+            "title": "Running",
+            "separator": True,
+            "items": [item("Schedules", "schedule", "django_celery_beat_periodictask_changelist")],
+        },
+    ]
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Add the overview's numbers to the index page."""
+    context["overview"] = queries.overview()
+    return context

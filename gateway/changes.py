@@ -1,0 +1,33 @@
+"""The configuration revision: every change raises its number inside the transaction that makes the change."""
+
+import uuid
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Model
+
+from gateway.models import Change, Revision
+
+UNSEEN_FIELDS = frozenset({"last_used_at", "checked_at", "check_result"})
+
+
+def publish_change(kind: str, object_id: uuid.UUID | None = None) -> int:
+    """Raise the revision and note what changed (`key` with its id, or `structure`); return the new number.
+
+    The update locks the one revision row until the surrounding transaction ends, so numbers commit in order.
+    """
+    with transaction.atomic():
+        Revision.objects.filter(id=1).update(number=F("number") + 1)
+        number = Revision.objects.values_list("number", flat=True).get(id=1)
+        Change.objects.create(number=number, kind=kind, object_id=object_id)
+    return number
+
+
+def note_saved(sender: type[Model], instance: Any, update_fields: frozenset[str] | None = None, **_: Any) -> None:
+    """Raise the revision after a row of the configuration is saved or deleted, by whatever road; not for fields the plane never sees."""
+    if update_fields is not None and set(update_fields) <= UNSEEN_FIELDS:
+        return
+    if sender.__name__ == "VirtualKey":
+        publish_change(Change.Kind.KEY, instance.pk)
+    else:
+        publish_change(Change.Kind.STRUCTURE)

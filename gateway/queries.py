@@ -1,0 +1,46 @@
+"""Reads for the admin's frame and lists."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, Max, Q, Sum
+from django.utils import timezone
+
+from accounts.models import Project, VirtualKey
+from billing.models import UsageRecord
+from billing.money import NANOUSD_PER_USD
+from gateway.models import Model, ProviderAccount, State
+
+
+def overview() -> dict[str, Any]:
+    """Return the admin dashboard: the last 24 hours, and what needs a hand."""
+    now = timezone.now()
+    day = UsageRecord.objects.filter(started_at__gte=now - timedelta(days=1)).aggregate(
+        calls=Count("id"), failed=Count("id", filter=Q(outcome="failed")), tokens=Sum("input_tokens", default=0) + Sum("output_tokens", default=0), cost=Sum("cost_nanousd", default=0)
+    )
+    expiring = VirtualKey.objects.filter(state=VirtualKey.State.ACTIVE, expires_at__gt=now, expires_at__lte=now + timedelta(days=14))
+    failing = ProviderAccount.objects.filter(checked_at__isnull=False).exclude(check_result__startswith="ok").exclude(state=State.DISABLED)
+    return {
+        "cards": [
+            {"title": "Calls, 24 h", "value": f"{day['calls']:,}", "link": "admin:billing_usagerecord_changelist"},
+            {"title": "Failed, 24 h", "value": f"{day['failed']:,}", "link": "admin:billing_usagerecord_changelist"},
+            {"title": "Tokens, 24 h", "value": f"{day['tokens']:,}", "link": "admin:billing_usagerecord_changelist"},
+            {"title": "Cost, 24 h", "value": usd(day["cost"]), "link": "admin:billing_usagerecord_changelist"},
+            {"title": "Active projects", "value": Project.objects.filter(state="active").count(), "link": "admin:accounts_project_changelist"},
+            {"title": "Models served", "value": Model.objects.filter(is_active=True, deployments__state=State.ACTIVE).distinct().count(), "link": "admin:gateway_model_changelist"},
+        ],
+        "expiring": list(expiring.select_related("project").order_by("expires_at")[:10]),
+        "failing": list(failing[:10]),
+        "top": [{"model": row["model"], "calls": row["calls"], "cost": usd(row["cost"]), "last": row["last"]} for row in _top_models(now)],
+    }
+
+
+def _top_models(now: Any) -> Any:
+    recent = UsageRecord.objects.filter(started_at__gte=now - timedelta(days=7)).order_by()
+    return recent.values("model").annotate(calls=Count("id"), cost=Sum("cost_nanousd"), last=Max("started_at")).order_by("-cost")[:5]
+
+
+def usd(amount_nanousd: int) -> str:
+    """Return an amount in nano-USD as dollars, with more digits when it is small."""
+    whole, rest = divmod(int(amount_nanousd), NANOUSD_PER_USD)
+    return f"${whole:,}.{rest // 10_000_000:02d}" if whole else f"${whole}.{rest // 1000:06d}".rstrip("0").ljust(4, "0")

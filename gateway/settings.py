@@ -1,0 +1,316 @@
+"""One typed settings object that refuses nonsense at start, and Django's own names derived from it."""
+
+import difflib
+import json
+import os
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from gateway import logs, secretfile
+
+PREFIX = "SYMBIOSIS_"
+BASE_DIR = Path(__file__).resolve().parent.parent
+SECRETS = (*secretfile.NAMES, "database_url", "redis_url", "broker_url")
+
+
+class FileSource(PydanticBaseSettingsSource):
+    """Reads `SYMBIOSIS_<SECRET>_FILE`, then the secrets file of the data directory."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Values come whole from `__call__`."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the secrets found in files; raises ValueError when a named file cannot be read or a value is given twice."""
+        found: dict[str, Any] = secretfile.read(secretfile.data_directory())
+        for name in SECRETS:
+            variable = f"{PREFIX}{name.upper()}"
+            path = os.environ.get(f"{variable}_FILE")
+            if not path:
+                continue
+            if os.environ.get(variable):
+                raise ValueError(f"{variable} and {variable}_FILE are both set. Set one of them.")
+            try:
+                found[name] = Path(path).read_text().strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ValueError(f"{variable}_FILE names {path}, which cannot be read as text: {error}") from error
+        return found
+
+
+class Settings(BaseSettings):
+    """Everything an installation can be told, by `SYMBIOSIS_*` variables."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
+
+    data_dir: Path = Path("var")
+    database_url: str = Field("", repr=False)
+    redis_url: str = Field("", repr=False)
+    broker_url: str = Field("", repr=False)
+    workers: int = Field(1, ge=1, le=256)
+    role: Literal["all", "gateway", "portal", "worker"] = "all"
+    secret_key: str = Field(min_length=32, repr=False)
+    kek: str = Field(repr=False)
+    key_pepper: str = Field(min_length=32, repr=False)
+    audit_key: str = Field(min_length=32, repr=False)
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    public_url: str = ""
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    private_upstreams: str = "none"
+    body_limit_bytes: int = Field(32 * 1024 * 1024, ge=1024, le=1024**3)
+    drain_s: int = Field(30, ge=0, le=3600)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    demo: bool = False
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment first, then files."""
+        return init_settings, env_settings, FileSource(settings_cls)
+
+    @field_validator("allowed_hosts", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.absolute()
+
+    @field_validator("kek")
+    @classmethod
+    def _keyset(cls, value: str) -> str:
+        try:
+            keyset = json.loads(value)
+        except ValueError:
+            keyset = None
+        if not isinstance(keyset, dict) or "primaryKeyId" not in keyset or not keyset.get("key"):
+            raise ValueError("must be a tink keyset in JSON; `python manage.py init_secrets` makes one")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query or parts.username):
+            raise ValueError("must look like https://gateway.example.com, without a path")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        database(value, Path("var"))
+        return value
+
+    @field_validator("private_upstreams")
+    @classmethod
+    def _private(cls, value: str) -> str:
+        for part in value.split(","):
+            name = part.strip()
+            if "/" in name:
+                ip_network(name)
+            elif not name or not all(c.isalnum() or c in ".-:" for c in name):
+                raise ValueError("must be none, loopback, or hosts and CIDRs separated by commas")
+        return value
+
+    @model_validator(mode="after")
+    def _apart(self) -> "Settings":
+        if len({self.secret_key, self.key_pepper, self.audit_key}) < 3:
+            raise ValueError("SECRET_KEY, KEY_PEPPER and AUDIT_KEY must differ from each other")
+        return self
+
+    @property
+    def peppers(self) -> dict[int, bytes]:
+        """Return the peppers of key digests by version."""
+        return {1: self.key_pepper.encode()}
+
+    @property
+    def is_https(self) -> bool:
+        """Say whether browsers reach the portal by https."""
+        return self.public_url.startswith("https://")
+
+
+def database(url: str, data_dir: Path) -> dict[str, Any]:
+    """Return Django's DATABASES entry for a URL, SQLite in the data directory for none; raises ValueError for an unknown scheme."""
+    parts = urlsplit(url)
+    if not url or parts.scheme == "sqlite":
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": unquote(parts.path) if url else str(data_dir / "symbiosis.sqlite3"),
+            # IMMEDIATE: a transaction that reads and then writes must not die of a stale snapshot.
+            "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL;"},
+        }
+    if parts.scheme not in ("postgres", "postgresql") or not parts.path.strip("/"):
+        raise ValueError("must look like postgresql://user:password@host:5432/name or sqlite:////path/to/file")
+    query = dict(parse_qsl(parts.query))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.strip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": query.pop("host", "") or unquote(parts.hostname or ""),
+        "PORT": str(parts.port or ""),
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"pool": {"min_size": 1, "max_size": 8, "timeout": 10}, "connect_timeout": 5, **query},
+    }
+
+
+def load() -> Settings:
+    """Read and check the settings; raises ImproperlyConfigured with one line per mistake and never with a value."""
+    try:
+        _refuse_misspelt(os.environ)
+        return Settings()  # type: ignore[call-arg]  # fields come from the environment
+    except ValidationError as error:
+        raise ImproperlyConfigured("The settings are refused:\n" + "\n".join(_in_words(dict(item)) for item in error.errors())) from None
+    except ValueError as error:
+        raise ImproperlyConfigured(f"The settings are refused:\n  {error}") from None
+
+
+def _refuse_misspelt(environment: "os._Environ[str]") -> None:
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {f"{PREFIX}{name.upper()}_FILE" for name in SECRETS}
+    for name in sorted(environment):
+        close = difflib.get_close_matches(name, known, 1, 0.94) if name.startswith(PREFIX) and name not in known else []
+        if close:
+            raise ValueError(f"{name} is not a setting. Did you mean {close[0]}?")
+
+
+def _in_words(item: dict[str, Any]) -> str:
+    name = str(item["loc"][0]) if item["loc"] else ""
+    if item["type"] == "missing" or (name in secretfile.NAMES and item["input"] == ""):
+        return (
+            f"  {PREFIX}{name.upper()} is not set. Set it or {PREFIX}{name.upper()}_FILE; for a trial, "
+            f"`python manage.py init_secrets` makes all secrets in {secretfile.data_directory()}."
+        )
+    text = str(item["msg"]).removeprefix("Value error, ")
+    return f"  {PREFIX}{name.upper()}: {text}." if name else f"  {text}."
+
+
+settings = load()
+
+# ---- Django's names ---------------------------------------------------------------------------------------------------
+
+_public = urlsplit(settings.public_url)
+_messages = f"{settings.data_dir}/celery"
+
+SECRET_KEY = settings.secret_key
+DEBUG = False
+ALLOWED_HOSTS = [*settings.allowed_hosts, *filter(None, [_public.hostname]), "localhost", "127.0.0.1", "[::1]"]
+ROOT_URLCONF = "gateway.urls"
+ASGI_APPLICATION = "gateway.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+INSTALLED_APPS = [
+    "daphne",
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "django_celery_beat",
+    "accounts",
+    "billing",
+    "gateway",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "gateway.headers.ContentSecurityPolicy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+DATABASES = {"default": database(settings.database_url, settings.data_dir)}
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.access.RoleBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+
+# __Host- cookies need https; on a loopback http trial they get a plain name.
+SESSION_COOKIE_NAME = "__Host-symbiosis" if settings.is_https else "symbiosis"
+CSRF_COOKIE_NAME = "__Host-symbiosis-csrf" if settings.is_https else "symbiosis-csrf"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = settings.is_https
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+CSRF_TRUSTED_ORIGINS = [settings.public_url] if settings.public_url else []
+SECURE_HSTS_SECONDS = 31_536_000 if settings.is_https else 0
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+LOGGING_CONFIG = None
+logs.configure(settings.log_level)
+
+CELERY_BROKER_URL = settings.broker_url or "filesystem://"
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {} if CELERY_BROKER_URL != "filesystem://" else {"data_folder_in": _messages, "data_folder_out": _messages, "control_folder": f"{_messages}/control"}
+)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_TIME_LIMIT = 600
+CELERY_TIMEZONE = "UTC"
+CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_CONCURRENCY = 2
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+
+UNFOLD = {
+    "SITE_TITLE": "Symbiosis Gateway",
+    "SITE_HEADER": "Symbiosis Gateway",
+    "SITE_SYMBOL": "hub",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "ENVIRONMENT": "gateway.admin_site.environment_badge",
+    "DASHBOARD_CALLBACK": "gateway.admin_site.dashboard",
+    "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": "gateway.admin_site.navigation"},
+}
