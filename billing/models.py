@@ -104,8 +104,8 @@ class UsageRecord(models.Model):
             models.CheckConstraint(condition=Q(reasoning_tokens__lte=F("output_tokens")), name="usage_reasoning_within_output"),
         )
         indexes = (
-            models.Index("key", "-started_at", name="usage_by_key"),
-            models.Index("project", "-started_at", name="usage_by_project"),
+            models.Index(fields=("key", "-started_at"), name="usage_by_key"),
+            models.Index(fields=("project", "-started_at"), name="usage_by_project"),
         )
 
     def __str__(self) -> str:
