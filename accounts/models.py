@@ -84,7 +84,8 @@ class BusinessUnit(models.Model):
     class Meta:
         ordering = ("name",)
         constraints = (
-            models.UniqueConstraint("parent", Lower("name"), name="business_unit_name_once", nulls_distinct=False),
+            models.UniqueConstraint("parent", Lower("name"), condition=Q(parent__isnull=False), name="business_unit_name_once"),
+            models.UniqueConstraint(Lower("name"), condition=Q(parent__isnull=True), name="organisation_name_once"),
             models.CheckConstraint(condition=~Q(parent=F("id")), name="business_unit_not_own_parent"),
             models.CheckConstraint(condition=~Q(name=""), name="business_unit_named"),
         )
