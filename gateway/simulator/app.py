@@ -1,0 +1,148 @@
+"""The simulator's doors: routes, credentials, and which wire answers. Knows neither shapes nor faults in detail."""
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+import orjson
+
+from gateway.simulator import anthropic_wire, faults, openai_embeddings, openai_wire
+from gateway.simulator.answers import Prompt, answer, seed_of
+from gateway.simulator.connection import Connection, Receive, Scope, Send
+from gateway.simulator.directives import BadDirective
+from gateway.simulator.problems import Problem
+
+BODY_LIMIT_BYTES = 64 * 1024 * 1024
+SIMULATED = (b"x-simulated", b"true")
+CREDENTIALS = (b"x-api-key", b"api-key", b"x-goog-api-key")
+
+
+class Simulator:
+    """The ASGI application. `pace_ms` is the pause between streamed events unless a directive says otherwise."""
+
+    def __init__(self, pace_ms: int = 0, any_model: bool = False) -> None:
+        self.pace_ms = pace_ms
+        self.any_model = any_model
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        connection = Connection(scope, receive, send)
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        path = scope["path"]
+        if path.startswith("/openai/"):
+            path = "/v1" + path[len("/openai") :].removeprefix("/v1")
+        named = dict(headers)
+        claude = path.startswith("/v1/messages") or b"anthropic-version" in named
+        wire = anthropic_wire if claude else openai_wire
+        if path == "/healthz":
+            await _plain(connection, wire, b'{"status":"ok"}')
+            return
+        try:
+            _check_credential(named, scope["query_string"])
+            await self._routed(connection, scope["method"], path, wire, headers)
+        except Problem as error:
+            await _refused(connection, wire, error)
+        except BadDirective as error:
+            await _refused(connection, wire, Problem(400, str(error), "bad_directive"))
+
+    async def _routed(self, connection: Connection, method: str, path: str, wire: ModuleType, headers: list[tuple[bytes, bytes]]) -> None:
+        deployment = ""
+        if path.startswith("/v1/deployments/"):
+            deployment, _, rest = path[len("/v1/deployments/") :].partition("/")
+            path = "/v1/" + rest
+        if method == "GET" and path == "/v1/models":
+            await _plain(connection, wire, wire.models())
+        elif method == "GET" and path.startswith("/v1/models/"):
+            await _plain(connection, wire, wire.one_model(unquote(path[len("/v1/models/") :])))
+        elif path not in ("/v1/chat/completions", "/v1/embeddings", "/v1/messages", "/v1/messages/count_tokens"):
+            raise Problem(404, f"Invalid URL ({method} {path})", "unknown_url")
+        elif method != "POST":
+            raise Problem(405, f"Not allowed to {method} on {path}.", "method_not_supported")
+        else:
+            raw = await connection.body(BODY_LIMIT_BYTES)
+            if raw is None:
+                raise Problem(413, "Request body is larger than 64 MiB.", "request_too_large")
+            fields = _fields(raw)
+            if deployment:
+                fields["model"] = deployment
+            await self._posted(connection, path, wire, fields, raw, headers)
+
+    async def _posted(
+        self, connection: Connection, path: str, wire: ModuleType, fields: dict[str, Any], raw: bytes, headers: list[tuple[bytes, bytes]]
+    ) -> None:
+        if path == "/v1/embeddings":
+            await self._embedded(connection, fields)
+        elif path == "/v1/messages/count_tokens":
+            counted = anthropic_wire.read(fields, self.any_model, counting=True)
+            await _plain(connection, wire, orjson.dumps({"input_tokens": counted.input_tokens}))
+        else:
+            prompt: Prompt = wire.read(fields, self.any_model)
+            echo = prompt.directives.word("echo")
+            if echo == "body":
+                prompt = prompt._replace(echo=raw.decode("utf-8", "replace"))
+            elif echo == "headers":
+                prompt = prompt._replace(echo=orjson.dumps(faults.described(headers)).decode())
+            await self._spoken(connection, wire, prompt)
+
+    async def _embedded(self, connection: Connection, fields: dict[str, Any]) -> None:
+        directives = openai_embeddings.read_directives(fields)
+        body = openai_embeddings.embed(fields, directives, self.any_model)
+        seed = seed_of(fields.get("input"))
+        if not await faults.before_answer(connection, directives, openai_wire, seed):
+            await faults.whole(connection, directives, [faults.JSON, SIMULATED, *openai_wire.headers(seed)], body)
+
+    async def _spoken(self, connection: Connection, wire: ModuleType, prompt: Prompt) -> None:
+        directives = prompt.directives
+        if await faults.before_answer(connection, directives, wire, prompt.seed):
+            return
+        headers = [SIMULATED, *wire.headers(prompt.seed)]
+        replies = [answer(prompt, index) for index in range(prompt.choices)]
+        if prompt.stream:
+            spoken = len(replies[0].pieces) or 2 * len(replies[0].calls)
+            await faults.stream(
+                connection,
+                directives,
+                wire,
+                [faults.SSE, (b"cache-control", b"no-cache"), *headers],
+                wire.events(prompt, replies),
+                2 + spoken // 2,
+                directives.number("pace", self.pace_ms),
+                lambda text: wire.text_event(prompt, text),
+            )
+            return
+        if directives.has("huge_line"):
+            replies[0] = replies[0]._replace(pieces=("x" * directives.number("huge_line"),))
+        await faults.whole(connection, directives, [faults.JSON, *headers], wire.whole(prompt, replies))
+
+
+def _check_credential(headers: Mapping[bytes, bytes], query: bytes) -> None:
+    scheme, _, credential = headers.get(b"authorization", b"").partition(b" ")
+    given = [credential.strip()] if scheme.lower() == b"bearer" else []
+    given += [headers[name].strip() for name in CREDENTIALS if name in headers]
+    given += [value for value in parse_qs(query).get(b"key", [])] if b"key=" in query else []
+    if not any(given):
+        raise Problem(401, "You didn't provide an API key.")
+    if b"bad" in given:
+        raise Problem(401, "Incorrect API key provided: bad.")
+
+
+def _fields(raw: bytes) -> dict[str, Any]:
+    try:
+        fields = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        fields = None
+    if not isinstance(fields, dict):
+        raise Problem(400, "We could not parse the JSON body of your request.", "invalid_json")
+    return fields
+
+
+async def _plain(connection: Connection, wire: ModuleType, body: bytes) -> None:
+    await connection.start(200, [faults.JSON, SIMULATED, *wire.headers(b""), (b"content-length", str(len(body)).encode())])
+    await connection.finish(body)
+
+
+async def _refused(connection: Connection, wire: ModuleType, error: Problem) -> None:
+    body = wire.problem(error)
+    await connection.start(error.status, [faults.JSON, SIMULATED, *wire.headers(b""), (b"content-length", str(len(body)).encode())])
+    await connection.finish(body)
