@@ -17,7 +17,7 @@ from gateway import logs, secretfile
 
 PREFIX = "SYMBIOSIS_"
 BASE_DIR = Path(__file__).resolve().parent.parent
-SECRETS = (*secretfile.NAMES, "database_url", "redis_url", "broker_url")
+SECRETS = (*secretfile.NAMES, "database_url", "redis_url", "broker_url", "metrics_token")
 
 
 class FileSource(PydanticBaseSettingsSource):
@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
     private_upstreams: str = "none"
     body_limit_bytes: int = Field(32 * 1024 * 1024, ge=1024, le=1024**3)
+    body_timeout_s: float = Field(30.0, gt=0, le=3600)
+    metrics_token: str = Field("", repr=False)
     drain_s: int = Field(30, ge=0, le=3600)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     demo: bool = False

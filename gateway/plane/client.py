@@ -1,19 +1,16 @@
 """The data plane's own HTTP/1.1 client: one pool per endpoint, exact deadlines, instant cancel. Knows bytes and headers, not vendors."""
 
 import asyncio
-import functools
 import os
-import socket
 import ssl
-import zlib
 from typing import Self
-from urllib.parse import urlsplit
 
 import aiofastnet
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from gateway.errors import UpstreamFault
-from gateway.plane.addresses import AddressRules
+from gateway.plane.endpoint import Endpoint, resolve, tls_context
+from gateway.plane.inflate import Inflater, inflater_for
 from gateway.terms import Deadlines, Frozen, Header
 
 SWEEP_S = 0.05  # deadlines are kept to this grain; one timer per client instead of several per call
@@ -24,17 +21,6 @@ JOIN_BYTES = 65_536  # below this a request is copied into one write, above it t
 HEAD, BATCH, WHOLE = 0, 1, 2  # what the waiting task wants: the answer's head, any bytes, or all of them
 
 
-class Endpoint(Frozen, frozen=True):
-    """Where an upstream listens and how it may be reached. `host` is a name or an address without brackets; `ca_pem` replaces the system's roots."""
-
-    scheme: str
-    host: str
-    port: int
-    ca_pem: str = ""
-    allow_private: AddressRules = AddressRules("none")
-    deadlines: Deadlines = Deadlines()
-
-
 class Limits(Frozen, frozen=True):
     """How much an answer may make this process hold, in bytes; `rest_ms` is how long an idle connection is kept."""
 
@@ -43,88 +29,6 @@ class Limits(Frozen, frozen=True):
     body_bytes: int = 67_108_864
     decoded_bytes: int = 67_108_864
     rest_ms: int = 30_000
-
-
-def endpoint_of(base_url: str, *, ca_pem: str = "", rules: AddressRules | None = None, deadlines: Deadlines | None = None) -> Endpoint:
-    """Return the endpoint of an account's base URL (its path is the caller's business); raises ValueError unless it is a plain http(s) URL."""
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None or parts.password is not None:
-        raise ValueError("a base URL is http:// or https:// with a host and without a user or password")
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return Endpoint(
-        scheme=parts.scheme,
-        host=parts.hostname,
-        port=port,
-        ca_pem=ca_pem,
-        allow_private=rules or AddressRules("none"),
-        deadlines=deadlines or Deadlines(),
-    )
-
-
-@functools.cache
-def tls_context(ca_pem: str) -> ssl.SSLContext:
-    """Return a verifying client context: the given roots alone, else the system's, else httpx's bundle; raises ssl.SSLError on a bad PEM."""
-    if ca_pem:
-        context = ssl.create_default_context(cadata=ca_pem)
-    else:
-        paths = ssl.get_default_verify_paths()
-        if paths.cafile or (paths.capath and os.listdir(paths.capath)):
-            context = ssl.create_default_context()
-        else:
-            import httpx  # only a machine without any root certificates pays for this
-
-            context = httpx.create_ssl_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-async def resolve(loop: asyncio.AbstractEventLoop, endpoint: Endpoint) -> list[str]:
-    """Return the endpoint's addresses, all of them checked; raises UpstreamFault address_refused if any is not allowed, connect if none is found.
-
-    One forbidden address refuses the name: an answer that mixes public and private addresses is what a rebinding attack looks like.
-    """
-    try:
-        found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise UpstreamFault("connect", f"the name {endpoint.host} could not be resolved", sent=False) from None
-    addresses = list(dict.fromkeys(str(row[4][0]) for row in found))
-    for address in addresses:
-        if not endpoint.allow_private.check(address, endpoint.host):
-            raise UpstreamFault("address_refused", f"{endpoint.host} has an address that private_upstreams does not allow", sent=False)
-    return addresses
-
-
-class Inflater:
-    """Undoes gzip or deflate in bounded steps and refuses to yield more than `limit_bytes` in all."""
-
-    __slots__ = ("_engine", "_left_bytes", "_wbits")
-
-    def __init__(self, encoding: bytes, limit_bytes: int) -> None:
-        self._wbits = 31 if encoding in (b"gzip", b"x-gzip") else 15
-        self._engine = zlib.decompressobj(self._wbits)
-        self._left_bytes = limit_bytes
-
-    def feed(self, data: bytes) -> bytes:
-        """Return what `data` decodes to; raises UpstreamFault too_large past the limit and protocol on damaged data."""
-        out = []
-        try:
-            while data:
-                if self._engine.eof:  # gzip members may follow one another
-                    self._engine = zlib.decompressobj(self._wbits)
-                piece = self._engine.decompress(data, self._left_bytes + 1)
-                self._left_bytes -= len(piece)
-                if self._left_bytes < 0:
-                    raise UpstreamFault("too_large", "the decoded answer exceeds the limit", sent=True)
-                out.append(piece)
-                data = self._engine.unused_data if self._engine.eof else self._engine.unconsumed_tail
-        except zlib.error:
-            raise UpstreamFault("protocol", "the answer's compression is damaged", sent=True) from None
-        return b"".join(out)
-
-    def finish(self) -> None:
-        """Raise UpstreamFault protocol if the compressed stream stopped half-way."""
-        if not self._engine.eof:
-            raise UpstreamFault("protocol", "the answer's compression is cut short", sent=True)
 
 
 class Connection(asyncio.Protocol):
@@ -449,16 +353,6 @@ class Exchange:
                 return b""
             else:
                 await connection.wait(want)
-
-
-def inflater_for(encoding: bytes, limit_bytes: int) -> Inflater | None:
-    """Return the decoder of a content-encoding, None for identity; raises UpstreamFault protocol for one that was never offered."""
-    encoding = encoding.strip().lower()
-    if encoding in (b"", b"identity"):
-        return None
-    if encoding not in (b"gzip", b"x-gzip", b"deflate"):
-        raise UpstreamFault("protocol", "the answer has an encoding that was not asked for", sent=True)
-    return Inflater(encoding, limit_bytes)
 
 
 class Client:

@@ -10,16 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from billing.segments import HEADER_BYTES, IDENTITY_BYTES, LOCK_NAME, MAGIC, segment_numbers, segment_path
+
 SEGMENT_BYTES = 16 * 1024 * 1024
 # Room kept free so that calls already admitted can still be settled when the disk fills up.
 RESERVE_BYTES = 1024 * 1024
-# A segment opens with this and 16 random bytes, so that its identity outlives its file name.
-MAGIC = b"sgwjrnl1"
-IDENTITY_BYTES = 16
-HEADER_BYTES = len(MAGIC) + IDENTITY_BYTES
-LOCK_NAME = "lock"
 RESERVE_NAME = "reserve"
-SUFFIX = ".journal"
 # Intake holds the lock for microseconds to see whether a writer is alive.
 LOCK_WAIT_S = 2.0
 # How often a journal that cannot write looks whether it can again.
@@ -318,32 +314,6 @@ class Journal:
             self._size = len(content)
             self.healthy = True
             return True
-
-
-def segment_path(directory: Path, number: int) -> Path:
-    """Where a worker's segment of this number lies."""
-    return directory / f"{number:08d}{SUFFIX}"
-
-
-def segment_numbers(directory: Path) -> list[int]:
-    """Numbers of the segments in a worker's directory, ascending."""
-    return sorted(int(path.stem) for path in directory.glob(f"*{SUFFIX}") if path.stem.isdigit())
-
-
-def first_live_number(directory: Path) -> int | None:
-    """Number of the first segment of the writer that holds the worker's directory, or None if no writer is alive."""
-    try:
-        descriptor = os.open(directory / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return int(os.pread(descriptor, 8, 0) or b"0")
-    else:
-        return None
-    finally:
-        os.close(descriptor)
 
 
 def sync_directory(directory: Path) -> None:

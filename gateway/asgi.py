@@ -1,0 +1,92 @@
+"""Wires one worker process together: the data plane first, then health and metrics, then Django for everything else."""
+
+import asyncio
+import hashlib
+import os
+from ipaddress import ip_address
+from typing import Any
+
+import django
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.asgi import get_asgi_application
+from django.urls import re_path
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")
+django.setup(set_prefix=False)
+
+from gateway.consumers import GatewayConsumer, Receive, Scope, Send  # noqa: E402  (Django's apps come first)
+from gateway.insight import Insight  # noqa: E402
+from gateway.plane.worker import Settings, Worker  # noqa: E402
+from gateway.sealing import Sealer  # noqa: E402
+from gateway.settings import settings  # noqa: E402
+
+
+def make_worker() -> Worker:
+    """Return a worker with this installation's settings handed in."""
+    return Worker(
+        Settings(
+            journal_dir=settings.data_dir / "journal",
+            snapshot_path=settings.data_dir / "snapshot" / "current",
+            steward_socket=settings.data_dir / "run" / "steward.sock",
+            peppers=settings.peppers,
+            body_limit_bytes=settings.body_limit_bytes,
+            body_timeout_s=settings.body_timeout_s,
+            private_upstreams=settings.private_upstreams,
+            trusted_proxies=settings.trusted_proxies,
+            # the same for every process of an installation, different between two, and it tells nothing
+            instance=hashlib.sha256(b"instance" + settings.secret_key.encode()).hexdigest()[:12],
+        ),
+        Sealer(settings.kek),
+    )
+
+
+class Application:
+    """The ASGI application of a worker: hot paths by one comparison, the rest through Channels."""
+
+    def __init__(self) -> None:
+        self.worker = make_worker()
+        self.insight = Insight(self.worker, settings.metrics_token)
+        self._plane: Any = GatewayConsumer.as_asgi(worker=self.worker)
+        django_app = get_asgi_application()
+        self._rest: Any = ProtocolTypeRouter(
+            {"http": URLRouter([re_path(r"^(healthz|readyz|metrics)$", self.insight), re_path(r"", django_app)])}
+        )
+        self._starting: asyncio.Task[None] | None = None
+        self._serves_portal = settings.role in ("all", "portal")
+        self._serves_plane = settings.role in ("all", "gateway")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        if scope["type"] == "http":
+            if self._starting is None or not self._starting.done():
+                await self.start()
+            path: bytes = scope.get("raw_path") or scope["path"].encode()
+            if path.startswith(b"/v1/") or path == b"/v1":
+                return await self._plane(scope, receive, send)  # type: ignore[no-any-return]
+            return await self._rest(scope, receive, send)  # type: ignore[no-any-return]
+        if scope["type"] == "lifespan":
+            return await self._lifespan(receive, send)
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
+        return None
+
+    async def start(self) -> None:
+        """Start the worker once; servers without lifespan do it with their first request."""
+        if self._starting is None:
+            self._starting = asyncio.ensure_future(self.worker.start())
+        await asyncio.shield(self._starting)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self.start()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self.worker.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+application = Application()

@@ -1,0 +1,367 @@
+"""The door: bytes to a Call, and refusals to the caller's own error shape. Plain ASGI inside a Channels consumer; no Django on the way."""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+import structlog
+from channels.generic.http import AsyncHttpConsumer
+
+from gateway import listings
+from gateway.errors import BadKey, BadRequest, LoopDetected, MethodNotAllowed, Overloaded, Refusal, SlowSender, TooLarge, UnknownEndpoint, WrongContentType
+from gateway.plane.identify import UnknownKey
+from gateway.plane.serve import JSON, SAFE
+from gateway.plane.worker import Worker
+from gateway.terms import Call, Caller, Header
+from gateway.wire import WireError, auth, openai_chat, strict
+
+log = structlog.get_logger("gateway.door")
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Scope = dict[str, Any]
+
+ENDPOINTS = {b"/v1/chat/completions": "chat/completions", b"/v1/embeddings": "embeddings"}
+KNOWN = frozenset(ENDPOINTS.values())
+# a check of more than this many bytes would hold up every other call of the worker
+INLINE_BYTES = 32 * 1024
+# most calls end sooner than this and never need a watcher for a caller who leaves
+WATCH_AFTER_S = 0.05
+LABEL_CHARS = 200
+SINGLE = (b"host", b"content-length", b"content-type", b"transfer-encoding")
+
+
+class StreamOptions(msgspec.Struct):
+    """The one stream option that changes what we do."""
+
+    include_usage: bool | None = None
+
+
+class Head(msgspec.Struct):
+    """The fields of a request that the gateway itself reads; everything else passes."""
+
+    model: str
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    user: str | None = None
+    safety_identifier: str | None = None
+
+
+read_head = msgspec.json.Decoder(Head).decode
+
+
+class Reply:
+    """What has been given to the caller so far."""
+
+    __slots__ = ("_send", "started")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+
+    async def start(self, status: int, headers: list[Header]) -> None:
+        """Send status and headers."""
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def write(self, data: bytes) -> None:
+        """Send a part of the body."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self, data: bytes) -> None:
+        """Send the last part of the body."""
+        await self._send({"type": "http.response.body", "body": data})
+
+
+class Visitor:
+    """One request at the door: its headers once by name, its caller's side, and when it came."""
+
+    __slots__ = ("began", "headers", "id", "left", "reply", "scope", "watch")
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.began = time.monotonic()
+        self.id = f"call_{time.time_ns() // 1_000_000:011x}{os.urandom(8).hex()}"
+        self.scope = scope
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.reply = Reply(send)
+        self.left = False
+        self.watch: asyncio.TimerHandle | None = None
+
+
+class GatewayConsumer(AsyncHttpConsumer):
+    """Serves every path under /v1; Channels routes to it, its own __call__ does the rest."""
+
+    def __init__(self, worker: Worker) -> None:
+        super().__init__()
+        self.worker = worker
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; nothing but an answer ever leaves."""
+        visitor = Visitor(scope, send)
+        task = asyncio.current_task()
+        assert task is not None
+        worker = self.worker
+        worker.figures.in_flight += 1
+        try:
+            await self._serve(visitor, receive, task)
+        except Refusal as refusal:
+            await self._refuse(visitor, refusal)
+        except asyncio.CancelledError:
+            if not visitor.left:
+                await self._cut_off(visitor, task)
+        except Exception:  # last line of defence: a bug answers 500 with the call's id, its traceback stays in the log
+            log.exception("a call failed inside the gateway", call=visitor.id)
+            await self._refuse(visitor, Refusal(f"The gateway failed. Tell your IT administrator the call id {visitor.id}."))
+        finally:
+            worker.figures.in_flight -= 1
+            worker.deadlines.pop(task, None)
+            if visitor.watch is not None:
+                visitor.watch.cancel()
+
+    async def _serve(self, visitor: Visitor, receive: Receive, task: "asyncio.Task[object]") -> None:
+        scope, headers = visitor.scope, visitor.headers
+        if len(headers) != len(scope["headers"]):
+            refuse_repeated(scope["headers"])
+        path: bytes = scope.get("raw_path") or scope["path"].encode()
+        endpoint = ENDPOINTS.get(path)
+        try:
+            credential = auth.credential(scope["headers"], scope["query_string"], False)
+        except WireError as error:
+            raise BadKey(error.message) from None
+        caller = await self._identify(credential)
+        account = ""
+        if endpoint is None:
+            listing = await self._list(visitor, path, caller)
+            if listing is not None:
+                return
+            account, endpoint = self._provider_path(path, visitor)
+        if scope["method"] != "POST":
+            raise MethodNotAllowed(f"Use POST for /v1/{endpoint}.")
+        self._check_transport(headers)
+        body = await self._body(visitor, receive, task)
+        call = await self._call(visitor, endpoint, account, body)
+        loop = asyncio.get_running_loop()
+        visitor.watch = loop.call_later(WATCH_AFTER_S, watch, visitor, receive, task)
+        snapshot = self.worker.snapshot
+        assert snapshot is not None
+        await self.worker.corridor.carry(call, caller, snapshot, visitor.reply, visitor.began)
+
+    async def _identify(self, credential: bytes) -> Caller:
+        try:
+            return self.worker.caller_now(credential)
+        except UnknownKey:
+            return await self.worker.caller_fresh(credential)
+
+    def _check_transport(self, headers: dict[bytes, bytes]) -> None:
+        if b"transfer-encoding" in headers and b"content-length" in headers:
+            raise BadRequest("Send either content-length or transfer-encoding, not both.")
+        kind = headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
+        if kind != b"application/json":
+            raise WrongContentType("Send the body as application/json.")
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit():
+            raise BadRequest("content-length must be a number.")
+        if int(length) > self.worker.settings.body_limit_bytes:
+            raise too_large(self.worker.settings.body_limit_bytes)
+        via = headers.get(b"via")
+        if via is not None and self.worker.via in via:
+            raise LoopDetected("This call already came through this gateway: a provider account points back at it.")
+
+    async def _body(self, visitor: Visitor, receive: Receive, task: "asyncio.Task[object]") -> bytes:
+        """Return the whole body. Raises TooLarge, SlowSender; CancelledError when the caller leaves meanwhile."""
+        limit = self.worker.settings.body_limit_bytes
+        due = self.worker.deadlines[task] = asyncio.get_running_loop().time() + self.worker.settings.body_timeout_s
+        try:
+            message = await receive()
+            body: bytes = message.get("body", b"")
+            if message.get("more_body"):
+                parts, size = [body], len(body)
+                while message.get("more_body"):
+                    message = await receive()
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+                    if size > limit:
+                        raise too_large(limit)
+                body = b"".join(parts)
+        except asyncio.CancelledError:
+            if asyncio.get_running_loop().time() < due:
+                raise
+            task.uncancel()
+            raise SlowSender("The request body did not arrive in time. Send it again without pausing.") from None
+        if message["type"] == "http.disconnect":
+            visitor.left = True
+            raise asyncio.CancelledError
+        del self.worker.deadlines[task]
+        return body
+
+    async def _call(self, visitor: Visitor, endpoint: str, account: str, body: bytes) -> Call:
+        try:
+            if len(body) <= INLINE_BYTES:
+                strict.check(body)
+            else:
+                await asyncio.get_running_loop().run_in_executor(None, strict.check, body)
+            head = read_head(body)
+            fields = strict.fields(body)
+        except WireError as error:
+            raise BadRequest(error.message, param=error.param) from None
+        except msgspec.ValidationError as error:
+            raise BadRequest(f"The request does not fit: {error}.") from None
+        headers = visitor.headers
+        stream = bool(head.stream)
+        if stream and endpoint == "embeddings":
+            raise BadRequest("Embeddings cannot be streamed. Leave `stream` out.", param="stream")
+        options = head.stream_options
+        output_tokens = head.max_completion_tokens or head.max_tokens or 0
+        if not 0 <= output_tokens <= 10_000_000:
+            raise BadRequest("The output limit must be between 0 and 10 000 000 tokens.", param="max_completion_tokens")
+        return Call(
+            id=visitor.id,
+            surface="openai",
+            endpoint=endpoint,
+            account=account,
+            body=body,
+            fields=fields,
+            model=head.model,
+            stream=stream,
+            wants_usage=options is not None and bool(options.include_usage),
+            client_request_id=label(headers.get(b"x-request-id")),
+            end_user=label(headers.get(b"x-sgw-user")) or label((head.safety_identifier or head.user or "").encode("utf-8", "replace")),
+            session=label(headers.get(b"x-sgw-session")),
+            tags=label(headers.get(b"x-sgw-tags")),
+            ip=self._ip(visitor),
+            user_agent=label(headers.get(b"user-agent")),
+            timeout_ms=timeout_ms(headers.get(b"x-sgw-timeout-ms")),
+            max_output_tokens=output_tokens,
+        )
+
+    def _ip(self, visitor: Visitor) -> str:
+        client = visitor.scope.get("client")
+        ip = client[0] if client else ""
+        networks = self.worker.settings.trusted_proxies
+        if not networks or not ip:
+            return ip
+        for hop in (ip, *reversed(visitor.headers.get(b"x-forwarded-for", b"").decode("latin-1").split(","))):
+            try:
+                address = ip_address(hop.strip())
+            except ValueError:
+                break
+            ip = str(address)
+            if not any(address in network for network in networks):
+                break
+        return ip
+
+    # ---- the less travelled ways ------------------------------------------------------------------------------------
+
+    async def _list(self, visitor: Visitor, path: bytes, caller: Caller) -> bytes | None:
+        """Answer GET /v1/models, /v1/models/{id} and /v1/key from the snapshot; None for any other path."""
+        snapshot = self.worker.snapshot
+        assert snapshot is not None
+        if path == b"/v1/key":
+            body = listings.key(caller)
+        elif path == b"/v1/models":
+            body = listings.models(caller, snapshot)
+        elif path.startswith(b"/v1/models/"):
+            body = listings.model(caller, snapshot, unquote_to_bytes(path[len(b"/v1/models/") :]).decode("utf-8", "replace"))
+        else:
+            account, _, rest = path.removeprefix(b"/v1/").partition(b"/")
+            if rest not in (b"models", b"v1/models") or account.decode("latin-1") not in snapshot.accounts:
+                return None
+            body = listings.upstream_models(caller, snapshot, account.decode())
+        if visitor.scope["method"] not in ("GET", "HEAD"):
+            raise MethodNotAllowed("Use GET here.")
+        await visitor.reply.start(200, [(b"x-request-id", visitor.id.encode()), JSON, (b"content-length", b"%d" % len(body)), *SAFE])
+        await visitor.reply.end(b"" if visitor.scope["method"] == "HEAD" else body)
+        return body
+
+    def _provider_path(self, path: bytes, visitor: Visitor) -> tuple[str, str]:
+        """Return account slug and endpoint of a provider path. Raises UnknownEndpoint."""
+        if path.startswith(b"/v1/v1/"):
+            raise UnknownEndpoint("There is no such endpoint: remove /v1 from base_url.")
+        first, _, rest = path.removeprefix(b"/v1/").decode("latin-1").partition("/")
+        snapshot = self.worker.snapshot
+        assert snapshot is not None
+        account = snapshot.accounts.get(first)
+        if account is None:
+            raise UnknownEndpoint(f"There is no endpoint {path[:200].decode('latin-1')!r}. See the reference for the paths this gateway serves.")
+        endpoint = rest.removeprefix("v1/")
+        if endpoint not in KNOWN:
+            raise UnknownEndpoint(f"The provider account {first!r} is not served at {rest[:200]!r}: the gateway cannot meter it.")
+        return first, endpoint
+
+    # ---- endings ----------------------------------------------------------------------------------------------------
+
+    async def _cut_off(self, visitor: Visitor, task: "asyncio.Task[object]") -> None:
+        """The gateway itself ends the call, because it stops or a deadline passed: say so and go."""
+        task.uncancel()
+        refusal = Overloaded("The gateway ended this call because it is shutting down or the call took too long. Try again.", retry_after_s=1)
+        if visitor.reply.started:
+            await visitor.reply.end(openai_chat.error_event(refusal.status, refusal.code, refusal.kind, refusal.message, None, {}))
+        else:
+            await self._refuse(visitor, refusal)
+
+    async def _refuse(self, visitor: Visitor, refusal: Refusal) -> None:
+        """Answer with a refusal in the surface's shape; the connection ends, for the body may not have been read."""
+        if visitor.reply.started:
+            return
+        body = openai_chat.error_body(refusal.status, refusal.code, refusal.kind, refusal.message, refusal.param, {"call_id": visitor.id, **refusal.detail})
+        headers = [(b"x-request-id", visitor.id.encode()), JSON, (b"content-length", b"%d" % len(body)), *SAFE]
+        if refusal.retry_after_s is not None:
+            headers.append((b"retry-after", b"%d" % refusal.retry_after_s))
+        if not refusal.retryable:
+            headers.append((b"x-should-retry", b"false"))
+        if refusal.status == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
+        if isinstance(refusal, BadKey) or refusal.status in (408, 413, 415):
+            headers.append((b"connection", b"close"))
+            self.worker.figures.add("sgw_refusals", refusal.code)
+        await visitor.reply.start(refusal.status, headers)
+        await visitor.reply.end(body)
+
+
+def watch(visitor: Visitor, receive: Receive, task: "asyncio.Task[object]") -> None:
+    """Begin to watch for a caller who leaves; their call is cancelled at once."""
+
+    async def wait() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        visitor.left = True
+        task.cancel()
+
+    watcher = asyncio.ensure_future(wait())
+    task.add_done_callback(lambda _: watcher.cancel())
+
+
+def refuse_repeated(headers: list[Header]) -> None:
+    """Raise BadRequest when a header that must stand once stands twice (RFC 9110 §5.3, RFC 9112 §3.2)."""
+    for name in SINGLE:
+        if sum(1 for given, _ in headers if given == name) > 1:
+            raise BadRequest(f"The header {name.decode()} stands more than once.")
+
+
+def too_large(limit_bytes: int) -> TooLarge:
+    """Return the refusal of a body above the limit."""
+    return TooLarge(f"The request body is larger than {limit_bytes} bytes. Send less, or ask your IT administrator to raise the limit.")
+
+
+def label(value: bytes | None) -> str:
+    """Return a caller's label as printable text of at most 200 characters."""
+    if not value:
+        return ""
+    text = value[: LABEL_CHARS * 4].decode("utf-8", "replace")[:LABEL_CHARS]
+    return text if text.isprintable() else "".join(c for c in text if c.isprintable())
+
+
+def timeout_ms(value: bytes | None) -> int:
+    """Return the caller's own deadline in milliseconds, 0 for none. Raises BadRequest."""
+    if value is None:
+        return 0
+    if not value.isdigit() or not 1 <= int(value[:12]) <= 86_400_000:
+        raise BadRequest("x-sgw-timeout-ms must be a whole number of milliseconds from 1 to 86400000.")
+    return int(value)

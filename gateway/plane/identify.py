@@ -1,0 +1,43 @@
+"""Who is calling: a key's text against the snapshot. Knows nothing of models or money."""
+
+import hmac
+from collections.abc import Mapping
+
+from accounts import keys
+from gateway.errors import BadKey, DependencyUnavailable, KeyExpired, KeyRevoked, KeySuspended, ProjectSuspended, WrongCredentialKind
+from gateway.plane.snapshot import Snapshot
+from gateway.terms import Caller
+
+
+class UnknownKey(BadKey):
+    """A well-formed key this snapshot does not hold; worth one fresh poll before it is refused."""
+
+
+def identify(credential: bytes, snapshot: Snapshot, peppers: Mapping[int, bytes], now_s: float) -> Caller:
+    """Return the caller a credential stands for at `now_s` (Unix seconds).
+
+    Raises BadKey (or UnknownKey when the key is well formed but not in the snapshot), KeyExpired, KeyRevoked,
+    WrongCredentialKind, KeySuspended, ProjectSuspended.
+    """
+    try:
+        parsed = keys.parse(credential)
+    except ValueError:
+        raise BadKey("This is not a valid Symbiosis key. Copy it again, whole, from where it was shown: it starts with sgw_vk_.") from None
+    if parsed.kind != "vk":
+        raise WrongCredentialKind("This is a service account's token; calls to models need a virtual key (sgw_vk_...).")
+    key = snapshot.keys.get(parsed.public_id)
+    pepper = peppers.get(key.pepper_version) if key is not None else None
+    if key is None or pepper is None or not hmac.compare_digest(keys.digest(credential, pepper), key.digest):
+        raise UnknownKey("This key is not known here. Check that it was made on this gateway and copied whole.")
+    if key.state != "active":
+        if key.state == "revoked":
+            raise KeyRevoked("This key was revoked. Ask the owner of its project for a new one.")
+        raise KeySuspended("This key is suspended. Ask the owner of its project to resume it.")
+    if key.expires_at_s <= now_s:
+        raise KeyExpired("This key has expired. Create or rotate a key in its project.")
+    project = snapshot.projects.get(key.project)
+    if project is None:
+        raise DependencyUnavailable("The key's project is not loaded yet. Try again in a moment.", retry_after_s=1)
+    if project.suspended:
+        raise ProjectSuspended("This key's project is suspended. Ask its owner or your IT administrator.")
+    return Caller(key=key, project=project)

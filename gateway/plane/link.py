@@ -1,0 +1,148 @@
+"""A worker's line to the steward of its host: configuration and answers come in, figures go out. The steward may be gone at any time."""
+
+import asyncio
+import contextlib
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from gateway.plane.snapshot import Update
+
+FRAME = struct.Struct("<I")
+LIMIT_BYTES = 1 << 30
+RECONNECT_S = 0.1
+REFRESH_GAP_S = 0.1
+
+
+class Hello(msgspec.Struct, tag="hello", frozen=True):
+    """A worker introduces itself."""
+
+    worker: str
+
+
+class Figures(msgspec.Struct, tag="figures", frozen=True):
+    """All counters of a worker since its start."""
+
+    worker: str
+    values: dict[str, float]
+
+
+class Ask(msgspec.Struct, tag="ask", frozen=True):
+    """A question with a number: `refresh` polls the configuration now, `scrape` wants the metrics page."""
+
+    number: int
+    what: str
+
+
+class Told(msgspec.Struct, tag="told", frozen=True):
+    """The answer to a question; `ok` is False when the database could not be asked."""
+
+    number: int
+    ok: bool
+    text: bytes = b""
+
+
+Message = Hello | Figures | Ask | Told | Update
+encoder = msgspec.msgpack.Encoder()
+decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+
+
+def frame(message: Message) -> bytes:
+    """Return a message as it travels: length (u32, little endian), then msgpack."""
+    payload = encoder.encode(message)
+    return FRAME.pack(len(payload)) + payload
+
+
+async def receive(reader: asyncio.StreamReader) -> Message:
+    """Return the next message; raises IncompleteReadError at the end and ValueError on an absurd length."""
+    (length,) = FRAME.unpack(await reader.readexactly(FRAME.size))
+    if length > LIMIT_BYTES:
+        raise ValueError(f"a message of {length} bytes")
+    return decoder.decode(await reader.readexactly(length))
+
+
+class Link:
+    """Keeps the line open, hands every Update to `on_update`, and asks questions with a deadline."""
+
+    def __init__(self, path: Path, worker: str, on_update: Callable[[Update], None], figures: Callable[[], dict[str, float]]) -> None:
+        self._path, self._worker, self._on_update, self._figures = path, worker, on_update, figures
+        self._writer: asyncio.StreamWriter | None = None
+        self._waiting: dict[int, asyncio.Future[Told]] = {}
+        self._number = 0
+        self._refreshing: asyncio.Task[bool] | None = None
+        self._refreshed_at = -1.0
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        while True:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, ValueError, msgspec.DecodeError):
+                await self._connected()
+            self._lose()
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _connected(self) -> None:
+        reader, writer = await asyncio.open_unix_connection(str(self._path))
+        self._writer = writer
+        try:
+            writer.write(frame(Hello(worker=self._worker)))
+            self.push()
+            while True:
+                message = await receive(reader)
+                if isinstance(message, Update):
+                    self._on_update(message)
+                elif isinstance(message, Told):
+                    waiter = self._waiting.pop(message.number, None)
+                    if waiter is not None and not waiter.done():
+                        waiter.set_result(message)
+        finally:
+            writer.close()
+
+    def _lose(self) -> None:
+        self._writer = None
+        for waiter in self._waiting.values():
+            if not waiter.done():
+                waiter.set_result(Told(number=0, ok=False))
+        self._waiting.clear()
+
+    def push(self) -> None:
+        """Send this worker's figures, if the steward is there."""
+        if self._writer is not None:
+            self._writer.write(frame(Figures(worker=self._worker, values=self._figures())))
+
+    async def _ask(self, what: str, timeout_s: float) -> Told:
+        if self._writer is None:
+            return Told(number=0, ok=False)
+        self._number += 1
+        waiter = self._waiting[self._number] = asyncio.get_running_loop().create_future()
+        self._writer.write(frame(Ask(number=self._number, what=what)))
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await waiter
+        except TimeoutError:
+            return Told(number=0, ok=False)
+        finally:
+            self._waiting.pop(self._number, None)
+
+    async def refresh(self) -> bool:
+        """Have the configuration polled now; one poll serves all who wait, at most ten a second. False: the database could not be asked."""
+        if self._refreshing is None:
+            self._refreshing = asyncio.create_task(self._refresh())
+        return await asyncio.shield(self._refreshing)
+
+    async def _refresh(self) -> bool:
+        loop = asyncio.get_running_loop()
+        wait_s = self._refreshed_at + REFRESH_GAP_S - loop.time()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+        self._refreshed_at = loop.time()
+        # whoever comes after this moment needs a poll that starts after this moment
+        self._refreshing = None
+        return (await self._ask("refresh", 2.0)).ok
+
+    async def scrape(self) -> bytes | None:
+        """Return the metrics page of all workers, or None when the steward does not answer."""
+        self.push()
+        told = await self._ask("scrape", 2.0)
+        return told.text if told.ok else None

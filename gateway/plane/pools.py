@@ -1,0 +1,109 @@
+"""The upstream side of each provider account: its client, its prepared request heads, its calls in flight. One pool per account revision."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from gateway.providers import Provider
+from gateway.terms import Account, Deadlines
+
+
+class Exchange(Protocol):
+    """One request in progress at a vendor."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+
+    async def read(self, limit_bytes: int) -> bytes:
+        """Return the whole body, decoded; raises UpstreamFault."""
+        ...
+
+    async def chunks(self) -> bytes:
+        """Return all that has arrived, b"" at the end; raises UpstreamFault."""
+        ...
+
+    def close(self) -> None:
+        """End the exchange at once; idempotent."""
+        ...
+
+
+class Client(Protocol):
+    """A transport to one origin."""
+
+    async def open(self, head: bytes, body: bytes, deadlines: Deadlines | None = None) -> Exchange:
+        """Send a request and return when status and headers are in; raises UpstreamFault."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close idle connections now and the others when their exchange ends."""
+        ...
+
+
+class Pool:
+    """One account in use."""
+
+    __slots__ = ("_heads", "_via", "account", "client", "in_flight", "provider")
+
+    def __init__(self, account: Account, provider: Provider, client: Client, via: bytes) -> None:
+        self.account, self.provider, self.client = account, provider, client
+        self.in_flight = 0
+        self._via = via
+        self._heads: dict[tuple[str, str], bytes] = {}
+
+    def head(self, endpoint: str, upstream_model: str) -> bytes:
+        """Return the prepared head of a POST, without content-length and the blank line."""
+        head = self._heads.get((endpoint, upstream_model))
+        if head is None:
+            path = self.provider.path(endpoint, upstream_model, self.account.options)
+            head = self._heads[endpoint, upstream_model] = self.raw_head("POST", path)
+        return head
+
+    def raw_head(self, method: str, path: str) -> bytes:
+        """Return the head of any request to a path under the account's base URL."""
+        parts = urlsplit(self.account.base_url)
+        lines = [
+            f"{method} {parts.path.rstrip('/')}{path} HTTP/1.1\r\nhost: {parts.netloc.rpartition('@')[2]}\r\n".encode(),
+            b"content-type: application/json\r\naccept-encoding: identity\r\nuser-agent: symbiosis-gateway\r\nvia: 1.1 " + self._via + b"\r\n",
+        ]
+        for name, value in self.provider.headers(self.account.credential):
+            if b"\r" in value or b"\n" in value:
+                raise ValueError("a credential may not hold line breaks")
+            lines.append(name + b": " + value + b"\r\n")
+        return b"".join(lines)
+
+
+class Pools:
+    """All pools by account slug; follows the snapshot."""
+
+    def __init__(self, shelf: Mapping[str, Provider], make_client: Callable[[Account], Client], via: bytes) -> None:
+        self._shelf, self._make_client, self._via = shelf, make_client, via
+        self._pools: dict[str, Pool] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def __getitem__(self, slug: str) -> Pool:
+        return self._pools[slug]
+
+    def adopt(self, accounts: Mapping[str, Account]) -> None:
+        """Make pools for new or changed accounts and let go of the old ones; their running calls end in peace. Raises ValueError."""
+        pools = {}
+        for slug, account in accounts.items():
+            pool = self._pools.get(slug)
+            if pool is None or pool.account.revision != account.revision:
+                pool = Pool(account, self._shelf[account.provider], self._make_client(account), self._via)
+            pools[slug] = pool
+        old, self._pools = self._pools, pools
+        for slug, pool in old.items():
+            if pools.get(slug) is not pool:
+                self._let_go(pool)
+
+    def _let_go(self, pool: Pool) -> None:
+        task = asyncio.ensure_future(pool.client.aclose())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def aclose(self) -> None:
+        """Close every client."""
+        self.adopt({})
+        if self._closing:
+            await asyncio.wait(set(self._closing), timeout=5)

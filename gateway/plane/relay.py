@@ -1,0 +1,97 @@
+"""Gives an upstream's answer to the caller, whole or as a stream. Knows nothing of keys, plans or money."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from gateway.errors import UpstreamFault
+from gateway.plane.pools import Exchange
+from gateway.plane.speak import Reader
+from gateway.terms import Header
+from gateway.wire import WireError
+
+EVENT_STREAM = b"text/event-stream"
+LAST_BYTES_S = 1.0
+
+
+class Reply(Protocol):
+    """The caller's side of a call."""
+
+    started: bool
+
+    async def start(self, status: int, headers: list[Header]) -> None:
+        """Send status and headers."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send a part of the body."""
+        ...
+
+    async def end(self, data: bytes) -> None:
+        """Send the last part of the body."""
+        ...
+
+
+def content_type(exchange: Exchange) -> bytes:
+    """Return the answer's media type in lower case, without parameters."""
+    for name, value in exchange.headers:
+        if name == b"content-type":
+            return value.partition(b";")[0].strip().lower()
+    return b""
+
+
+async def open_stream(exchange: Exchange, reader: Reader) -> bytes:
+    """Return the first bytes to pass on. Raises UpstreamFault when the stream fails before it said anything."""
+    if content_type(exchange) != EVENT_STREAM:
+        raise UpstreamFault("protocol", "a stream was asked for, something else came", sent=True)
+    while True:
+        data = await exchange.chunks()
+        if not data:
+            raise UpstreamFault("reset", "the stream ended before its first event", sent=True)
+        out = feed(reader, data)
+        if out or reader.tail:
+            return out
+        if reader.error:
+            raise UpstreamFault("stream_error", reader.error, sent=True)
+
+
+def feed(reader: Reader, data: bytes) -> bytes:
+    """Return what may be passed on of newly arrived bytes. Raises UpstreamFault on garbage."""
+    try:
+        return reader.feed(data)
+    except WireError as error:
+        raise UpstreamFault("protocol", error.message, sent=True) from None
+
+
+async def stream(exchange: Exchange, reader: Reader, opening: bytes, reply: Reply, settle: Callable[[], None], progress: Callable[[], None]) -> None:
+    """Pass a stream on; `settle` runs before the terminal bytes leave, `progress` after every batch.
+
+    Raises UpstreamFault when the stream is cut, stalls, or carries an error.
+    """
+    out = opening
+    while not reader.tail:
+        if out:
+            await reply.write(out)
+        if reader.error:
+            raise UpstreamFault("stream_error", reader.error, sent=True)
+        data = await exchange.chunks()
+        if not data:
+            if not reader.finished or not (ending := reader.ending()):
+                raise UpstreamFault("reset", "the stream ended without its end", sent=True)
+            reader.tail, out = ending, b""
+            break
+        out = feed(reader, data)
+        progress()
+    settle()
+    await reply.end(out + reader.tail)
+    await _last_bytes(exchange)
+
+
+async def _last_bytes(exchange: Exchange) -> None:
+    """Read the vendor's closing chunk, so that the connection can be used again; the caller has everything already."""
+    try:
+        async with asyncio.timeout(LAST_BYTES_S):
+            while await exchange.chunks():
+                pass
+    except (TimeoutError, UpstreamFault):
+        exchange.close()

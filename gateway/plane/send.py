@@ -1,0 +1,187 @@
+"""Tries the plan's deployments in order until one answers: failover, cool-down, bulkheads. Knows nothing of keys, money or the caller's connection."""
+
+from collections.abc import Awaitable, Callable
+from email.utils import parsedate_to_datetime
+from typing import Generic, TypeVar
+
+from gateway.errors import Overloaded, Refusal, TooFast, UpstreamFailed, UpstreamFault, UpstreamTimeout
+from gateway.plane.health import Health
+from gateway.plane.pools import Exchange, Pool, Pools
+from gateway.terms import Attempt, Deadlines, Deployment, Frozen, Headers
+
+T = TypeVar("T")
+
+RETRYABLE = frozenset({408, 409, 425, 429})
+LIMITED = frozenset({429})
+BUSY = frozenset({503, 529})
+OUR_FAULT = frozenset({401, 402, 403, 407})
+ERROR_BODY_BYTES = 64 * 1024
+VENDOR_HEADERS = frozenset({b"openai-processing-ms", b"openai-version", b"x-ratelimit-limit-requests", b"x-ratelimit-limit-tokens", b"x-ratelimit-remaining-requests", b"x-ratelimit-remaining-tokens", b"x-ratelimit-reset-requests", b"x-ratelimit-reset-tokens"})
+
+
+class VendorRefusal(Exception):
+    """A vendor's 4xx about the request itself: passed on, never tried elsewhere."""
+
+    def __init__(self, status: int, body: bytes, pool: Pool) -> None:
+        super().__init__(f"the vendor refused with {status}")
+        self.status, self.body, self.pool = status, body, pool
+
+
+class Sent(Frozen, Generic[T]):
+    """An exchange whose first bytes are good, and what `first` made of them."""
+
+    pool: Pool
+    deployment: Deployment
+    exchange: Exchange
+    opening: T
+    headers: Headers
+
+
+def retry_after_s(headers: list[tuple[bytes, bytes]], wall_s: float) -> float | None:
+    """Return what a vendor's Retry-After asks for in seconds (RFC 9110 §10.2.3: a number or a date), or None."""
+    for name, value in headers:
+        if name == b"retry-after-ms" and value.isdigit():
+            return int(value) / 1000
+        if name == b"retry-after":
+            text = value.decode("latin-1").strip()
+            if text.replace(".", "", 1).isdecimal() and text.isascii():
+                return float(text[:12])
+            try:
+                return max(0.0, parsedate_to_datetime(text).timestamp() - wall_s)
+            except (ValueError, TypeError):
+                return None
+    return None
+
+
+class Sender:
+    """Sends calls of one worker; `clock` and `wall` give monotonic and Unix seconds."""
+
+    def __init__(self, pools: Pools, health: Health, clock: Callable[[], float], wall: Callable[[], float]) -> None:
+        self._pools, self._health, self._clock, self._wall = pools, health, clock, wall
+
+    async def send(
+        self,
+        deployments: tuple[Deployment, ...],
+        prepare: Callable[[Deployment, Pool], tuple[bytes, bytes]],
+        first: Callable[[Exchange, Pool, Deployment], Awaitable[T]],
+        attempts: list[Attempt],
+        timeout_ms: int,
+    ) -> Sent[T]:
+        """Return the first deployment's exchange that answers well; every try is appended to `attempts`.
+
+        `prepare` gives head and body and is called right before each try; `first` reads the beginning and raises
+        UpstreamFault when it is no good. Raises VendorRefusal, TooFast, Overloaded, UpstreamFailed, UpstreamTimeout.
+        """
+        health = self._health
+        health.counted_call()
+        skipped: list[Deployment] = []
+        waits: list[float] = []
+        for deployment in deployments:
+            pool = self._pools[deployment.account]
+            if attempts and not health.may_retry():
+                break
+            if self._full(pool, deployment):
+                attempts_note(attempts, deployment, "busy")
+                continue
+            if not health.admits(deployment.id):
+                skipped.append(deployment)
+                continue
+            sent = await self._try(deployment, pool, prepare, first, attempts, waits, timeout_ms)
+            if sent is not None:
+                return sent
+        if not any(attempt.elapsed_ms >= 0 and attempt.outcome != "busy" for attempt in attempts):
+            for deployment in skipped:
+                # never leave every deployment out: the one that did not ask for patience gets the call after all
+                if health.retry_after_s(deployment.id) is None:
+                    sent = await self._try(deployment, self._pools[deployment.account], prepare, first, attempts, waits, timeout_ms)
+                    if sent is not None:
+                        return sent
+                    break
+        waits.extend(wait for d in skipped if (wait := health.retry_after_s(d.id)) is not None)
+        raise verdict(attempts, waits)
+
+    def _full(self, pool: Pool, deployment: Deployment) -> bool:
+        return bool(pool.account.max_parallel) and pool.in_flight >= pool.account.max_parallel
+
+    async def _try(
+        self,
+        deployment: Deployment,
+        pool: Pool,
+        prepare: Callable[[Deployment, Pool], tuple[bytes, bytes]],
+        first: Callable[[Exchange, Pool, Deployment], Awaitable[T]],
+        attempts: list[Attempt],
+        waits: list[float],
+        timeout_ms: int,
+    ) -> Sent[T] | None:
+        began = self._clock()
+        exchange: Exchange | None = None
+        outcome, status, kept = "abandoned", 0, False
+        pool.in_flight += 1
+        try:
+            head, body = prepare(deployment, pool)
+            exchange = await pool.client.open(head, body, deadlines(pool.account.deadlines, timeout_ms) if timeout_ms else None)
+            status = exchange.status
+            outcome = str(status)
+            if 200 <= status < 300:
+                opening = await first(exchange, pool, deployment)
+                outcome, kept = "ok", True
+                self._health.succeeded(deployment.id)
+                return Sent(pool=pool, deployment=deployment, exchange=exchange, opening=opening, headers=passed_headers(exchange, pool))
+            if status in RETRYABLE or status >= 500 or status in OUR_FAULT or status < 400:
+                wait_s = retry_after_s(exchange.headers, self._wall()) if status in LIMITED or status in BUSY else None
+                if wait_s is not None:
+                    waits.append(wait_s)
+                self._health.failed(deployment.id, wait_s)
+                return None
+            refusal = await exchange.read(ERROR_BODY_BYTES)
+            self._health.succeeded(deployment.id)
+            raise VendorRefusal(status, refusal, pool)
+        except UpstreamFault as fault:
+            outcome = fault.kind
+            self._health.failed(deployment.id)
+            return None
+        finally:
+            if outcome == "abandoned":
+                self._health.abandoned(deployment.id)
+            if not kept:
+                pool.in_flight -= 1
+                if exchange is not None:
+                    exchange.close()
+            attempts.append(
+                Attempt(deployment=deployment.slug, account=deployment.account, outcome=outcome, status=status, elapsed_ms=int((self._clock() - began) * 1000))
+            )
+
+
+def attempts_note(attempts: list[Attempt], deployment: Deployment, outcome: str) -> None:
+    """Record a deployment that was passed over."""
+    attempts.append(Attempt(deployment=deployment.slug, account=deployment.account, outcome=outcome, status=0, elapsed_ms=0))
+
+
+def deadlines(account: Deadlines, timeout_ms: int) -> Deadlines:
+    """Return an account's deadlines shortened to what the caller allows."""
+    return Deadlines(
+        connect_ms=min(account.connect_ms, timeout_ms),
+        first_byte_ms=min(account.first_byte_ms, timeout_ms),
+        idle_ms=min(account.idle_ms, timeout_ms),
+        total_ms=min(account.total_ms, timeout_ms),
+    )
+
+
+def passed_headers(exchange: Exchange, pool: Pool) -> Headers:
+    """Return the vendor's headers that callers may see."""
+    allowed = VENDOR_HEADERS | pool.provider.reads_headers if pool.provider.reads_headers else VENDOR_HEADERS
+    return tuple(header for header in exchange.headers if header[0] in allowed)
+
+
+def verdict(attempts: list[Attempt], waits: list[float]) -> Refusal:
+    """Return the refusal that sums up why no deployment served the call."""
+    outcomes = [attempt.outcome for attempt in attempts]
+    wait_s = max(1, round(min(waits) + 0.5)) if waits else None
+    detail = {"attempts": [{"deployment": a.deployment, "outcome": a.outcome} for a in attempts]}
+    if all(outcome == "429" for outcome in outcomes) and (outcomes or waits):
+        return TooFast("Every deployment of this model is rate limited by its provider. Try again later.", retry_after_s=wait_s or 1, detail=detail)
+    if all(outcome in {"503", "529", "429", "busy"} for outcome in outcomes):
+        return Overloaded("Every deployment of this model is overloaded. Try again later.", retry_after_s=wait_s or 1, detail=detail)
+    if all(outcome.endswith("_timeout") or outcome in {"408", "504"} for outcome in outcomes):
+        return UpstreamTimeout("No deployment of this model answered in time. Try again, or raise the account's deadlines.", detail=detail)
+    return UpstreamFailed(f"No deployment of this model could answer ({', '.join(outcomes)}). Try again; if it lasts, tell your IT administrator.", detail=detail)

@@ -1,0 +1,310 @@
+"""The corridor: names the rooms of a call in order, and settles always. The only file that knows all rooms."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from billing.receipts import encode
+from gateway.errors import DependencyUnavailable, Refusal, UpstreamFailed, UpstreamFault, UpstreamTimeout
+from gateway.plane import speak
+from gateway.plane.calllog import Line
+from gateway.plane.figures import Figures
+from gateway.plane.journal import Journal, JournalBroken
+from gateway.plane.plan import plan as make_plan
+from gateway.plane.pools import Exchange, Pool
+from gateway.plane.relay import Reply, content_type, open_stream, stream
+from gateway.plane.send import Sender, Sent, VendorRefusal
+from gateway.plane.settle import Times, bill, intent, progress, receipt
+from gateway.plane.snapshot import Snapshot
+from gateway.terms import Attempt, Call, Caller, Deployment, Header, Plan, Usage
+from gateway.wire import openai_chat
+
+T = TypeVar("T")
+
+ANSWER_BYTES = 64 * 1024 * 1024
+EVENT_BYTES = 8 * 1024 * 1024
+PRICED_BODY_BYTES = 1024 * 1024
+PROGRESS_S = 5.0
+KEEP_ALIVE_S = 15.0
+KEEP_ALIVE = b": keep-alive\n\n"
+JSON = (b"content-type", b"application/json")
+SSE = (b"content-type", b"text/event-stream; charset=utf-8")
+SAFE: tuple[Header, ...] = ((b"x-content-type-options", b"nosniff"), (b"content-security-policy", b"sandbox"), (b"cache-control", b"no-store"))
+CACHE_OFF = (b"x-sgw-cache", b"off")
+
+
+class Corridor:
+    """Everything a worker needs to carry calls, handed in; `clock` gives monotonic and `wall` Unix seconds."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        journal: Journal,
+        figures: Figures,
+        log: Callable[[Line], None],
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        draw: random.Random,
+    ) -> None:
+        self.sender, self.journal, self.figures, self.log = sender, journal, figures, log
+        self.clock, self.wall, self.draw = clock, wall, draw
+
+    async def carry(self, call: Call, caller: Caller, snapshot: Snapshot, reply: Reply, began: float) -> None:
+        """Serve one call to its end. Raises Refusal while nothing was given to the caller; after that, failures are events of the stream."""
+        await Walk(self, call, caller, reply, began).go(snapshot)
+
+
+class Walk:
+    """One call on its way through the rooms."""
+
+    __slots__ = (
+        "_beat", "_corridor", "_progress_at", "_reached", "answered_at", "attempts", "began", "billed_nanousd", "call", "caller", "deployment",
+        "dropped", "error_code", "first_byte_at", "outcome", "plan", "problem", "provider", "reader", "reply", "sent_at", "settled", "status",
+        "text_bytes", "usage",
+    )  # fmt: skip
+
+    def __init__(self, corridor: Corridor, call: Call, caller: Caller, reply: Reply, began: float) -> None:
+        self._corridor, self.call, self.caller, self.reply, self.began = corridor, call, caller, reply, began
+        self.plan: Plan | None = None
+        self.deployment: Deployment | None = None
+        self.provider = ""
+        self.attempts: list[Attempt] = []
+        self.dropped: tuple[str, ...] = ()
+        self.reader: speak.Reader | None = None
+        self.usage: Usage | None = None
+        self.problem = ""
+        self.text_bytes = 0
+        self.sent_at = self.answered_at = self.first_byte_at = self._progress_at = 0.0
+        self.status, self.outcome, self.error_code = 200, "ok", ""
+        self.billed_nanousd = 0
+        self.settled = False
+        self._reached = False
+        self._beat: asyncio.TimerHandle | None = None
+
+    async def go(self, snapshot: Snapshot) -> None:
+        """Walk the rooms; whatever happens, a receipt is written exactly once."""
+        try:
+            self.plan = make_plan(self.call, self.caller, snapshot, self._corridor.draw)
+            if self.call.stream:
+                self._beat = asyncio.get_running_loop().call_later(KEEP_ALIVE_S, self._keep_alive)
+                await self._stream()
+            else:
+                await self._whole()
+        except VendorRefusal as refusal:
+            await self._pass_on(refusal)
+        except UpstreamFault as fault:
+            await self._fail(refusal_of(fault))
+        except Refusal as refusal:
+            await self._fail(refusal)
+        except JournalBroken:
+            await self._fail(DependencyUnavailable("Calls cannot be recorded at the moment, so none is made. Try again in a moment.", retry_after_s=1))
+        except asyncio.CancelledError:
+            self.outcome, self.error_code, self.status = "aborted", "client_closed_request", 499
+            raise
+        finally:
+            if self._beat is not None:
+                self._beat.cancel()
+            self.settle()
+
+    # ---- the two ways through send and relay ------------------------------------------------------------------------
+
+    async def _whole(self) -> None:
+        sent = await self._send(self._read_whole)
+        try:
+            answer = sent.opening
+            self.usage, self.problem, self.text_bytes = answer.usage, answer.problem, answer.text_bytes
+            self._answered()
+            self.settle()
+            headers = self._headers(sent)
+            headers.append(JSON)
+            headers.append((b"content-length", b"%d" % len(answer.body)))
+            if len(answer.body) <= PRICED_BODY_BYTES:
+                headers.append((b"x-sgw-cost-usd", usd(self.billed_nanousd)))
+            await self.reply.start(200, headers)
+            await self.reply.end(answer.body)
+        finally:
+            sent.pool.in_flight -= 1
+            sent.exchange.close()
+
+    async def _stream(self) -> None:
+        sent = await self._send(self._read_opening)
+        try:
+            self._answered()
+            self._progress_at = self._corridor.clock()
+            if not self.reply.started:
+                headers = self._headers(sent)
+                headers.append(SSE)
+                await self.reply.start(200, headers)
+            assert self.reader is not None
+            await stream(sent.exchange, self.reader, sent.opening, self.reply, self.settle, self._note_progress)
+        finally:
+            sent.pool.in_flight -= 1
+            sent.exchange.close()
+
+    async def _send(self, first: Callable[[Exchange, Pool, Deployment], Awaitable[T]]) -> Sent[T]:
+        assert self.plan is not None
+        return await self._corridor.sender.send(self.plan.deployments, self._prepare, first, self.attempts, self.call.timeout_ms)
+
+    def _prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
+        """Return head and body for a try, after its intent is in the journal. Raises JournalBroken, UnsupportedField."""
+        assert self.plan is not None
+        corridor = self._corridor
+        spoken = speak.request(self.call, deployment, pool.provider)
+        self.deployment, self.provider, self.dropped = deployment, pool.provider.slug, spoken.dropped
+        started_at_ms = int((corridor.wall() - (corridor.clock() - self.began)) * 1000)
+        corridor.journal.append(encode(intent(self.call, self.caller, self.plan, deployment, pool.provider.slug, started_at_ms)))
+        self._reached = True
+        if not self.sent_at:
+            self.sent_at = corridor.clock()
+        return pool.head(self.call.endpoint, deployment.upstream_model), spoken.body
+
+    async def _read_whole(self, exchange: Exchange, pool: Pool, deployment: Deployment) -> speak.Whole:
+        body = await exchange.read(ANSWER_BYTES)
+        if content_type(exchange) != b"application/json":
+            raise UpstreamFault("protocol", "the answer is not JSON", sent=True)
+        return speak.whole(self.call, body, pool.provider.wires[self.call.endpoint])
+
+    async def _read_opening(self, exchange: Exchange, pool: Pool, deployment: Deployment) -> bytes:
+        self.reader = speak.reader(self.call, pool.provider.wires[self.call.endpoint], int(self._corridor.wall()), EVENT_BYTES)
+        return await open_stream(exchange, self.reader)
+
+    # ---- what the caller hears --------------------------------------------------------------------------------------
+
+    def _answered(self) -> None:
+        self.answered_at = self.first_byte_at = self._corridor.clock()
+
+    def _headers(self, sent: Sent[T]) -> list[Header]:
+        assert self.plan is not None
+        gateway_ms = (self.answered_at - self.began - (self.answered_at - self.sent_at)) * 1000
+        headers = [
+            (b"x-request-id", self.call.id.encode()),
+            (b"x-sgw-model", self.plan.model.name.encode()),
+            (b"x-sgw-provider", sent.pool.provider.slug.encode()),
+            (b"x-sgw-deployment", sent.deployment.slug.encode()),
+            (b"x-sgw-attempts", b"%d" % len(self.attempts)),
+            CACHE_OFF,
+            (b"server-timing", b"gateway;dur=%.2f, upstream;dur=%.2f" % (gateway_ms, (self.answered_at - self.sent_at) * 1000)),
+            *SAFE,
+            *sent.headers,
+        ]
+        if self.dropped:
+            headers.append((b"x-sgw-dropped", ",".join(self.dropped).encode()))
+        return headers
+
+    def _keep_alive(self) -> None:
+        """Tell a waiting caller that the call is alive; from here on, failures are events of the stream."""
+        loop = asyncio.get_running_loop()
+        self._beat = loop.call_later(KEEP_ALIVE_S, self._keep_alive)
+        task = loop.create_task(self._write_keep_alive())
+        beats.add(task)
+        task.add_done_callback(beats.discard)
+
+    async def _write_keep_alive(self) -> None:
+        if self.settled:
+            return
+        if not self.reply.started:
+            await self.reply.start(200, [(b"x-request-id", self.call.id.encode()), CACHE_OFF, *SAFE, SSE])
+        await self.reply.write(KEEP_ALIVE)
+
+    async def _pass_on(self, refusal: VendorRefusal) -> None:
+        """Give a vendor's refusal of the request itself to the caller, in the vendor's own words."""
+        self.status, self.outcome, self.error_code, self._reached = refusal.status, "refused", "vendor_refused", False
+        wire = refusal.pool.provider.wires[self.call.endpoint]
+        message = speak.vendor_message(refusal.body, refusal.pool.account, wire)
+        mild = VendorError(message or f"The provider refused the request with status {refusal.status}.", refusal.status)
+        self.settle()
+        if not self.reply.started:
+            raise mild
+        await self.reply.end(error_event(mild))
+
+    async def _fail(self, refusal: Refusal) -> None:
+        """Refuse the call: by raising while nothing was given, else by an error event, and never a normal ending after it."""
+        self.status, self.error_code = refusal.status, refusal.code
+        self.outcome = "refused" if not self.attempts else "failed"
+        if not self.first_byte_at:
+            self._reached = False
+        self.settle()
+        if not self.reply.started:
+            raise refusal
+        await self.reply.end(error_event(refusal))
+
+    # ---- settlement -------------------------------------------------------------------------------------------------
+
+    def _note_progress(self) -> None:
+        corridor = self._corridor
+        if corridor.clock() - self._progress_at < PROGRESS_S or self.deployment is None or self.reader is None:
+            return
+        self._progress_at = corridor.clock()
+        corridor.journal.append(encode(progress(self.call, self.deployment, self.reader.text_bytes, int(corridor.wall() * 1000))))
+
+    def settle(self) -> None:
+        """Write the receipt, once; runs before the last bytes leave and at the latest when the walk ends."""
+        if self.settled:
+            return
+        self.settled = True
+        corridor, now = self._corridor, self._corridor.clock()
+        if self.reader is not None:
+            self.usage, self.problem, self.text_bytes = self.reader.usage, self.reader.problem, self.reader.text_bytes
+        billed = bill(self.call, self.deployment, self.usage, self.problem, self.text_bytes, reached=self._reached)
+        self.billed_nanousd = billed.cost_nanousd
+        waited_s = max(0.0, (self.answered_at or now) - self.sent_at) if self.sent_at else 0.0
+        gateway_s = max(0.0, (self.answered_at or now) - self.began - waited_s)
+        first_byte_s = self.first_byte_at - self.began if self.first_byte_at else 0.0
+        times = Times(
+            started_at_ms=int((corridor.wall() - (now - self.began)) * 1000),
+            duration_ms=int((now - self.began) * 1000),
+            first_byte_ms=int(first_byte_s * 1000),
+            gateway_us=int(gateway_s * 1e6),
+        )
+        record = receipt(
+            self.call, self.caller, self.plan, self.deployment, self.provider, billed, times, self.attempts,
+            status=self.status, outcome=self.outcome, error_code=self.error_code,
+        )  # fmt: skip
+        try:
+            corridor.journal.append(encode(record))
+        except JournalBroken:
+            # its intent is on disk: it will be settled as an orphan, and readiness already says the journal is broken
+            corridor.figures.add("sgw_unsettled")
+        model = self.plan.model.name if self.plan is not None else ""
+        figures, account = corridor.figures, record.account
+        figures.count_call(self.call.endpoint, model, account, self.status, duration_s=now - self.began, gateway_s=gateway_s, first_byte_s=first_byte_s)
+        figures.count_usage(model, account, billed.usage, billed.cost_nanousd)
+        figures.count_attempts(self.attempts)
+        corridor.log(
+            Line(
+                event="call", at=corridor.wall(), call=self.call.id, endpoint=self.call.endpoint, status=self.status, code=self.error_code,
+                key=self.caller.key.id, project=self.caller.project.id, model=model, deployment=record.deployment,
+                attempts=len(self.attempts), duration_ms=times.duration_ms,
+            )  # fmt: skip
+        )
+
+
+beats: set[asyncio.Task[None]] = set()
+
+
+class VendorError(Refusal):
+    """A vendor's 4xx about the request itself, passed on with its own message."""
+
+    code, kind = "vendor_refused", "invalid_request_error"
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def error_event(refusal: Refusal) -> bytes:
+    """Return a refusal as the last event of a stream."""
+    return openai_chat.error_event(refusal.status, refusal.code, refusal.kind, refusal.message, refusal.param, refusal.detail)
+
+
+def refusal_of(fault: UpstreamFault) -> Refusal:
+    """Return what a caller is told about a fault in mid-stream."""
+    if fault.kind.endswith("_timeout"):
+        return UpstreamTimeout("The provider stopped sending in the middle of the answer. Try again.")
+    return UpstreamFailed("The provider's answer broke off or was damaged. Try again.")
+
+
+def usd(nanousd: int) -> bytes:
+    """Return nano-USD as a decimal number of dollars."""
+    return b"%d.%09d" % divmod(nanousd, 1_000_000_000)

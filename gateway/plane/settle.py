@@ -1,0 +1,146 @@
+"""Turns what a call did into its receipt. Knows nothing of sockets; writes nothing itself."""
+
+from billing.money import Price, cost_nanousd
+from billing.receipts import Attempted, Intent, Progress, Settle
+from gateway.terms import Attempt, Call, Caller, Deployment, Frozen, Plan, Usage
+
+BYTES_PER_TOKEN = 4
+NOTHING = Usage()
+
+
+class Billed(Frozen):
+    """What a call is billed: tokens, where they come from (provider, estimated, none) and their cost."""
+
+    usage: Usage
+    usage_source: str
+    cost_nanousd: int
+    flags: str
+
+
+def cost(price: Price | None, usage: Usage) -> int:
+    """Return the cost of a usage in nano-USD; 0 without a price (the model's policy decided that before)."""
+    if price is None:
+        return 0
+    return cost_nanousd(
+        price,
+        input_tokens=usage.input_tokens,
+        cached_tokens=usage.cached_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        audio_input_tokens=usage.audio_input_tokens,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        audio_output_tokens=usage.audio_output_tokens,
+    )
+
+
+def estimate(input_bytes: int, output_bytes: int) -> Usage:
+    """Return tokens estimated at four bytes each, rounded up."""
+    return Usage(input_tokens=-(-input_bytes // BYTES_PER_TOKEN), output_tokens=-(-output_bytes // BYTES_PER_TOKEN))
+
+
+def bill(call: Call, deployment: Deployment | None, usage: Usage | None, problem: str, text_bytes: int, *, reached: bool) -> Billed:
+    """Return what is billed: the vendor's numbers if they are sound, else our estimate, else nothing if the vendor was never `reached`."""
+    if deployment is None or not reached:
+        return Billed(usage=NOTHING, usage_source="none", cost_nanousd=0, flags=problem)
+    flags = [problem] if problem else []
+    if deployment.price is None:
+        flags.append("unpriced")
+    if usage is not None:
+        return Billed(usage=usage, usage_source="provider", cost_nanousd=cost(deployment.price, usage), flags=",".join(flags))
+    guess = estimate(len(call.body), 0 if call.endpoint == "embeddings" else text_bytes)
+    return Billed(usage=guess, usage_source="estimated", cost_nanousd=cost(deployment.price, guess), flags=",".join(flags))
+
+
+def intent(call: Call, caller: Caller, plan: Plan, deployment: Deployment, provider: str, started_at_ms: int) -> Intent:
+    """Return what is journalled before a deployment is tried."""
+    guess = estimate(len(call.body), 0)
+    return Intent(
+        call_id=call.id,
+        started_at_ms=started_at_ms,
+        key=caller.key.id,
+        project=caller.project.id,
+        business_unit=caller.project.business_units[0] if caller.project.business_units else "",
+        model=plan.model.name,
+        deployment=deployment.slug,
+        account=deployment.account,
+        provider=provider,
+        upstream_model=deployment.upstream_model,
+        endpoint=call.endpoint,
+        stream=call.stream,
+        price=deployment.price.id if deployment.price is not None else "",
+        input_tokens=guess.input_tokens,
+        input_nanousd=cost(deployment.price, guess),
+        quote_nanousd=plan.quote_nanousd,
+    )
+
+
+def progress(call: Call, deployment: Deployment, text_bytes: int, at_ms: int) -> Progress:
+    """Return what is journalled every few seconds of a long stream."""
+    guess = estimate(len(call.body), text_bytes)
+    return Progress(call_id=call.id, at_ms=at_ms, input_tokens=guess.input_tokens, output_tokens=guess.output_tokens, cost_nanousd=cost(deployment.price, guess))
+
+
+class Times(Frozen):
+    """When a call began (Unix ms) and how long it took: whole, to the first byte given (0: none), and in the gateway itself."""
+
+    started_at_ms: int
+    duration_ms: int
+    first_byte_ms: int
+    gateway_us: int
+
+
+def receipt(
+    call: Call,
+    caller: Caller,
+    plan: Plan | None,
+    deployment: Deployment | None,
+    provider: str,
+    billed: Billed,
+    times: Times,
+    attempts: list[Attempt],
+    *,
+    status: int,
+    outcome: str,
+    error_code: str,
+) -> Settle:
+    """Return the receipt of a call."""
+    usage = billed.usage
+    return Settle(
+        call_id=call.id,
+        started_at_ms=times.started_at_ms,
+        duration_ms=times.duration_ms,
+        first_byte_ms=times.first_byte_ms,
+        gateway_us=times.gateway_us,
+        key=caller.key.id,
+        project=caller.project.id,
+        business_unit=caller.project.business_units[0] if caller.project.business_units else "",
+        model=plan.model.name if plan is not None else call.model[:200],
+        deployment=deployment.slug if deployment is not None else "",
+        account=deployment.account if deployment is not None else "",
+        provider=provider,
+        upstream_model=deployment.upstream_model if deployment is not None else "",
+        endpoint=call.endpoint,
+        stream=call.stream,
+        status=status,
+        outcome=outcome,
+        error_code=error_code,
+        usage_source=billed.usage_source,
+        flags=billed.flags,
+        input_tokens=usage.input_tokens,
+        cached_tokens=usage.cached_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        audio_input_tokens=usage.audio_input_tokens,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        audio_output_tokens=usage.audio_output_tokens,
+        price=deployment.price.id if deployment is not None and deployment.price is not None else "",
+        cost_nanousd=billed.cost_nanousd,
+        quote_nanousd=plan.quote_nanousd if plan is not None else 0,
+        attempts=tuple(Attempted(a.deployment, a.account, a.outcome, a.status, a.elapsed_ms) for a in attempts),
+        end_user=call.end_user,
+        session=call.session,
+        tags=call.tags,
+        ip=call.ip,
+        user_agent=call.user_agent,
+        client_request_id=call.client_request_id,
+    )

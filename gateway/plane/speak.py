@@ -1,0 +1,184 @@
+"""Puts a call into the wire of the deployment that serves it and reads what comes back, metering on the way."""
+
+import msgspec
+
+from gateway.errors import UnsupportedField, UpstreamFault
+from gateway.providers import Provider
+from gateway.terms import Account, Call, ChunkKind, Deployment, Frozen, Usage
+from gateway.wire import WireError, anthropic_messages, openai_chat
+from gateway.wire.sse import EventBuffer
+from gateway.wire.strict import splice
+
+CLIENT_WIRE = "openai_chat"
+STREAM_OPTIONS_WITH_USAGE = b'{"include_usage":true}'
+
+
+class Spoken(Frozen):
+    """A request body in the upstream's wire, with the names of fields it could not carry."""
+
+    body: bytes
+    dropped: tuple[str, ...] = ()
+
+
+def request(call: Call, deployment: Deployment, provider: Provider) -> Spoken:
+    """Return the body for a deployment: untouched bytes wherever the wire is the same. Raises UnsupportedField."""
+    wire = provider.wires[call.endpoint]
+    if wire != CLIENT_WIRE:
+        try:
+            ask = openai_chat.read_ask(call.fields)
+            return Spoken(body=anthropic_messages.write_ask(ask, deployment.upstream_model), dropped=ask.dropped)
+        except WireError as error:
+            raise UnsupportedField(error.message, param=error.param) from None
+    changes: dict[str, bytes | None] = {}
+    if call.model != deployment.upstream_model:
+        changes["model"] = msgspec.json.encode(deployment.upstream_model)
+    if call.stream and provider.asks_stream_usage and not call.wants_usage:
+        changes["stream_options"] = _with_usage(call)
+    if not provider.drop and not provider.rename:
+        return Spoken(body=splice(call.fields, changes) if changes else call.body)
+    fields = dict(call.fields)
+    dropped = tuple(name for name in fields if name in provider.drop)
+    for name in dropped:
+        changes[name] = None
+    for old, new in provider.rename.items():
+        if old in fields and new not in fields:
+            changes[new], changes[old] = bytes(fields[old]), None
+    return Spoken(body=splice(fields, changes) if changes else call.body, dropped=dropped)
+
+
+def _with_usage(call: Call) -> bytes:
+    given = call.fields.get("stream_options")
+    if given is None or bytes(given) == b"null":
+        return STREAM_OPTIONS_WITH_USAGE
+    options = msgspec.json.decode(given, type=dict[str, msgspec.Raw])
+    return msgspec.json.encode({**options, "include_usage": True})
+
+
+class Whole(Frozen):
+    """A whole answer in the caller's wire, with the vendor's usage or None and what was wrong with it."""
+
+    body: bytes
+    usage: Usage | None
+    problem: str = ""
+    text_bytes: int = 0
+
+
+def whole(call: Call, body: bytes, wire: str) -> Whole:
+    """Return the answer for the caller. Raises UpstreamFault (protocol) when it is no answer at all."""
+    try:
+        if wire == CLIENT_WIRE:
+            usage, problem = openai_chat.read_usage(body)
+            return Whole(body=body, usage=usage, problem=problem, text_bytes=len(body))
+        answer = anthropic_messages.read_answer(body)
+        return Whole(body=openai_chat.write_answer(answer, call.model), usage=answer.usage, text_bytes=sum(len(p.text) for p in answer.parts))
+    except WireError as error:
+        raise UpstreamFault("protocol", error.message, sent=True) from None
+
+
+class SameWire:
+    """A stream in the caller's own wire: events pass byte for byte, the usage event only to callers who asked."""
+
+    __slots__ = ("_buffer", "_keep_usage", "_meter", "error", "finished", "problem", "tail", "text_bytes", "usage")
+
+    def __init__(self, *, keep_usage: bool, limit_bytes: int) -> None:
+        self._buffer = EventBuffer(limit_bytes)
+        self._meter = openai_chat.Meter()
+        self._keep_usage = keep_usage
+        self.usage: Usage | None = None
+        self.problem = ""
+        self.text_bytes = 0
+        self.error = ""
+        self.finished = False
+        self.tail = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the bytes to pass on now; the terminal event goes to `tail`. Raises WireError on garbage."""
+        out = []
+        for event in self._buffer.feed(data):
+            seen = self._meter.feed(event)
+            if seen is None:
+                out.append(event)
+                continue
+            if seen.terminal:
+                self.tail = event
+                break
+            if seen.error:
+                self.error = seen.error
+                break
+            self.text_bytes += seen.text_bytes
+            if seen.finish:
+                self.finished = True
+            if seen.usage is not None or seen.problem:
+                self._take(seen.usage, seen.problem)
+            if not seen.usage_only or self._keep_usage:
+                out.append(event)
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def _take(self, usage: Usage | None, problem: str) -> None:
+        if usage is None:
+            self.problem = problem
+        elif self.usage is None or usage.input_tokens + usage.output_tokens >= self.usage.input_tokens + self.usage.output_tokens:
+            self.usage = usage
+
+    def ending(self) -> bytes:
+        """Return the terminal event of a stream that finished without one."""
+        return b"data: [DONE]\n\n"
+
+
+class Translated:
+    """An Anthropic stream told to the caller as OpenAI chunks."""
+
+    __slots__ = ("_buffer", "_reader", "_writer", "error", "finished", "problem", "tail", "text_bytes", "usage")
+
+    def __init__(self, call: Call, created_at_s: int, *, limit_bytes: int) -> None:
+        self._buffer = EventBuffer(limit_bytes)
+        self._reader = anthropic_messages.ChunkReader()
+        self._writer = openai_chat.ChunkWriter(call.model, include_usage=call.wants_usage, id="chatcmpl-" + call.id, created_at_s=created_at_s)
+        self.usage: Usage | None = None
+        self.problem = ""
+        self.text_bytes = 0
+        self.error = ""
+        self.finished = False
+        self.tail = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the bytes to pass on now; the terminal event goes to `tail`. Raises WireError on garbage."""
+        out = []
+        for event in self._buffer.feed(data):
+            for chunk in self._reader.feed(event):
+                if chunk.kind == ChunkKind.ERROR:
+                    self.error = chunk.text or "the provider reported an error"
+                    return b"".join(out)
+                if chunk.usage is not None:
+                    self.usage = chunk.usage
+                if chunk.kind == ChunkKind.FINISH:
+                    self.finished = True
+                if chunk.kind == ChunkKind.END:
+                    self.tail = self._writer.write(chunk)
+                    return b"".join(out)
+                self.text_bytes += len(chunk.text)
+                out.append(self._writer.write(chunk))
+        return b"".join(out)
+
+    def ending(self) -> bytes:
+        """Return nothing: a stream that ends without message_stop was cut."""
+        return b""
+
+
+Reader = SameWire | Translated
+
+
+def reader(call: Call, wire: str, created_at_s: int, limit_bytes: int) -> Reader:
+    """Return what reads this deployment's stream for this caller."""
+    if wire == CLIENT_WIRE:
+        return SameWire(keep_usage=call.wants_usage, limit_bytes=limit_bytes)
+    return Translated(call, created_at_s, limit_bytes=limit_bytes)
+
+
+def vendor_message(body: bytes, account: Account, wire: str) -> str:
+    """Return the vendor's own words from an error body, without our credential should the vendor have repeated it."""
+    module = openai_chat if wire == CLIENT_WIRE else anthropic_messages
+    message = module.error_message(body)
+    if account.credential and account.credential in message:
+        message = message.replace(account.credential, "[credential]")
+    return message[:2_000]

@@ -1,0 +1,156 @@
+"""One worker of the data plane: holds the snapshot, the corridor and the line to the steward; starts and stops them together."""
+
+import asyncio
+import contextlib
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from gateway.errors import DependencyUnavailable
+from gateway.plane import snapshot as snapshots
+from gateway.plane.addresses import AddressRules
+from gateway.plane.calllog import CallLog
+from gateway.plane.client import Client, endpoint_of
+from gateway.plane.client_httpx import HttpxClient
+from gateway.plane.figures import Figures
+from gateway.plane.health import Health
+from gateway.plane.identify import UnknownKey, identify
+from gateway.plane.journal import Journal
+from gateway.plane.link import Link
+from gateway.plane.pools import Client as AnyClient
+from gateway.plane.pools import Pools
+from gateway.plane.send import Sender
+from gateway.plane.serve import Corridor
+from gateway.plane.snapshot import BadSnapshot, Snapshot, Update
+from gateway.providers import shelf
+from gateway.terms import Account, Caller, Frozen
+
+log = structlog.get_logger("gateway.worker")
+TICK_S = 1.0
+
+
+class Settings(Frozen):
+    """What a worker is told at its start."""
+
+    journal_dir: Path
+    snapshot_path: Path
+    steward_socket: Path
+    peppers: Mapping[int, bytes]
+    body_limit_bytes: int
+    body_timeout_s: float
+    private_upstreams: str
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    instance: str
+
+
+class Opener(Protocol):
+    """What opens sealed bytes; raises ValueError when they were not sealed for this place."""
+
+    def open(self, sealed: bytes, bound_to: bytes) -> bytes:
+        """Return the plaintext."""
+        ...
+
+
+SNAPSHOT_BINDING = b"snapshot"
+
+
+class Worker:
+    """Serves from the last good snapshot, whatever is gone."""
+
+    def __init__(self, settings: Settings, opener: Opener) -> None:
+        self.settings = settings
+        self.name = f"{os.getpid()}-{os.urandom(4).hex()}"
+        self.snapshot: Snapshot | None = None
+        self.figures = Figures()
+        self.health = Health(time.monotonic)
+        self.draining = False
+        self.deadlines: dict[asyncio.Task[object], float] = {}
+        self.via = b"symbiosis-" + settings.instance.encode()
+        self._opener = opener
+        self._rules = AddressRules(settings.private_upstreams)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Open the journal, load the last good snapshot, connect to the steward. Raises JournalBroken."""
+        settings = self.settings
+        self.journal = Journal(settings.journal_dir, self.name)
+        self.pools = Pools(shelf(), self._make_client, self.via)
+        self.calllog = CallLog(os.dup(1))
+        sender = Sender(self.pools, self.health, time.monotonic, time.time)
+        self.corridor = Corridor(sender, self.journal, self.figures, self.calllog.note, time.monotonic, time.time, random.Random())
+        self.link = Link(settings.steward_socket, self.name, self._adopt, self._flat)
+        self._load_last_good()
+        self._tasks = [asyncio.create_task(self.link.run()), asyncio.create_task(self._tick())]
+
+    async def stop(self) -> None:
+        """Tell the last figures, close upstream connections and the journal."""
+        self.link.push()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.pools.aclose()
+        self.calllog.close()
+        self.journal.close()
+
+    @property
+    def ready(self) -> bool:
+        """Say whether calls can be served: a snapshot is loaded, the journal takes records, no drain is under way."""
+        return self.snapshot is not None and self.journal.writable and not self.draining
+
+    def caller_now(self, credential: bytes) -> Caller:
+        """Return the caller from the snapshot in use. Raises BadKey and its kin, DependencyUnavailable before the first snapshot."""
+        if self.snapshot is None:
+            raise DependencyUnavailable("The gateway is starting and has no configuration yet. Try again in a moment.", retry_after_s=1)
+        return identify(credential, self.snapshot, self.settings.peppers, time.time())
+
+    async def caller_fresh(self, credential: bytes) -> Caller:
+        """Return the caller after one fresh poll of the configuration. Raises DependencyUnavailable when it could not be polled."""
+        if not await self.link.refresh():
+            raise DependencyUnavailable("This key is not known here yet, and the database cannot be asked at the moment. Try again.", retry_after_s=2)
+        return self.caller_now(credential)
+
+    def _make_client(self, account: Account) -> AnyClient:
+        endpoint = endpoint_of(account.base_url, ca_pem=account.ca_pem, rules=self._rules, deadlines=account.deadlines)
+        make: Callable[..., AnyClient] = HttpxClient if account.transport == "httpx" else Client
+        return make(endpoint)
+
+    def _load_last_good(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            sealed = self.settings.snapshot_path.read_bytes()
+            try:
+                self._adopt(snapshots.decode(self._opener.open(sealed, SNAPSHOT_BINDING)))
+            except ValueError as error:
+                log.error("the last good snapshot cannot be read; waiting for the steward", reason=str(error))
+
+    def _adopt(self, update: Update) -> None:
+        """Swap to the snapshot an update leads to; a bad one is refused and the old one stays."""
+        try:
+            new = snapshots.apply(self.snapshot, update, shelf(), self._opener.open)
+            self.pools.adopt(new.accounts)
+        except (BadSnapshot, ValueError) as error:
+            self.figures.add("sgw_bad_snapshots")
+            log.error("a configuration was refused, the one before stays", revision=update.revision, reason=str(error))
+            return
+        self.snapshot = new
+
+    def _flat(self) -> dict[str, float]:
+        return self.figures.flat(self.health.open_count())
+
+    async def _tick(self) -> None:
+        """Once a second: send figures, and end what is over its deadline."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.link.push()
+            self.calllog.flush()
+            now = loop.time()
+            for task, due in list(self.deadlines.items()):
+                if due < now:
+                    self.deadlines.pop(task, None)
+                    task.cancel()

@@ -1,0 +1,228 @@
+"""Rows to Snapshot: compiles the configuration, checks that it would serve, numbers it. Knows nothing of sockets."""
+
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from accounts.models import BusinessUnit, Project, VirtualKey
+from billing import prices
+from gateway import models
+from gateway.plane import snapshot as plane
+from gateway.plane.link import encoder
+from gateway.plane.worker import SNAPSHOT_BINDING
+from gateway.providers import shelf
+from gateway.sealing import Sealer
+from gateway.terms import Deadlines, Deployment, Key, Model
+from gateway.terms import Project as PlaneProject
+
+
+def binding(account: models.ProviderAccount) -> bytes:
+    """Return what an account's sealed credential is bound to: its own row."""
+    return b"provider-account:" + account.id.bytes
+
+
+def compile_account(account: models.ProviderAccount) -> plane.SealedAccount:
+    """Return an account as the plane wants it, its credential still sealed."""
+    return plane.SealedAccount(
+        id=str(account.id),
+        slug=account.slug,
+        provider=account.provider,
+        base_url=account.base_url,
+        sealed_credential=bytes(account.sealed_credential),
+        binding=binding(account),
+        options={str(name): str(value) for name, value in account.options.items()},
+        deadlines=Deadlines(
+            connect_ms=account.connect_timeout_ms,
+            first_byte_ms=account.first_byte_timeout_ms,
+            idle_ms=account.idle_timeout_ms,
+            total_ms=account.total_timeout_ms,
+        ),
+        ca_pem=account.ca_pem,
+        transport=account.transport,
+        max_parallel=account.max_parallel,
+        allow_unknown_endpoints=account.allow_unknown_endpoints,
+    )
+
+
+def compile_deployment(row: models.Deployment) -> Deployment:
+    """Return a deployment with the price that holds now: its own, or the price book's."""
+    price = row.price or prices.current(price_provider(row.account.provider), row.upstream_model, datetime.now(UTC))
+    return Deployment(
+        id=str(row.id),
+        slug=f"{row.account.slug}/{row.upstream_model}",
+        model=row.model.name,
+        account=row.account.slug,
+        upstream_model=row.upstream_model,
+        order=row.order,
+        weight=row.weight,
+        region=row.region,
+        max_parallel=row.max_parallel,
+        price=prices.as_terms(price) if price is not None else None,
+    )
+
+
+def price_provider(slug: str) -> str:
+    """Return the name a provider has in the price book."""
+    provider = shelf().get(slug)
+    return provider.price_provider or slug if provider is not None else slug
+
+
+def compile_model(row: models.Model, deployments: Iterable[models.Deployment]) -> Model:
+    """Return a catalogue model with its active deployments in order."""
+    compiled = sorted((compile_deployment(d) for d in deployments), key=lambda d: (d.order, -d.weight, d.slug))
+    return Model(
+        id=str(row.id),
+        name=row.name,
+        kind=row.kind,
+        owned_by=row.owned_by or "symbiosis",
+        created_at_s=int(row.created_at.timestamp()),
+        unknown_price=row.unknown_price,
+        deployments=tuple(compiled),
+    )
+
+
+def compile_key(row: VirtualKey) -> Key:
+    """Return a virtual key as the plane wants it."""
+    return Key(
+        id=row.public_id,
+        name=row.name,
+        digest=bytes(row.digest),
+        pepper_version=row.pepper_version,
+        project=str(row.project_id),
+        models=None if "*" in row.models else frozenset(row.models),
+        state=row.state,
+        expires_at_s=int(row.expires_at.timestamp()),
+        environment=row.environment,
+        is_demo=row.is_demo,
+    )
+
+
+def lineage(unit_id: object, parents: dict[object, object]) -> tuple[str, ...]:
+    """Return a business unit and those above it, nearest first; a cycle ends the walk."""
+    found: list[str] = []
+    while unit_id is not None and str(unit_id) not in found:
+        found.append(str(unit_id))
+        unit_id = parents.get(unit_id)
+    return tuple(found)
+
+
+def compile_structure() -> plane.Structure:
+    """Return everything but the keys, from four queries and the price book."""
+    accounts = [a for a in models.ProviderAccount.objects.order_by("slug") if a.state == models.State.ACTIVE]
+    deployments: dict[object, list[models.Deployment]] = {}
+    active = models.Deployment.objects.filter(state=models.State.ACTIVE, account__state=models.State.ACTIVE)
+    for row in active.select_related("account", "model", "price"):
+        deployments.setdefault(row.model_id, []).append(row)
+    parents: dict[object, object] = dict(BusinessUnit.objects.values_list("id", "parent_id"))
+    projects = [
+        PlaneProject(
+            id=str(row.id),
+            name=row.name,
+            environment=row.environment,
+            suspended=row.state != Project.State.ACTIVE,
+            business_units=lineage(row.business_unit_id, parents),
+        )
+        for row in Project.objects.order_by("id")
+    ]
+    return plane.Structure(
+        accounts=tuple(compile_account(account) for account in accounts),
+        models=tuple(compile_model(row, deployments.get(row.id, [])) for row in models.Model.objects.filter(is_active=True).order_by("name")),
+        projects=tuple(projects),
+    )
+
+
+class Publisher:
+    """Follows the revision and turns what changed into updates; keeps the last good snapshot sealed on disk."""
+
+    def __init__(self, path: Path, sealer: Sealer) -> None:
+        self._path, self._sealer = path, sealer
+        self.structure: plane.Structure | None = None
+        self.keys: dict[str, Key] = {}
+        self.current: plane.Snapshot | None = None
+        self.seen = -1
+        self.refused: str = ""
+
+    @property
+    def revision(self) -> int:
+        """Return the revision in use, -1 for none."""
+        return self.current.revision if self.current is not None else -1
+
+    def load_last_good(self) -> bool:
+        """Take over the snapshot on disk; False when there is none that opens."""
+        try:
+            update = plane.decode(self._sealer.open(self._path.read_bytes(), SNAPSHOT_BINDING))
+            self.current = plane.apply(None, update, shelf(), self._sealer.open)
+        except (OSError, ValueError, plane.BadSnapshot):
+            return False
+        self.structure, self.keys = update.structure, {key.id: key for key in update.keys}
+        return True
+
+    def poll(self) -> plane.Update | None:
+        """Return what changed since the last poll, or None; one indexed query when nothing did.
+
+        A structure that would not serve is left out and said in `refused`. Raises BadSnapshot when there is no older one
+        to stay with, and database errors as they come.
+        """
+        number = models.Revision.objects.values_list("number", flat=True).get(id=1)
+        if number == self.seen:
+            return None
+        update = self._whole(number) if self.seen < 0 else self._delta(number)
+        try:
+            self._adopt(update)
+            self.refused = ""
+        except plane.BadSnapshot as error:
+            if self.current is None or update.structure is None:
+                raise
+            # a structure that would not serve must not hold back a revocation: its keys go ahead under the old structure
+            self.refused = str(error)
+            update = plane.Update(revision=number, keys=update.keys, whole=update.whole)
+            self._adopt(update)
+        self.seen = number
+        return update
+
+    def _adopt(self, update: plane.Update) -> None:
+        self.current = plane.apply(self.current, update, shelf(), self._sealer.open)
+        if update.structure is not None:
+            self.structure = update.structure
+        if update.whole:
+            self.keys = {}
+        self.keys.update((key.id, key) for key in update.keys)
+
+    def whole(self) -> plane.Update | None:
+        """Return the update that brings a new worker to the current revision; None before the first."""
+        if self.structure is None or self.current is None:
+            return None
+        return plane.Update(revision=self.current.revision, structure=self.structure, keys=tuple(self.keys.values()), whole=True)
+
+    def _whole(self, number: int) -> plane.Update:
+        rows = VirtualKey.objects.exclude(state=VirtualKey.State.REVOKED, expires_at__lt=datetime.now(UTC))
+        return plane.Update(revision=number, structure=compile_structure(), keys=tuple(compile_key(row) for row in rows.iterator(2_000)), whole=True)
+
+    def _delta(self, number: int) -> plane.Update:
+        changes = list(models.Change.objects.filter(number__gt=self.seen, number__lte=number).values_list("kind", "object_id"))
+        if len(changes) != number - self.seen:
+            return self._whole(number)
+        ids = {object_id for kind, object_id in changes if kind == models.Change.Kind.KEY}
+        rows = {row.id: compile_key(row) for row in VirtualKey.objects.filter(id__in=ids)} if ids else {}
+        gone_whole = bool(ids - rows.keys())
+        if gone_whole:
+            return self._whole(number)
+        structure = compile_structure() if any(kind == models.Change.Kind.STRUCTURE for kind, _ in changes) else None
+        return plane.Update(revision=number, structure=structure, keys=tuple(rows.values()))
+
+    def save(self) -> None:
+        """Seal the current snapshot to disk, whole or not at all."""
+        update = self.whole()
+        if update is None:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        sealed = self._sealer.seal(encoder.encode(update), SNAPSHOT_BINDING)
+        fresh = self._path.with_suffix(".new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.write(descriptor, sealed)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        fresh.replace(self._path)

@@ -1,0 +1,252 @@
+"""The steward of a host: compiles and announces snapshots, takes in this host's journals, adds up the workers' figures."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from billing.intake import Intake
+from gateway.plane.figures import BOUNDS_S, FAMILIES, SEPARATOR, Family
+from gateway.plane.link import Ask, Figures, Hello, Told, frame, receive
+from gateway.plane.snapshot import BadSnapshot, Update
+from gateway.publish import Publisher
+
+log = structlog.get_logger("gateway.steward")
+T = TypeVar("T")
+POLL_S = 0.2
+INTAKE_S = 0.25
+SAVE_S = 0.5
+DATABASE_ERRORS = (DatabaseError, InterfaceError, OSError)
+
+
+class Steward:
+    """Serves the workers of one host over a unix socket; the database may come and go."""
+
+    def __init__(self, socket_path: Path, publisher: Publisher, intake: Intake) -> None:
+        self._socket_path, self._publisher, self._intake = socket_path, publisher, intake
+        self._writers: dict[asyncio.StreamWriter, str] = {}
+        self._figures: dict[str, dict[str, float]] = {}
+        self._buried: dict[str, float] = {}
+        # one thread each, so that each keeps one database connection and a slow intake never delays a revocation
+        self._polling = ThreadPoolExecutor(1, "publish")
+        self._taking = ThreadPoolExecutor(1, "intake")
+        self._poll_lock = asyncio.Lock()
+        self._unsaved = False
+        self._database_up = True
+        self._taken = {"rows": 0.0, "quarantined": 0.0, "orphans": 0.0, "lag_bytes": 0.0}
+
+    async def run(self) -> None:
+        """Work until SIGTERM or SIGINT, then take in what is left."""
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        if self._publisher.load_last_good():
+            log.info("the last good snapshot is loaded", revision=self._publisher.revision)
+        self._socket_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._socket_path.unlink(missing_ok=True)
+        server = await asyncio.start_unix_server(self._welcome, str(self._socket_path))
+        os.chmod(self._socket_path, 0o600)
+        tasks = [asyncio.create_task(work) for work in (self._follow(), self._take_in(), self._keep())]
+        await stopping.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        server.close()
+        await self._last_intake()
+        for writer in list(self._writers):
+            writer.close()
+        if self._unsaved:
+            await loop.run_in_executor(self._polling, self._publisher.save)
+        self._polling.shutdown()
+        self._taking.shutdown()
+
+    # ---- configuration ----------------------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        while True:
+            await self._poll()
+            await asyncio.sleep(POLL_S)
+
+    async def _poll(self) -> bool:
+        """Poll once and announce; False when the database could not be asked."""
+        async with self._poll_lock:
+            try:
+                update = await self._in(self._polling, self._publisher.poll)
+            except BadSnapshot as error:
+                log.error("the configuration would not serve and there is none before it", reason=str(error))
+                return True
+            except DATABASE_ERRORS as error:
+                if self._database_up:
+                    log.error("the database cannot be asked, serving from the last good snapshot", reason=type(error).__name__)
+                self._database_up = False
+                return False
+            if not self._database_up:
+                log.info("the database is back")
+            self._database_up = True
+            if update is not None:
+                if self._publisher.refused:
+                    log.error("a configuration was refused, the structure before stays", reason=self._publisher.refused)
+                self._announce(update)
+            return True
+
+    def _announce(self, update: Update) -> None:
+        self._unsaved = True
+        data = frame(update)
+        for writer in self._writers:
+            writer.write(data)
+        log.info("announced", revision=update.revision, structure=update.structure is not None, keys=len(update.keys), workers=len(self._writers))
+
+    async def _keep(self) -> None:
+        """Seal the snapshot to disk when it changed, at most every half second."""
+        while True:
+            await asyncio.sleep(SAVE_S)
+            if self._unsaved:
+                self._unsaved = False
+                try:
+                    await self._in(self._polling, self._publisher.save)
+                except OSError as error:
+                    self._unsaved = True
+                    log.error("the snapshot cannot be kept on disk", reason=str(error))
+
+    # ---- journals ---------------------------------------------------------------------------------------------------
+
+    async def _take_in(self) -> None:
+        while True:
+            if not await self._take_once():
+                await asyncio.sleep(INTAKE_S)
+
+    async def _take_once(self) -> bool:
+        """Take in one round; True when there may be more at once."""
+        try:
+            taken = await self._in(self._taking, self._intake.run_once)
+        except DATABASE_ERRORS as error:
+            log.error("receipts wait on disk until the database is back", reason=type(error).__name__)
+            await asyncio.sleep(1)
+            return False
+        self._taken["rows"] += taken.rows
+        self._taken["quarantined"] += taken.quarantined
+        self._taken["orphans"] += taken.orphans
+        self._taken["lag_bytes"] = taken.lag_bytes
+        if taken.quarantined:
+            log.error("receipts were quarantined; see the admin", count=taken.quarantined)
+        return taken.rows > 0 and taken.lag_bytes > 0
+
+    async def _last_intake(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                while await self._take_once():
+                    pass
+
+    async def _in(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        """Run database work in its thread, and drop a connection that broke."""
+
+        def guarded() -> T:
+            try:
+                return work()
+            except (DatabaseError, InterfaceError):
+                connection.close()
+                raise
+            finally:
+                close_old_connections()
+
+        return await asyncio.get_running_loop().run_in_executor(threads, guarded)
+
+    # ---- workers ----------------------------------------------------------------------------------------------------
+
+    async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        name = ""
+        try:
+            whole = self._publisher.whole()
+            if whole is not None:
+                writer.write(frame(whole))
+            self._writers[writer] = name
+            while True:
+                message = await receive(reader)
+                if isinstance(message, Hello):
+                    name = self._writers[writer] = message.worker
+                elif isinstance(message, Figures):
+                    self._figures[message.worker] = message.values
+                elif isinstance(message, Ask):
+                    await self._answer(message, writer)
+        except (asyncio.IncompleteReadError, ValueError, OSError):
+            pass  # the worker is gone; its figures are kept below
+        finally:
+            self._writers.pop(writer, None)
+            if name not in self._writers.values():
+                self._bury(name)
+            writer.close()
+
+    async def _answer(self, ask: Ask, writer: asyncio.StreamWriter) -> None:
+        if ask.what == "refresh":
+            writer.write(frame(Told(number=ask.number, ok=await self._poll())))
+        elif ask.what == "scrape":
+            writer.write(frame(Told(number=ask.number, ok=True, text=self.page())))
+
+    # ---- figures ----------------------------------------------------------------------------------------------------
+
+    def _bury(self, worker: str) -> None:
+        """Keep what a gone worker counted, so that counters never fall."""
+        gauges = {family.name for family in FAMILIES if family.kind == "gauge"}
+        for key, value in self._figures.pop(worker, {}).items():
+            if key.split(SEPARATOR)[0] not in gauges:
+                self._buried[key] = self._buried.get(key, 0) + value
+
+    def page(self) -> bytes:
+        """Return the metrics of all workers and of the steward in Prometheus' text format."""
+        registry = CollectorRegistry()
+        registry.register(self)
+        return generate_latest(registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family with the sum over workers."""
+        totals = dict(self._buried)
+        for values in self._figures.values():
+            for key, value in values.items():
+                totals[key] = totals.get(key, 0) + value
+        samples: dict[str, list[tuple[list[str], float]]] = {}
+        for key, value in totals.items():
+            name, *labels = key.split(SEPARATOR)
+            samples.setdefault(name, []).append((labels, value))
+        for family in FAMILIES:
+            yield exposed(family, samples.get(family.name, []))
+        yield GaugeMetricFamily("sgw_workers", "Workers connected to the steward.", value=len(self._writers))
+        yield GaugeMetricFamily("sgw_snapshot_revision", "Revision of the configuration in use.", value=self._publisher.revision)
+        yield GaugeMetricFamily("sgw_snapshot_refused", "1 while the newest configuration is refused.", value=float(bool(self._publisher.refused)))
+        yield GaugeMetricFamily("sgw_database_up", "1 while the steward reaches the database.", value=float(self._database_up))
+        yield GaugeMetricFamily("sgw_journal_lag_bytes", "Journal bytes not yet taken into the database.", value=self._taken["lag_bytes"])
+        yield CounterMetricFamily("sgw_receipts_taken", "Receipts taken into the database.", value=self._taken["rows"])
+        yield CounterMetricFamily("sgw_receipts_quarantined", "Receipts the database would not take.", value=self._taken["quarantined"])
+        yield CounterMetricFamily("sgw_orphans_settled", "Calls settled after their worker died.", value=self._taken["orphans"])
+        yield GaugeMetricFamily("sgw_steward_time_seconds", "Unix time of this page.", value=time.time())
+
+
+def exposed(family: Family, samples: list[tuple[list[str], float]]) -> Metric:
+    """Return one family as the exposition library wants it."""
+    if family.kind == "histogram":
+        metric = HistogramMetricFamily(family.name, family.help, labels=family.labels)
+        by_labels: dict[tuple[str, ...], dict[str, float]] = {}
+        for labels, value in samples:
+            by_labels.setdefault(tuple(labels[:-1]), {})[labels[-1]] = value
+        for key, buckets in by_labels.items():
+            total, rising = 0.0, []
+            for bound in (*map(str, BOUNDS_S), "+Inf"):
+                total += buckets.get(bound, 0)
+                rising.append((bound, total))
+            metric.add_metric(list(key), rising, buckets.get("sum", 0))
+        return metric
+    kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+    plain = kind(family.name, family.help, labels=family.labels)
+    for labels, value in samples or ([([], 0.0)] if not family.labels else []):
+        plain.add_metric(labels, value)
+    return plain
