@@ -1,0 +1,250 @@
+"""Meters answers on OpenAI's wire: usage, text size, finish and errors, reading only the JSON that says so. Changes no bytes."""
+
+import msgspec
+import orjson
+
+from gateway.terms import Usage
+from gateway.wire import WireError
+from gateway.wire.sse import data_of
+
+# No answer bills more; a larger figure is a vendor's mistake and must not become money.
+_TOKENS_LIMIT = 1_000_000_000
+
+
+class InputDetails(msgspec.Struct, frozen=True, gc=False):
+    """Kinds of input tokens, as the vendor reports them."""
+
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class OutputDetails(msgspec.Struct, frozen=True, gc=False):
+    """Kinds of output tokens, as the vendor reports them."""
+
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class VendorUsage(msgspec.Struct, frozen=True, gc=False):
+    """The usage object of chat and embeddings answers, not yet believed."""
+
+    prompt_tokens: int
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: InputDetails | None = None
+    completion_tokens_details: OutputDetails | None = None
+    prompt_cache_hit_tokens: int | None = None
+
+
+class Seen(msgspec.Struct, frozen=True, gc=False):
+    """What one event said. `text_bytes` counts UTF-8 bytes of text, reasoning and tool arguments; `problem` says why usage is None."""
+
+    text_bytes: int = 0
+    usage: Usage | None = None
+    problem: str = ""
+    usage_only: bool = False
+    finish: bool = False
+    terminal: bool = False
+    error: str | None = None
+
+
+class _Function(msgspec.Struct, frozen=True, gc=False):
+    arguments: str | None = None
+
+
+class _ToolCall(msgspec.Struct, frozen=True, gc=False):
+    function: _Function | None = None
+
+
+class _Delta(msgspec.Struct, frozen=True, gc=False):
+    content: str | None = None
+    reasoning_content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(msgspec.Struct, frozen=True, gc=False):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Event(msgspec.Struct, frozen=True, gc=False):
+    choices: list[_Choice] | None = None
+    usage: VendorUsage | None = None
+    error: msgspec.Raw | None = None
+
+
+class _Loose(msgspec.Struct, frozen=True, gc=False):
+    choices: msgspec.Raw | None = None
+    usage: msgspec.Raw | None = None
+    error: msgspec.Raw | None = None
+
+
+_EVENT = msgspec.json.Decoder(_Event)
+_LOOSE = msgspec.json.Decoder(_Loose)
+_USAGE = msgspec.json.Decoder(VendorUsage)
+_NOTHING = Seen()
+_DONE = Seen(terminal=True)
+
+
+def _bytes_of(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+class Meter:
+    """Reads the events of one stream, in order. Keeps nothing between events."""
+
+    __slots__ = ()
+
+    def feed(self, event: bytes) -> Seen:
+        """Return what a raw event says; raises WireError("garbage") when its data is neither JSON nor [DONE]."""
+        if event.startswith(b"data: "):
+            try:
+                # Blank lines after the data are white space to the decoder, so nothing needs to be cut off.
+                return _seen(_EVENT.decode(event[6:]))
+            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+                pass
+        return _read_slowly(data_of(event).strip())
+
+
+def _seen(event: _Event) -> Seen:
+    if event.error is not None and bytes(event.error) != b"null":
+        return Seen(error=_message_of(bytes(event.error)) or "the provider reported an error")
+    text_bytes, finish = 0, False
+    for choice in event.choices or ():
+        delta = choice.delta
+        if delta is not None:
+            if delta.content:
+                text_bytes += _bytes_of(delta.content)
+            if delta.reasoning_content:
+                text_bytes += _bytes_of(delta.reasoning_content)
+            if delta.refusal:
+                text_bytes += _bytes_of(delta.refusal)
+            if delta.tool_calls:
+                text_bytes += sum(
+                    _bytes_of(call.function.arguments) for call in delta.tool_calls if call.function and call.function.arguments
+                )
+        if choice.finish_reason:
+            finish = True
+    if event.usage is None:
+        return Seen(text_bytes, None, "", False, finish)
+    usage, problem = usage_from(event.usage)
+    return Seen(text_bytes, usage, problem, not event.choices, finish)
+
+
+def _read_slowly(data: bytes) -> Seen:
+    if not data:
+        return _NOTHING
+    if data == b"[DONE]":
+        return _DONE
+    try:
+        return _seen(_EVENT.decode(data))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return _read_loosely(data)
+
+
+def _read_loosely(data: bytes) -> Seen:
+    """Read an event that is JSON but not of the documented shape: whatever parts make sense count, size stands in for text."""
+    try:
+        orjson.loads(data)
+        event = _LOOSE.decode(data)
+    except (orjson.JSONDecodeError, msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise WireError("garbage", "the provider sent an event that is not JSON") from None
+    if event.error is not None and bytes(event.error) != b"null":
+        return Seen(error=_message_of(bytes(event.error)) or "the provider reported an error")
+    choices = bytes(event.choices or b"null")
+    usage, problem = _usage_of(event.usage)
+    is_empty = choices in (b"null", b"[]")
+    try:
+        seen = _seen(_EVENT.decode(b'{"choices":' + choices + b"}"))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        seen = Seen(len(choices))
+    return Seen(seen.text_bytes, usage, problem, is_empty and event.usage is not None, seen.finish)
+
+
+def _usage_of(raw: msgspec.Raw | None) -> tuple[Usage | None, str]:
+    if raw is None or bytes(raw) == b"null":
+        return None, ""
+    try:
+        return usage_from(_USAGE.decode(raw))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None, "usage_invalid"
+
+
+def read_usage(body: bytes) -> tuple[Usage | None, str]:
+    """Return the tokens a whole chat or embeddings answer reports, and "" or what is wrong.
+
+    (None, "usage_missing") without usage, (None, "usage_invalid") when it cannot be believed. Raises WireError("garbage")
+    when the body is no JSON object.
+    """
+    try:
+        answer = _LOOSE.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise WireError("garbage", "the provider's answer is not a JSON object") from None
+    usage, problem = _usage_of(answer.usage)
+    return usage, problem or ("usage_missing" if usage is None else "")
+
+
+def usage_from(reported: VendorUsage) -> tuple[Usage | None, str]:
+    """Return believable tokens, and "" or a flag: usage_invalid (negative or absurd: None), usage_inconsistent (subsets cut to fit)."""
+    given = reported.prompt_tokens_details
+    made = reported.completion_tokens_details
+    prompt, output = reported.prompt_tokens, reported.completion_tokens or 0
+    cached = (given.cached_tokens if given else None) or reported.prompt_cache_hit_tokens or 0
+    written = (given.cache_write_tokens or 0) if given else 0
+    audio_in = (given.audio_tokens or 0) if given else 0
+    reasoning = (made.reasoning_tokens or 0) if made else 0
+    audio_out = (made.audio_tokens or 0) if made else 0
+    figures = (prompt, output, cached, written, audio_in, reasoning, audio_out)
+    if min(figures) < 0 or max(figures) > _TOKENS_LIMIT:
+        return None, "usage_invalid"
+    # Some vendors report reasoning beside the completion instead of inside it; the total tells which.
+    if reasoning and reported.total_tokens == prompt + output + reasoning:
+        output += reasoning
+    problem = ""
+    if cached + written + audio_in > prompt or reasoning + audio_out > output:
+        problem = "usage_inconsistent"
+        cached = min(cached, prompt)
+        written = min(written, prompt - cached)
+        audio_in = min(audio_in, prompt - cached - written)
+        reasoning = min(reasoning, output)
+        audio_out = min(audio_out, output - reasoning)
+    usage = Usage(
+        input_tokens=prompt,
+        cached_tokens=cached,
+        cache_write_tokens=written,
+        audio_input_tokens=audio_in,
+        output_tokens=output,
+        reasoning_tokens=reasoning,
+        audio_output_tokens=audio_out,
+    )
+    return usage, problem
+
+
+def error_message(body: bytes) -> str:
+    """Return the vendor's own words from an error body, at most 2000 characters; "" when it says nothing readable."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ""
+    return _words(value, 4)[:2000]
+
+
+def _message_of(raw: bytes) -> str:
+    try:
+        return _words(orjson.loads(raw), 3)[:2000]
+    except orjson.JSONDecodeError:
+        return ""
+
+
+def _words(value: object, depth: int) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and value and depth:
+        return _words(value[0], depth - 1)
+    if isinstance(value, dict) and depth:
+        for key in ("error", "message", "detail", "msg", "type"):
+            if value.get(key):
+                return _words(value[key], depth - 1)
+    return ""
