@@ -1,5 +1,6 @@
 """Keeps the processes of one host running: starts, restarts and stops them in order. Knows command lines and signals, not what they do."""
 
+import argparse
 import asyncio
 import functools
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from gateway.lifeline import die_with_parent
 
+ROOT = Path(__file__).resolve().parent.parent
 STEADY_AFTER_S = 10.0
 LONGEST_BACKOFF_S = 5.0
 MARGIN_S = 5.0
@@ -102,6 +104,7 @@ class Supervisor:
             each.process = subprocess.Popen(
                 child.command,
                 env={**os.environ, **child.environment},
+                cwd=ROOT,
                 pass_fds=child.pass_fds,
                 stdin=subprocess.DEVNULL,
                 # Its own session: a Ctrl-C at the terminal reaches the supervisor alone, which then stops the children in order.
@@ -207,3 +210,25 @@ def listen(host: str, port: int) -> socket.socket:
     listening.setblocking(False)
     listening.set_inheritable(True)
     return listening
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the processes of a host on a listening socket handed over by `manage.py serve`; return the exit status."""
+    parser = argparse.ArgumentParser(description="Keep the gateway's processes running. Started by `manage.py serve`.")
+    parser.add_argument("--role", choices=("all", "gateway", "portal", "worker"), required=True)
+    parser.add_argument("--workers", type=int, required=True)
+    parser.add_argument("--fd", type=int, default=-1)
+    parser.add_argument("--drain-s", type=float, required=True)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    chosen = parser.parse_args(arguments)
+    listening = socket.socket(fileno=chosen.fd) if chosen.fd >= 0 else None
+    children = host_children(chosen.role, chosen.workers, chosen.fd, chosen.drain_s, data_dir=chosen.data_dir)
+    return asyncio.run(_supervise(children, listening))
+
+
+async def _supervise(children: Sequence[Child], listening: socket.socket | None) -> int:
+    return await Supervisor(children, listening).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
