@@ -9,9 +9,11 @@ import aiofastnet
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from gateway.errors import UpstreamFault
-from gateway.plane.endpoint import Endpoint, resolve, tls_context
+from gateway.plane.endpoint import Endpoint, endpoint_of, resolve, tls_context
 from gateway.plane.inflate import Inflater, inflater_for
 from gateway.terms import Deadlines, Frozen, Header
+
+__all__ = ["Client", "Endpoint", "Exchange", "Limits", "endpoint_of"]
 
 SWEEP_S = 0.05  # deadlines are kept to this grain; one timer per client instead of several per call
 REST_S = 1.0  # the sweeper's pace while connections only rest in the pool
