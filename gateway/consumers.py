@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
@@ -17,6 +18,7 @@ from gateway.errors import BadKey, BadRequest, LoopDetected, MethodNotAllowed, O
 from gateway.plane.identify import UnknownKey
 from gateway.plane.serve import JSON, SAFE
 from gateway.plane.worker import Worker
+from gateway.providers import shelf
 from gateway.terms import Call, Caller, Header
 from gateway.wire import WireError, auth, openai_chat, strict
 
@@ -34,6 +36,12 @@ INLINE_BYTES = 32 * 1024
 WATCH_AFTER_S = 0.05
 LABEL_CHARS = 200
 SINGLE = (b"host", b"content-length", b"content-type", b"transfer-encoding")
+
+
+# first words of the vendors' own administration; credentials are minted there
+ADMINISTRATIVE = frozenset({"organization", "organizations", "admin", "api_keys", "projects", "users", "invites", "audit_logs", "usage", "costs"})
+PLAIN_PATH = re.compile(r"[A-Za-z0-9._~/:-]{1,400}")
+PLAIN_QUERY = re.compile(r"[A-Za-z0-9._~/:?&=%+,;@-]{0,2000}")
 
 
 class StreamOptions(msgspec.Struct):
@@ -142,6 +150,8 @@ class GatewayConsumer(AsyncHttpConsumer):
             if listing is not None:
                 return
             account, endpoint = self._provider_path(path, visitor)
+            if endpoint not in KNOWN:
+                return await self._unmetered(visitor, receive, task, caller, account, endpoint)
         if scope["method"] != "POST":
             raise MethodNotAllowed(f"Use POST for /v1/{endpoint}.")
         self._check_transport(headers)
@@ -290,10 +300,35 @@ class GatewayConsumer(AsyncHttpConsumer):
         account = snapshot.accounts.get(first)
         if account is None:
             raise UnknownEndpoint(f"There is no endpoint {path[:200].decode('latin-1')!r}. See the reference for the paths this gateway serves.")
-        endpoint = rest.removeprefix("v1/")
-        if endpoint not in KNOWN:
+        located = shelf()[account.provider].locate(rest)
+        if located in KNOWN:
+            return first, located
+        if not account.allow_unknown_endpoints:
             raise UnknownEndpoint(f"The provider account {first!r} is not served at {rest[:200]!r}: the gateway cannot meter it.")
-        return first, endpoint
+        if not PLAIN_PATH.fullmatch(rest) or "/." in f"/{rest}" or ADMINISTRATIVE & set(rest.lower().split("/")):
+            raise UnknownEndpoint("Endpoints that administer the vendor's account, and unusual paths, are never passed on.")
+        return first, located
+
+    async def _unmetered(self, visitor: Visitor, receive: Receive, task: "asyncio.Task[object]", caller: Caller, account: str, endpoint: str) -> None:
+        """Pass a call the gateway cannot meter to an account that allows it."""
+        method = visitor.scope["method"]
+        if method not in ("GET", "POST", "DELETE"):
+            raise MethodNotAllowed("Use GET, POST or DELETE here.")
+        self._check_transport(visitor.headers)
+        body = await self._body(visitor, receive, task)
+        query = visitor.scope["query_string"].decode("latin-1")
+        if not PLAIN_QUERY.fullmatch(query):
+            raise BadRequest("The query string holds characters that must be percent-encoded.")
+        call = Call(
+            id=visitor.id, surface="openai", endpoint=endpoint[:100], account=account, body=body, fields={}, model="-", stream=False, wants_usage=False,
+            client_request_id=label(visitor.headers.get(b"x-request-id")), ip=self._ip(visitor), user_agent=label(visitor.headers.get(b"user-agent")),
+            timeout_ms=timeout_ms(visitor.headers.get(b"x-sgw-timeout-ms")),
+        )  # fmt: skip
+        visitor.watch = asyncio.get_running_loop().call_later(WATCH_AFTER_S, watch, visitor, receive, task)
+        snapshot = self.worker.snapshot
+        assert snapshot is not None
+        request = (method, f"/{endpoint}" + (f"?{query}" if query else ""))
+        await self.worker.corridor.carry_unmetered(call, caller, snapshot, visitor.reply, visitor.began, request)
 
     # ---- endings ----------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from gateway.plane.relay import Reply, content_type, open_stream, stream
 from gateway.plane.send import Sender, Sent, VendorRefusal
 from gateway.plane.settle import Times, bill, intent, progress, receipt
 from gateway.plane.snapshot import Snapshot
-from gateway.terms import Attempt, Call, Caller, Deployment, Header, Plan, Usage
+from gateway.terms import Attempt, Call, Caller, Deployment, Header, Model, Plan, Usage
 from gateway.wire import openai_chat
 
 T = TypeVar("T")
@@ -54,6 +54,10 @@ class Corridor:
         """Serve one call to its end. Raises Refusal while nothing was given to the caller; after that, failures are events of the stream."""
         await Walk(self, call, caller, reply, began).go(snapshot)
 
+    async def carry_unmetered(self, call: Call, caller: Caller, snapshot: Snapshot, reply: Reply, began: float, request: tuple[str, str]) -> None:
+        """Pass `request` (method, path) of an endpoint the gateway cannot meter to an account that allows it; recorded as unpriced."""
+        await Unmetered(self, call, caller, reply, began, request).go(snapshot)
+
 
 class Walk:
     """One call on its way through the rooms."""
@@ -85,12 +89,7 @@ class Walk:
     async def go(self, snapshot: Snapshot) -> None:
         """Walk the rooms; whatever happens, a receipt is written exactly once."""
         try:
-            self.plan = make_plan(self.call, self.caller, snapshot, self._corridor.draw)
-            if self.call.stream:
-                self._beat = asyncio.get_running_loop().call_later(KEEP_ALIVE_S, self._keep_alive)
-                await self._stream()
-            else:
-                await self._whole()
+            await self._carry(snapshot)
         except VendorRefusal as refusal:
             await self._pass_on(refusal)
         except UpstreamFault as fault:
@@ -106,6 +105,14 @@ class Walk:
             if self._beat is not None:
                 self._beat.cancel()
             self.settle()
+
+    async def _carry(self, snapshot: Snapshot) -> None:
+        self.plan = make_plan(self.call, self.caller, snapshot, self._corridor.draw)
+        if self.call.stream:
+            self._beat = asyncio.get_running_loop().call_later(KEEP_ALIVE_S, self._keep_alive)
+            await self._stream()
+        else:
+            await self._whole()
 
     # ---- the two ways through send and relay ------------------------------------------------------------------------
 
@@ -148,16 +155,21 @@ class Walk:
 
     def _prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
         """Return head and body for a try, after its intent is in the journal. Raises JournalBroken, UnsupportedField."""
+        spoken = speak.request(self.call, deployment, pool.provider)
+        self.dropped = spoken.dropped
+        self._intend(deployment, pool)
+        return pool.head(self.call.endpoint, deployment.upstream_model), spoken.body
+
+    def _intend(self, deployment: Deployment, pool: Pool) -> None:
+        """Journal the intent to call a deployment. Raises JournalBroken."""
         assert self.plan is not None
         corridor = self._corridor
-        spoken = speak.request(self.call, deployment, pool.provider)
-        self.deployment, self.provider, self.dropped = deployment, pool.provider.slug, spoken.dropped
+        self.deployment, self.provider = deployment, pool.provider.slug
         started_at_ms = int((corridor.wall() - (corridor.clock() - self.began)) * 1000)
         corridor.journal.append(encode(intent(self.call, self.caller, self.plan, deployment, pool.provider.slug, started_at_ms)))
         self._reached = True
         if not self.sent_at:
             self.sent_at = corridor.clock()
-        return pool.head(self.call.endpoint, deployment.upstream_model), spoken.body
 
     async def _read_whole(self, exchange: Exchange, pool: Pool, deployment: Deployment) -> speak.Whole:
         body = await exchange.read(ANSWER_BYTES)
@@ -278,6 +290,51 @@ class Walk:
                 attempts=len(self.attempts), duration_ms=times.duration_ms,
             )  # fmt: skip
         )
+
+
+class Unmetered(Walk):
+    """A call to an endpoint of a provider account that the gateway does not know: bytes pass both ways, nothing is priced."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, corridor: Corridor, call: Call, caller: Caller, reply: Reply, began: float, request: tuple[str, str]) -> None:
+        super().__init__(corridor, call, caller, reply, began)
+        self._request = request
+
+    async def _carry(self, snapshot: Snapshot) -> None:
+        account = snapshot.accounts[self.call.account]
+        deployment = Deployment(
+            id=f"{account.id}/-", slug=f"{account.slug}/-", model="", account=account.slug, upstream_model="-",
+            order=0, weight=1, region="", max_parallel=0, price=None,
+        )  # fmt: skip
+        model = Model(id="", name="-", kind="", owned_by="", created_at_s=0, unknown_price="free", deployments=(deployment,))
+        self.plan = Plan(model=model, deployments=(deployment,), quote_nanousd=0)
+        self.problem = "unmetered"
+        sent = await self._send(self._read_first)
+        try:
+            self._answered()
+            self._reached = False
+            headers = self._headers(sent)
+            kind = content_type(sent.exchange)
+            # an answer is data, never a page: whatever the vendor says, no browser may run it
+            headers.append((b"content-type", kind if kind and kind != b"text/html" else b"application/octet-stream"))
+            await self.reply.start(sent.exchange.status, headers)
+            data = sent.opening
+            while data:
+                await self.reply.write(data)
+                data = await sent.exchange.chunks()
+            self.settle()
+            await self.reply.end(b"")
+        finally:
+            sent.pool.in_flight -= 1
+            sent.exchange.close()
+
+    def _prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
+        self._intend(deployment, pool)
+        return pool.raw_head(*self._request), self.call.body
+
+    async def _read_first(self, exchange: Exchange, pool: Pool, deployment: Deployment) -> bytes:
+        return await exchange.chunks()
 
 
 beats: set[asyncio.Task[None]] = set()

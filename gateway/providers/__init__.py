@@ -18,12 +18,17 @@ def same_path(endpoint: str, model: str, options: Mapping[str, str]) -> str:
     return "/" + endpoint
 
 
+def same_endpoint(rest: str) -> str:
+    """Return the endpoint a provider path's rest stands for: itself, with or without the vendor's /v1."""
+    return rest.removeprefix("v1/")
+
+
 class Provider(Frozen):
     """A kind of vendor.
 
     `wires` maps an endpoint (`chat/completions`, `embeddings`) to the wire spoken there; `headers` builds the
     authentication headers from the opened credential; `path` the path under the account's base URL from endpoint,
-    upstream model and account options; `options` lists the option names an account of this kind needs, with a hint.
+    upstream model and account options; `locate` finds the endpoint from the rest of a provider path; `options` lists the option names an account of this kind needs, with a hint.
     `drop` are request fields the vendor refuses; `rename` maps request fields to the vendor's names.
     `reads_headers` are vendor answer headers worth passing to the caller. `models_path` lists models ("" : no listing).
     `read_models` turns that listing's JSON into names. `cancel_stops_billing` says whether closing the connection does.
@@ -36,6 +41,7 @@ class Provider(Frozen):
     base_url: str = ""
     headers: Callable[[str], Headers] = bearer
     path: Callable[[str, str, Mapping[str, str]], str] = same_path
+    locate: Callable[[str], str] = same_endpoint
     options: Mapping[str, str] = {}
     needs_credential: bool = True
     drop: frozenset[str] = frozenset()

@@ -1,0 +1,56 @@
+"""Who a key says is calling."""
+
+import pytest
+
+from accounts import keys
+from gateway import errors
+from gateway.plane.identify import UnknownKey, identify
+from gateway.terms import Caller
+
+from . import builders
+
+
+def test_a_good_key_gives_its_caller() -> None:
+    text, key = builders.new_key()
+    assert identify(text, builders.snapshot(keys=(key,)), builders.PEPPERS, 1_000) == Caller(key=key, project=builders.project())
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        ({"state": "revoked"}, errors.KeyRevoked),
+        ({"state": "suspended"}, errors.KeySuspended),
+        ({"expires_at_s": 1_000}, errors.KeyExpired),
+        ({"digest": b"another"}, UnknownKey),
+        ({"pepper_version": 2}, UnknownKey),
+        ({"project": "gone"}, errors.DependencyUnavailable),
+    ],
+)
+def test_a_key_that_may_not_call_is_refused(change: dict[str, object], refusal: type[errors.Refusal]) -> None:
+    text, key = builders.new_key(**change)
+    with pytest.raises(errors.Refusal) as caught:
+        identify(text, builders.snapshot(keys=(key,)), builders.PEPPERS, 1_000)
+    assert type(caught.value) is refusal
+
+
+def test_a_key_not_in_the_snapshot_is_unknown() -> None:
+    with pytest.raises(UnknownKey):
+        identify(builders.new_key()[0], builders.snapshot(), builders.PEPPERS, 1_000)
+
+
+@pytest.mark.parametrize("text", [b"", b"sk-1234", b"sgw_vk_", b"sgw_vk_\xff", b"sgw_vk_0123456789_" + b"a" * 38, b"x" * 100_000])
+def test_text_that_is_no_key_is_refused_without_a_look_up(text: bytes) -> None:
+    with pytest.raises(errors.BadKey) as caught:
+        identify(text, builders.snapshot(), builders.PEPPERS, 1_000)
+    assert type(caught.value) is errors.BadKey
+
+
+def test_a_service_accounts_token_is_the_wrong_kind() -> None:
+    with pytest.raises(errors.WrongCredentialKind):
+        identify(keys.make("sa").text.encode(), builders.snapshot(), builders.PEPPERS, 1_000)
+
+
+def test_a_suspended_project_stops_its_keys() -> None:
+    text, key = builders.new_key()
+    with pytest.raises(errors.ProjectSuspended):
+        identify(text, builders.snapshot(keys=(key,), projects=(builders.project(suspended=True),)), builders.PEPPERS, 1_000)

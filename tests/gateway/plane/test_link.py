@@ -1,0 +1,69 @@
+"""A worker's line to its steward."""
+
+import asyncio
+from pathlib import Path
+
+from gateway.plane.link import Ask, Figures, Hello, Link, Message, Told, frame, receive
+from gateway.plane.snapshot import Update
+
+
+class FakeSteward:
+    """A steward that answers refreshes when told and remembers what it heard."""
+
+    def __init__(self) -> None:
+        self.heard: list[Message] = []
+        self.asked = asyncio.Event()
+        self.release = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(frame(Update(revision=7, whole=True)))
+        try:
+            while True:
+                message = await receive(reader)
+                self.heard.append(message)
+                if isinstance(message, Ask):
+                    self.asked.set()
+                    await self.release.wait()
+                    writer.write(frame(Told(number=message.number, ok=True, text=message.what.encode())))
+        except asyncio.IncompleteReadError:
+            writer.close()
+
+
+async def test_updates_arrive_and_questions_are_answered(tmp_path: Path) -> None:
+    steward, got = FakeSteward(), asyncio.Queue[Update]()
+    steward.release.set()
+    server = await asyncio.start_unix_server(steward.serve, str(tmp_path / "s"))
+    link = Link(tmp_path / "s", "w1", got.put_nowait, lambda: {"x": 1.0})
+    running = asyncio.create_task(link.run())
+    async with asyncio.timeout(5):
+        assert await got.get() == Update(revision=7, whole=True)
+        assert await link.scrape() == b"scrape"
+        assert await link.refresh() is True
+    running.cancel()
+    server.close()
+    assert steward.heard[:2] == [Hello(worker="w1"), Figures(worker="w1", values={"x": 1.0})]
+
+
+async def test_many_who_wait_share_one_poll_but_never_one_that_began_before_them(tmp_path: Path) -> None:
+    steward, got = FakeSteward(), asyncio.Queue[Update]()
+    server = await asyncio.start_unix_server(steward.serve, str(tmp_path / "s"))
+    link = Link(tmp_path / "s", "w1", got.put_nowait, dict)
+    running = asyncio.create_task(link.run())
+    async with asyncio.timeout(5):
+        await got.get()
+        early = asyncio.gather(*(link.refresh() for _ in range(20)))
+        await steward.asked.wait()
+        late = asyncio.gather(*(link.refresh() for _ in range(20)))
+        steward.release.set()
+        assert await early == [True] * 20
+        assert await late == [True] * 20
+    running.cancel()
+    server.close()
+    assert sum(isinstance(message, Ask) for message in steward.heard) == 2
+
+
+async def test_without_a_steward_a_question_is_answered_no_at_once(tmp_path: Path) -> None:
+    link = Link(tmp_path / "nobody", "w1", lambda update: None, dict)
+    async with asyncio.timeout(1):
+        assert await link.refresh() is False
+        assert await link.scrape() is None

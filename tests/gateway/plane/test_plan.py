@@ -1,0 +1,61 @@
+"""Where a call may go."""
+
+import random
+from collections import Counter
+
+import pytest
+
+from gateway import errors
+from gateway.plane.plan import plan
+
+from . import builders
+
+
+def draw() -> random.Random:
+    return random.Random(7)  # noqa: S311 (a test's dice)
+
+
+def test_deployments_come_in_order_and_cost_is_quoted_at_the_dearest() -> None:
+    second, first = builders.deployment(upstream="b", order=1), builders.deployment(upstream="a", order=0)
+    found = plan(builders.call(body=b"x" * 10, max_output_tokens=5), builders.caller(), builders.snapshot(builders.model("chat", second, first)), draw())
+    assert [d.upstream_model for d in found.deployments] == ["a", "b"]
+    assert found.quote_nanousd == 10 * 1_000 + 5 * 2_000
+
+
+def test_weights_share_calls_within_one_order() -> None:
+    parts = (builders.deployment(upstream="a", weight=300), builders.deployment(upstream="b", weight=100))
+    snapshot, dice = builders.snapshot(builders.model("chat", *parts)), draw()
+    firsts = Counter(plan(builders.call(), builders.caller(), snapshot, dice).deployments[0].upstream_model for _ in range(4_000))
+    assert 2_850 < firsts["a"] < 3_150
+
+
+@pytest.mark.parametrize(
+    ("call", "caller", "refusal"),
+    [
+        ({"model": "other"}, {}, errors.NoSuchModel),
+        ({}, {"models": frozenset({"another"})}, errors.NotAllowed),
+        ({"endpoint": "embeddings"}, {}, errors.BadRequest),
+        ({"account": "nowhere"}, {}, errors.NoSuchModel),
+        ({"model": "empty"}, {}, errors.NoSuchModel),
+        ({"model": "unpriced"}, {}, errors.PriceUnknown),
+    ],
+)
+def test_what_may_not_be_called_is_refused(call: dict[str, object], caller: dict[str, object], refusal: type[errors.Refusal]) -> None:
+    unpriced = builders.model("unpriced", builders.deployment(upstream="u", price=None))
+    snapshot = builders.snapshot(builders.model("chat", builders.deployment()), builders.model("empty"), unpriced)
+    with pytest.raises(errors.Refusal) as caught:
+        plan(builders.call(**call), builders.caller(**caller), snapshot, draw())
+    assert type(caught.value) is refusal
+
+
+def test_a_provider_path_knows_upstream_names_and_stays_at_its_account() -> None:
+    here, there = builders.deployment("acme", "up-1"), builders.deployment("other", "up-2")
+    accounts = (builders.sealed_account("acme"), builders.sealed_account("other"))
+    snapshot = builders.snapshot(builders.model("chat", here, there), accounts=accounts)
+    assert plan(builders.call(account="other", model="up-2"), builders.caller(), snapshot, draw()).deployments == (there,)
+    assert plan(builders.call(account="acme", model="chat"), builders.caller(), snapshot, draw()).deployments == (here,)
+
+
+def test_a_free_model_needs_no_price() -> None:
+    free = builders.model("chat", builders.deployment(price=None), unknown_price="free")
+    assert plan(builders.call(), builders.caller(), builders.snapshot(free), draw()).quote_nanousd == 0
