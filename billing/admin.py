@@ -1,0 +1,149 @@
+"""The admin's pages of prices, calls and receipts put aside. They show and call actions; they save nothing themselves."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.decorators import action, display
+
+from billing.actions import NotReleasable, add_price, release_quarantined
+from billing.forms import LABELS, PriceForm
+from billing.models import Price, QuarantinedReceipt, UsageRecord
+from billing.money import to_usd
+
+OUTCOME_COLOURS = {"ok": "success", "refused": "warning", "failed": "danger", "aborted": "info", "unknown": "danger"}
+
+
+def usd(nanousd: int | None) -> str:
+    """An amount in nano-USD as people read it, without trailing zeros."""
+    if nanousd is None:
+        return "–"
+    return "$" + (f"{to_usd(nanousd):f}".rstrip("0").rstrip(".") or "0")
+
+
+@admin.register(Price)
+class PriceAdmin(ModelAdmin):
+    """Prices are added, never edited or deleted."""
+
+    form = PriceForm
+    list_display = ("provider", "upstream_model", "valid_from", "input_usd", "cached_usd", "output_usd", "source")
+    list_filter = ("provider", "source")
+    search_fields = ("upstream_model",)
+    date_hierarchy = "valid_from"
+    list_per_page = 50
+
+    def has_change_permission(self, request: HttpRequest, obj: Price | None = None) -> bool:
+        """A change is a new price."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Price | None = None) -> bool:
+        """Receipts refer to it for ever."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
+        """Add the price by its action."""
+        rates = {name: getattr(obj, name) for name in LABELS if name != "request_nanousd"}
+        added = add_price(
+            provider=obj.provider,
+            upstream_model=obj.upstream_model,
+            valid_from=obj.valid_from,
+            rates=rates,
+            request_nanousd=obj.request_nanousd,
+            tiers=obj.tiers,
+        )
+        obj.pk = added.pk
+        obj._state.adding = False
+
+    @display(description="input, per million")
+    def input_usd(self, price: Price) -> str:
+        """Input rate in USD."""
+        return usd(price.input_nanousd)
+
+    @display(description="cached, per million")
+    def cached_usd(self, price: Price) -> str:
+        """Cached input rate in USD."""
+        return usd(price.cached_nanousd)
+
+    @display(description="output, per million")
+    def output_usd(self, price: Price) -> str:
+        """Output rate in USD."""
+        return usd(price.output_nanousd)
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Rows that only the system writes."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody adds by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody edits."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes."""
+        return False
+
+
+@admin.register(UsageRecord)
+class UsageRecordAdmin(ReadOnlyAdmin):
+    """One line per call."""
+
+    list_display = ("started_at", "call_id", "model", "account", "outcome_badge", "status", "tokens", "cost", "duration", "usage_source")
+    list_filter = ("outcome", "usage_source", "provider", "endpoint", "stream", "is_demo")
+    search_fields = ("call_id__exact", "client_request_id__exact", "key__exact")
+    search_help_text = "Call id, client request id or key id, exactly."
+    date_hierarchy = "started_at"
+    list_per_page = 50
+    show_full_result_count = False
+
+    @display(description="outcome", label=OUTCOME_COLOURS, ordering="outcome")
+    def outcome_badge(self, record: UsageRecord) -> str:
+        """How the call ended."""
+        return record.outcome
+
+    @display(description="tokens in / out")
+    def tokens(self, record: UsageRecord) -> str:
+        """Input and output tokens."""
+        return f"{record.input_tokens:,} / {record.output_tokens:,}"
+
+    @display(description="cost", ordering="cost_nanousd")
+    def cost(self, record: UsageRecord) -> str:
+        """Cost in USD; calls without a known price say so."""
+        return usd(record.cost_nanousd) if record.price or record.cost_nanousd else "no price"
+
+    @display(description="duration", ordering="duration_ms")
+    def duration(self, record: UsageRecord) -> str:
+        """Whole duration in milliseconds."""
+        return f"{record.duration_ms:,} ms"
+
+
+@admin.register(QuarantinedReceipt)
+class QuarantinedReceiptAdmin(ReadOnlyAdmin):
+    """Receipts put aside, with the way back."""
+
+    list_display = ("at", "segment", "offset", "reason")
+    search_fields = ("segment", "reason")
+    exclude = ("payload",)
+    actions = ("release",)
+
+    def has_release_permission(self, request: HttpRequest) -> bool:
+        """Whoever may change quarantined receipts may release them."""
+        return request.user.has_perm("billing.change_quarantinedreceipt")
+
+    @action(description="Record, mended where necessary", permissions=["release"])
+    def release(self, request: HttpRequest, queryset: QuerySet[QuarantinedReceipt]) -> None:
+        """Release each chosen receipt and say what became of it."""
+        added = known = 0
+        for receipt in queryset:
+            try:
+                if release_quarantined(receipt):
+                    added += 1
+                else:
+                    known += 1
+            except NotReleasable as error:
+                self.message_user(request, str(error), messages.ERROR)
+        self.message_user(request, f"{added} recorded, {known} were recorded already.", messages.SUCCESS)

@@ -1,0 +1,61 @@
+"""Forms of the price book: people enter USD, rows hold nano-USD."""
+
+from typing import Any
+
+from django import forms
+from unfold.widgets import UnfoldAdminDecimalFieldWidget
+
+from billing.actions import check
+from billing.models import Price
+from billing.money import MOST_RATE_NANOUSD, to_nanousd, to_usd
+
+LABELS = {
+    "input_nanousd": "Input, USD per million tokens",
+    "output_nanousd": "Output, USD per million tokens",
+    "cached_nanousd": "Cached input, USD per million tokens",
+    "cache_write_nanousd": "Cache write, USD per million tokens",
+    "audio_input_nanousd": "Audio input, USD per million tokens",
+    "audio_output_nanousd": "Audio output, USD per million tokens",
+    "reasoning_nanousd": "Reasoning, USD per million tokens",
+    "request_nanousd": "Fee per request, USD",
+}
+REQUIRED = ("input_nanousd", "output_nanousd")
+
+
+class UsdField(forms.DecimalField):
+    """An amount typed in USD that cleans to nano-USD."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=0, max_value=to_usd(MOST_RATE_NANOUSD), decimal_places=9, widget=UnfoldAdminDecimalFieldWidget, **options)
+
+    def clean(self, value: Any) -> Any:
+        """Nano-USD as an integer, None when left empty; raises ValidationError."""
+        usd = super().clean(value)
+        return None if usd is None else to_nanousd(usd)
+
+
+class PriceForm(forms.ModelForm[Price]):
+    """A new price."""
+
+    class Meta:
+        model = Price
+        fields = ("provider", "upstream_model", "valid_from", *LABELS, "tiers")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, label in LABELS.items():
+            if name in self.fields:
+                help_text = "" if name in REQUIRED or name == "request_nanousd" else "Empty: billed as its parent kind."
+                self.fields[name] = UsdField(label=label, required=name in REQUIRED, help_text=help_text)
+
+    def clean_request_nanousd(self) -> int:
+        """No fee unless one is given."""
+        return self.cleaned_data["request_nanousd"] or 0
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]  # Django's hook for checks on the built instance
+        if not self.errors:
+            try:
+                check(self.instance)
+            except forms.ValidationError as error:
+                self._update_errors(error)  # type: ignore[attr-defined]

@@ -1,0 +1,354 @@
+"""Takes the journals of this host's workers into the database, each call exactly once. Knows files and rows; no prices, no live calls."""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from billing.models import JournalPosition, QuarantinedReceipt
+from billing.receipts import Frame, Intent, Progress, Settle, Stop, decode_frames, next_frame
+from billing.rows import Row, insert_or_refuse, mended, row_of
+from billing.segments import HEADER_BYTES, MAGIC, first_live_number, segment_numbers, segment_path
+
+BATCH_RECORDS = 1000
+# More than the longest record, so that a frame cut off at the start of a chunk is cut off in the file.
+CHUNK_BYTES = 2 * 1024 * 1024
+MOST_QUARANTINED_BYTES = 1024 * 1024
+MOST_REASON_CHARACTERS = 500
+
+logger = logging.getLogger(__name__)
+
+
+class Taken(NamedTuple):
+    """What one run did: new usage rows, receipts put aside, orphans settled, and bytes of the journals not yet read."""
+
+    rows: int = 0
+    quarantined: int = 0
+    orphans: int = 0
+    lag_bytes: int = 0
+
+
+class Metrics(NamedTuple):
+    """Totals since start; `lag_bytes` and `open_intents` as of the last run."""
+
+    rows: int
+    quarantined: int
+    orphans: int
+    lag_bytes: int
+    open_intents: int
+
+
+class Overtaken(Exception):
+    """Another intake has advanced this segment; its position must be read again."""
+
+
+class Trouble(NamedTuple):
+    """Bytes of a segment that become no row: where they start, what they are, and why."""
+
+    offset: int
+    payload: bytes
+    reason: str
+
+
+@dataclass
+class OpenCall:
+    """A call without a settlement so far, and the number of the segment its intent is in."""
+
+    intent: Intent
+    number: int
+    progress: Progress | None = None
+
+
+@dataclass
+class Segment:
+    """One file: `offset` is how far this process has read it, `recorded` how far the database has taken it."""
+
+    path: Path
+    number: int
+    key: str
+    recorded: int
+    is_known: bool
+    offset: int = HEADER_BYTES
+
+
+@dataclass
+class Worker:
+    """What is known of one worker's directory."""
+
+    directory: Path
+    segments: dict[int, Segment] = field(default_factory=dict)
+    open_calls: dict[str, OpenCall] = field(default_factory=dict)
+
+
+class Intake:
+    """Reads every worker's segments under a directory. One thread at a time; several intakes may overlap without counting twice."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._workers: dict[str, Worker] = {}
+        self._rows = self._quarantined = self._orphans = self._lag_bytes = 0
+
+    def run_once(self) -> Taken:
+        """Take in everything there is, settle orphans of dead workers and remove finished segments.
+
+        Raises django.db.Error while the database is away; nothing is lost, the next run goes on from the same place.
+        """
+        before = (self._rows, self._quarantined, self._orphans)
+        try:
+            for path in sorted(self.directory.iterdir() if self.directory.is_dir() else ()):
+                if path.is_dir():
+                    self._take_worker(self._workers.setdefault(path.name, Worker(path)))
+        except BaseException:
+            # What was read but not committed is read again; the database says how far it came.
+            self._workers.clear()
+            connection.close_if_unusable_or_obsolete()
+            raise
+        finally:
+            self._lag_bytes = sum(_unread(worker) for worker in self._workers.values())
+        rows, quarantined, orphans = before
+        return Taken(self._rows - rows, self._quarantined - quarantined, self._orphans - orphans, self._lag_bytes)
+
+    def metrics(self) -> Metrics:
+        """Totals since start and the present lag."""
+        open_intents = sum(len(worker.open_calls) for worker in self._workers.values())
+        return Metrics(self._rows, self._quarantined, self._orphans, self._lag_bytes, open_intents)
+
+    def _take_worker(self, worker: Worker) -> None:
+        # The order matters: what is listed before the lock is seen free can have no living writer.
+        numbers = segment_numbers(worker.directory)
+        first_live = first_live_number(worker.directory)
+        dead = {number for number in numbers if first_live is None or number < first_live}
+        closed = dead | set(numbers[:-1])
+        try:
+            for number in numbers:
+                segment = worker.segments.get(number) or _opened(worker.directory, number)
+                if segment is None:
+                    if number in dead:
+                        segment_path(worker.directory, number).unlink(missing_ok=True)
+                    continue
+                worker.segments[number] = segment
+                self._take_segment(worker, segment, is_closed=number in closed)
+        except Overtaken:
+            logger.warning("journal_overtaken", extra={"worker": worker.directory.name})
+            del self._workers[worker.directory.name]
+            return
+        self._settle_orphans(worker, dead)
+        _remove_finished(worker, closed)
+
+    def _take_segment(self, worker: Worker, segment: Segment, *, is_closed: bool) -> None:
+        descriptor = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            while chunk := os.pread(descriptor, CHUNK_BYTES, segment.offset):
+                frames = decode_frames(chunk)
+                taken = 0
+                while batch := list(islice(frames, BATCH_RECORDS)):
+                    taken = batch[-1].end
+                    self._take_batch(worker, segment, batch, base=segment.offset)
+                segment.offset += taken
+                if frames.stop is Stop.END or (frames.stop is Stop.TRUNCATED and taken and len(chunk) == CHUNK_BYTES):
+                    continue
+                if not is_closed:
+                    break
+                self._skip_damage(segment, chunk[taken:], frames.stop)
+        finally:
+            os.close(descriptor)
+
+    def _take_batch(self, worker: Worker, segment: Segment, batch: Sequence[Frame], *, base: int) -> None:
+        """Commit the batch's new receipts with the position behind them, then note which calls are open."""
+        now = timezone.now()
+        rows: list[Row] = []
+        sources: list[Frame] = []
+        troubles: list[Trouble] = []
+        for frame in batch:
+            if base + frame.start < segment.recorded:
+                continue
+            if frame.record is None:
+                troubles.append(Trouble(base + frame.start, frame.payload, "The payload is no known record."))
+            elif type(frame.record) is Settle:
+                try:
+                    rows.append(row_of(frame.record, now))
+                    sources.append(frame)
+                except ValueError as error:
+                    troubles.append(Trouble(base + frame.start, frame.payload, str(error)))
+        if rows or troubles:
+            with transaction.atomic():
+                inserted, refused = insert_or_refuse(rows)
+                troubles += [Trouble(base + sources[index].start, sources[index].payload, reason) for index, reason in refused]
+                _quarantine(segment, troubles)
+                _advance(segment, base + batch[-1].end)
+            self._note(segment, base + batch[-1].end, inserted, troubles)
+        for frame in batch:
+            _follow(worker, segment.number, frame)
+
+    def _skip_damage(self, segment: Segment, chunk: bytes, stop: Stop) -> None:
+        """Pass over bytes that are no frame to the next good one, or to the end; a torn or zeroed tail is nobody's, the rest is kept."""
+        found = next_frame(chunk, 1)
+        width = found if found is not None else len(chunk)
+        damaged = chunk[:width]
+        end = segment.offset + width
+        is_tail = found is None and (stop is Stop.TRUNCATED or not any(damaged))
+        if end > segment.recorded and not is_tail:
+            trouble = Trouble(segment.offset, damaged[:MOST_QUARANTINED_BYTES], f"{width} damaged bytes: the checksum does not hold.")
+            with transaction.atomic():
+                _quarantine(segment, [trouble])
+                _advance(segment, end)
+            self._note(segment, end, 0, [trouble])
+        segment.offset = end
+
+    def _settle_orphans(self, worker: Worker, dead: set[int]) -> None:
+        orphans = [call for call in worker.open_calls.values() if call.number in dead]
+        if not orphans:
+            return
+        now = timezone.now()
+        with transaction.atomic():
+            for start in range(0, len(orphans), BATCH_RECORDS):
+                batch = orphans[start : start + BATCH_RECORDS]
+                inserted, refused = insert_or_refuse([_orphan_row(call, now) for call in batch])
+                self._orphans += inserted
+                self._rows += inserted
+                for index, reason in refused:
+                    logger.error("orphan_refused", extra={"call_id": batch[index].intent.call_id, "reason": reason})
+        for call in orphans:
+            del worker.open_calls[call.intent.call_id]
+        logger.warning("orphans_settled", extra={"worker": worker.directory.name, "calls": len(orphans)})
+
+    def _note(self, segment: Segment, end: int, inserted: int, troubles: Sequence[Trouble]) -> None:
+        segment.recorded = end
+        segment.is_known = True
+        self._rows += inserted
+        self._quarantined += len(troubles)
+        for trouble in troubles:
+            logger.error("receipt_quarantined", extra={"segment": segment.key, "offset": trouble.offset, "reason": trouble.reason})
+
+
+def orphan_of(intent: Intent, progress: Progress | None) -> Settle:
+    """The receipt of a call whose worker died: what its last progress says, else its input alone; costs in nano-USD."""
+    return Settle(
+        call_id=intent.call_id,
+        started_at_ms=intent.started_at_ms,
+        duration_ms=max(0, progress.at_ms - intent.started_at_ms) if progress else 0,
+        first_byte_ms=0,
+        gateway_us=0,
+        key=intent.key,
+        project=intent.project,
+        business_unit=intent.business_unit,
+        model=intent.model,
+        deployment=intent.deployment,
+        account=intent.account,
+        provider=intent.provider,
+        upstream_model=intent.upstream_model,
+        endpoint=intent.endpoint,
+        stream=intent.stream,
+        status=0,
+        outcome="unknown",
+        error_code="",
+        usage_source="estimated",
+        flags="orphan",
+        input_tokens=progress.input_tokens if progress else intent.input_tokens,
+        cached_tokens=0,
+        cache_write_tokens=0,
+        audio_input_tokens=0,
+        output_tokens=progress.output_tokens if progress else 0,
+        reasoning_tokens=0,
+        audio_output_tokens=0,
+        price=intent.price,
+        cost_nanousd=progress.cost_nanousd if progress else intent.input_nanousd,
+        quote_nanousd=intent.quote_nanousd,
+        attempts=(),
+        end_user="",
+        session="",
+        tags="",
+        ip="",
+        user_agent="",
+        client_request_id="",
+    )
+
+
+def _orphan_row(call: OpenCall, now: datetime) -> Row:
+    orphan = orphan_of(call.intent, call.progress)
+    try:
+        return row_of(orphan, now)
+    except ValueError:
+        # There is no settlement to wait for: the nearest truth is all that will ever be known.
+        return row_of(mended(orphan), now)
+
+
+def _opened(directory: Path, number: int) -> Segment | None:
+    """The segment with its position from the database, or None while its header is not all there."""
+    path = segment_path(directory, number)
+    try:
+        with path.open("rb") as file:
+            header = file.read(HEADER_BYTES)
+    except FileNotFoundError:
+        return None
+    if len(header) < HEADER_BYTES:
+        return None
+    if not header.startswith(MAGIC):
+        logger.error("journal_header_damaged", extra={"path": str(path)})
+    key = f"{directory.name}/{number:08d}-{header[len(MAGIC) :].hex()}"
+    position = JournalPosition.objects.filter(segment=key).first()
+    return Segment(path, number, key, position.offset if position else HEADER_BYTES, position is not None)
+
+
+def _follow(worker: Worker, number: int, frame: Frame) -> None:
+    record = frame.record
+    if type(record) is Settle:
+        worker.open_calls.pop(record.call_id, None)
+    elif type(record) is Intent:
+        worker.open_calls[record.call_id] = OpenCall(record, number)
+    elif type(record) is Progress and record.call_id in worker.open_calls:
+        worker.open_calls[record.call_id].progress = record
+
+
+def _advance(segment: Segment, end: int) -> None:
+    if segment.is_known:
+        moved = JournalPosition.objects.filter(segment=segment.key, offset=segment.recorded).update(offset=end, updated_at=timezone.now())
+        if moved != 1:
+            raise Overtaken(segment.key)
+        return
+    try:
+        JournalPosition.objects.create(segment=segment.key, offset=end)
+    except IntegrityError as error:
+        raise Overtaken(segment.key) from error
+
+
+def _quarantine(segment: Segment, troubles: Sequence[Trouble]) -> None:
+    QuarantinedReceipt.objects.bulk_create(
+        [
+            QuarantinedReceipt(
+                segment=segment.key, offset=t.offset, payload=t.payload, reason=t.reason.replace("\0", "")[:MOST_REASON_CHARACTERS]
+            )
+            for t in troubles
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _remove_finished(worker: Worker, closed: set[int]) -> None:
+    """Remove closed segments, oldest first, up to the first that an open call still needs."""
+    needed = min((call.number for call in worker.open_calls.values()), default=None)
+    for number in sorted(closed):
+        if needed is not None and number >= needed:
+            return
+        segment = worker.segments.pop(number, None)
+        if segment is not None:
+            segment.path.unlink(missing_ok=True)
+            # A position left behind by a crash here is harmless: no other segment will ever bear this name.
+            JournalPosition.objects.filter(segment=segment.key).delete()
+
+
+def _unread(worker: Worker) -> int:
+    unread = 0
+    for segment in worker.segments.values():
+        try:
+            unread += max(0, segment.path.stat().st_size - segment.offset)
+        except FileNotFoundError:
+            continue
+    return unread

@@ -1,0 +1,216 @@
+"""Receipts as rows of the usage table: cleaning, checking and fast insertion. Knows nothing of files."""
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from ipaddress import ip_address
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+from django.db import DataError, IntegrityError, connection, transaction
+
+from billing.models import UsageRecord
+from billing.receipts import MOST_INTEGER, Attempted, Settle
+
+Row = tuple[Any, ...]
+
+NUMBERS = (
+    "duration_ms",
+    "first_byte_ms",
+    "gateway_us",
+    "input_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "audio_input_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "audio_output_tokens",
+    "cost_nanousd",
+    "quote_nanousd",
+)
+# Cut silently, these would name something else.
+IDENTITIES = ("call_id", "key", "account", "provider", "outcome", "usage_source")
+LABELS = (
+    "model",
+    "deployment",
+    "upstream_model",
+    "endpoint",
+    "error_code",
+    "flags",
+    "end_user",
+    "session",
+    "tags",
+    "user_agent",
+    "client_request_id",
+)
+REFERENCES = ("project", "business_unit", "price")
+COLUMNS = (
+    *NUMBERS,
+    *IDENTITIES,
+    *LABELS,
+    *REFERENCES,
+    "kind",
+    "stream",
+    "is_demo",
+    "status",
+    "ip",
+    "started_at",
+    "recorded_at",
+    "attempts",
+)
+MOST_STATUS = 32_767
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The first moment of the year 9000, well inside what both engines store.
+LAST_MOMENT_MS = 221_845_392_000_000
+OUTCOMES = frozenset({"ok", "refused", "failed", "aborted", "unknown"})
+USAGE_SOURCES = frozenset({"provider", "counted", "estimated", "none"})
+
+_table = UsageRecord._meta.db_table
+_names = ", ".join(f'"{UsageRecord._meta.get_field(name).column}"' for name in COLUMNS)
+_limits = {name: int(UsageRecord._meta.get_field(name).max_length or 0) for name in (*IDENTITIES, *LABELS)}
+_json = msgspec.json.Encoder().encode
+_numbers_of: Callable[[Settle], tuple[int, ...]] = attrgetter(*NUMBERS)
+
+
+def row_of(settle: Settle, recorded_at: datetime) -> Row:
+    """A receipt as the values of COLUMNS, NUL bytes removed and labels cut to their columns.
+
+    Raises ValueError, saying why, when a number is absurd or an identity does not fit: such a receipt is for a person to look at.
+    """
+    numbers = _numbers_of(settle)
+    if min(numbers) < 0 or max(numbers) > MOST_INTEGER:
+        raise ValueError(
+            "A number is negative or longer than 63 bits: " + ", ".join(f"{n}={v}" for n, v in zip(NUMBERS, numbers, strict=True))
+        )
+    if not 0 <= settle.status <= MOST_STATUS:
+        raise ValueError(f"status={settle.status} is no status.")
+    if not 0 <= settle.started_at_ms <= LAST_MOMENT_MS:
+        raise ValueError(f"started_at_ms={settle.started_at_ms} is no moment.")
+    if not settle.call_id:
+        raise ValueError("The receipt names no call.")
+    return (
+        *numbers,
+        *[_identity(name, getattr(settle, name)) for name in IDENTITIES],
+        *[_label(getattr(settle, name), _limits[name]) for name in LABELS],
+        *[_reference(getattr(settle, name)) for name in REFERENCES],
+        UsageRecord.Kind.CALL.value,
+        settle.stream,
+        "demo" in settle.flags.split(","),
+        settle.status,
+        _address(settle.ip),
+        EPOCH + timedelta(milliseconds=settle.started_at_ms),
+        recorded_at,
+        _attempts(settle),
+    )
+
+
+def insert(rows: Sequence[Row]) -> int:
+    """Insert those rows whose call is not recorded yet and return how many; raises what the database raises, then none is inserted."""
+    if not rows:
+        return 0
+    with transaction.atomic(), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_postgres_insert(), [_json(rows).decode()])
+        else:
+            cursor.executemany(_sqlite_insert(), [_sqlite_values(row) for row in rows])
+        return int(cursor.rowcount)
+
+
+def insert_or_refuse(rows: Sequence[Row]) -> tuple[int, list[tuple[int, str]]]:
+    """Insert what the database takes; return how many rows are new, and index and reason of each it refused."""
+    try:
+        return insert(rows), []
+    except (DataError, IntegrityError, OverflowError) as error:
+        if len(rows) == 1:
+            return 0, [(0, str(error).strip().split("\n")[0])]
+    middle = len(rows) // 2
+    inserted, refused = insert_or_refuse(rows[:middle])
+    more, later = insert_or_refuse(rows[middle:])
+    return inserted + more, refused + [(middle + index, reason) for index, reason in later]
+
+
+def mended(settle: Settle) -> Settle:
+    """The receipt with what no row can hold replaced by the nearest truth, flagged `mended`; an absurd cost becomes the quote."""
+    changes: dict[str, Any] = {
+        name: value if 0 <= value <= MOST_INTEGER else 0 for name, value in zip(NUMBERS, _numbers_of(settle), strict=True)
+    }
+    if not 0 <= settle.cost_nanousd <= MOST_INTEGER:
+        changes["cost_nanousd"] = changes["quote_nanousd"]
+    changes["input_tokens"] = max(changes["input_tokens"], changes["cached_tokens"])
+    changes["output_tokens"] = max(changes["output_tokens"], changes["reasoning_tokens"])
+    for name in IDENTITIES[1:4]:
+        changes[name] = _label(getattr(settle, name), _limits[name])
+    changes["outcome"] = settle.outcome if settle.outcome in OUTCOMES else "unknown"
+    changes["usage_source"] = settle.usage_source if settle.usage_source in USAGE_SOURCES else "estimated"
+    changes["status"] = settle.status if 0 <= settle.status <= MOST_STATUS else 0
+    for name in REFERENCES:
+        changes[name] = getattr(settle, name) if _is_reference(getattr(settle, name)) else ""
+    changes["flags"] = ",".join(filter(None, [settle.flags, "mended"]))
+    return msgspec.structs.replace(settle, **changes)
+
+
+def _identity(name: str, value: str) -> str:
+    if len(value) > _limits[name] or "\0" in value:
+        raise ValueError(f"{name} does not fit: {value[:100]!r}")
+    return value
+
+
+def _label(value: str, limit: int) -> str:
+    if not value:
+        return value
+    if "\0" in value:
+        value = value.replace("\0", "")
+    return value[:limit]
+
+
+def _attempts(settle: Settle) -> str:
+    text = _json(settle.attempts).decode()
+    if "\\u0000" not in text:
+        return text
+    return _json(
+        [Attempted(*[_label(v, 255) if isinstance(v, str) else v for v in msgspec.structs.astuple(a)]) for a in settle.attempts]
+    ).decode()
+
+
+@lru_cache(4096)
+def _reference(value: str) -> str | None:
+    return uuid.UUID(value).hex if value else None
+
+
+def _is_reference(value: str) -> bool:
+    try:
+        _reference(value)
+    except ValueError:
+        return False
+    return True
+
+
+@lru_cache(4096)
+def _address(value: str) -> str | None:
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        return None
+
+
+def _sqlite_insert() -> str:
+    places = ", ".join(["%s"] * len(COLUMNS))
+    return f'INSERT INTO "{_table}" ({_names}) VALUES ({places}) ON CONFLICT ("call_id", "kind") DO NOTHING'
+
+
+def _sqlite_values(row: Row) -> Iterable[Any]:
+    *plain, started_at, recorded_at, attempts = row
+    return (*plain, str(started_at.replace(tzinfo=None)), str(recorded_at.replace(tzinfo=None)), attempts)
+
+
+@lru_cache(1)
+def _postgres_insert() -> str:
+    types = [UsageRecord._meta.get_field(name).db_type(connection) for name in COLUMNS]
+    values = ", ".join(f"(r->>{index})::{column_type}" for index, column_type in enumerate(types))
+    # One JSON parameter: the driver has nothing to convert, and the server reads it in one pass.
+    return (
+        f'INSERT INTO "{_table}" ({_names}) SELECT {values} FROM json_array_elements(%s::json) AS t(r) '
+        'ON CONFLICT ("call_id", "kind") DO NOTHING'
+    )
