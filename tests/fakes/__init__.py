@@ -1,0 +1,1 @@
+"""Test doubles shipped as code."""

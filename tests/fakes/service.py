@@ -1,0 +1,191 @@
+"""The whole product as `make run` starts it, on a free port with a data directory of its own, for tests that need the real thing."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+START_S = 90.0
+
+
+def free_port() -> int:
+    """Return a port nobody listens on."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def wait_for(true: Callable[[], Any], within_s: float, what: str) -> Any:
+    """Return the first true value of a condition; fails when it does not come true in time."""
+    until = time.monotonic() + within_s
+    while True:
+        value = true()
+        if value:
+            return value
+        assert time.monotonic() < until, f"not within {within_s} s: {what}"
+        time.sleep(0.02)  # a poll of another process, bounded above
+
+
+class Service:
+    """One running copy of the product."""
+
+    def __init__(self, data_dir: Path, *, workers: int = 1, database_url: str = "", environment: dict[str, str] | None = None) -> None:
+        self.data_dir, self.workers, self.port = data_dir, workers, free_port()
+        given = {name: value for name, value in os.environ.items() if not name.startswith(("SYMBIOSIS_", "OPENAI_", "ANTHROPIC_", "DJANGO_"))}
+        self.environment = {
+            **given,
+            "SYMBIOSIS_DATA_DIR": str(data_dir),
+            "SYMBIOSIS_WORKERS": str(workers),
+            "SYMBIOSIS_DATABASE_URL": database_url,
+            **(environment or {}),
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log_path = data_dir.parent / f"{data_dir.name}.log"
+
+    def start(self) -> "Service":
+        """Start everything and wait until it is ready."""
+        (self.data_dir / "demo.json").unlink(missing_ok=True) if not self.data_dir.exists() else None
+        before = self._stamp()
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gateway.demo_start", "--port", str(self.port)],
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+        def ready() -> bool:
+            assert self.process is not None
+            assert self.process.poll() is None, self.log()[-4000:]
+            return self._stamp() != before and self.status("/readyz") == 200
+
+        wait_for(ready, START_S, "the service is ready")
+        self.demo: dict[str, Any] = json.loads((self.data_dir / "demo.json").read_text())
+        return self
+
+    def _stamp(self) -> float:
+        try:
+            return (self.data_dir / "demo.json").stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+    @property
+    def origin(self) -> str:
+        """Return the address without a path."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        """Return what clients use as base URL."""
+        return f"{self.origin}/v1"
+
+    @property
+    def key(self) -> str:
+        """Return the demo key."""
+        return str(self.demo["key"])
+
+    def status(self, path: str) -> int:
+        """Return the status of a GET, 0 when nobody answers."""
+        return self.get(path)[0]
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Return status and body of a GET."""
+        try:
+            with urllib.request.urlopen(self.origin + path, timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def post(self, path: str, body: Any, key: str | None = None, headers: dict[str, str] | None = None, timeout_s: float = 30) -> tuple[int, dict[str, str], Any]:
+        """Return status, headers and decoded JSON of a POST with the demo key or another."""
+        request = urllib.request.Request(self.origin + path, json.dumps(body).encode(), method="POST")
+        request.add_header("content-type", "application/json")
+        request.add_header("authorization", f"Bearer {self.key if key is None else key}")
+        for name, value in (headers or {}).items():
+            request.add_header(name, value)
+        try:
+            with urllib.request.urlopen(request, timeout=timeout_s) as answer:
+                return answer.status, dict(answer.headers), json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, dict(error.headers), json.loads(error.read())
+
+    def log(self) -> str:
+        """Return everything the service printed."""
+        return self.log_path.read_text(errors="replace")
+
+    def manage(self, *command: str) -> str:
+        """Run a management command against this copy and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *command], cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def rows(self, where: str = "is_demo = 0", columns: str = "*") -> list[dict[str, Any]]:
+        """Return usage records of the embedded database."""
+        import sqlite3
+
+        with sqlite3.connect(f"file:{self.data_dir}/symbiosis.sqlite3?mode=ro", uri=True, timeout=20) as database:
+            database.row_factory = sqlite3.Row
+            return [dict(row) for row in database.execute(f"SELECT {columns} FROM billing_usagerecord WHERE {where} ORDER BY id")]  # noqa: S608
+
+    def row_of(self, call_id: str, within_s: float = 10) -> dict[str, Any]:
+        """Return the one row of a call, waiting for intake."""
+        rows: list[dict[str, Any]] = wait_for(lambda: self.rows(f"call_id = '{call_id}'"), within_s, f"a row of {call_id}")
+        assert len(rows) == 1
+        return rows[0]
+
+    def pids(self) -> list[int]:
+        """Return every process of this copy."""
+        assert self.process is not None
+        found, todo = [], [self.process.pid]
+        children: dict[int, list[int]] = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                except (OSError, IndexError):
+                    continue
+                children.setdefault(parent, []).append(int(entry.name))
+        while todo:
+            found.append(todo.pop())
+            todo += children.get(found[-1], [])
+        return found
+
+    def kill(self) -> None:
+        """Kill every process at once, as a power switch would."""
+        assert self.process is not None
+        for pid in self.pids():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait(10)
+
+    def stop(self, within_s: float = 60) -> int:
+        """Ask the service to stop and return its exit status."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(within_s)
+
+    def copy_data(self, to: Path) -> Path:
+        """Copy the data of a stopped service and return the new place."""
+        shutil.copytree(self.data_dir, to, ignore=shutil.ignore_patterns("run", "*.sock"))
+        return to
