@@ -11,10 +11,43 @@ from gateway.simulator.catalogue import SimModel
 from gateway.simulator.directives import Directives
 from gateway.simulator.instances import instance
 
-WORDS = (
-    "the gateway answers calmly while models count tokens and budgets hold steady across every project team route key "
-    "stream chunk price meter ledger window policy review signal river stone garden lantern harbour window bridge morning"
-).split()
+WORDS = [
+    "the",
+    "gateway",
+    "answers",
+    "calmly",
+    "while",
+    "models",
+    "count",
+    "tokens",
+    "and",
+    "budgets",
+    "hold",
+    "steady",
+    "across",
+    "every",
+    "project",
+    "team",
+    "route",
+    "key",
+    "stream",
+    "chunk",
+    "price",
+    "meter",
+    "ledger",
+    "window",
+    "policy",
+    "review",
+    "signal",
+    "river",
+    "stone",
+    "garden",
+    "lantern",
+    "harbour",
+    "window",
+    "bridge",
+    "morning",
+]
 WIDE_WORDS = ("naïve", "café", "日本語", "Ελλάδα", "привет", "🙂", "👩‍👩‍👧", "šťastný")
 PIECES = re.compile(r"\s*\S+|\s+$")
 NAMES = re.compile(r"\b[A-Z][\w-]+(?:, [A-Z][\w-]+)*,? and [A-Z][\w-]+")
@@ -191,7 +224,9 @@ def _calls(prompt: Prompt, seed: bytes) -> tuple[ToolCall, ...]:
 
 def _call(tool: Offered, seed: bytes, place: int, text: str) -> ToolCall:
     arguments = instance(tool.schema, (text,) if text else ()) if tool.schema else {}
-    return ToolCall(identifier("", seed, f"call{place}"), tool.name, orjson.dumps(arguments if isinstance(arguments, dict) else {}).decode())
+    return ToolCall(
+        identifier("", seed, f"call{place}"), tool.name, orjson.dumps(arguments if isinstance(arguments, dict) else {}).decode()
+    )
 
 
 def _mentions(text: str, name: str) -> bool:

@@ -35,7 +35,11 @@ def read(fields: dict[str, Any], any_model: bool, counting: bool = False) -> Pro
     if not counting and (isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1):
         raise Problem(400, "max_tokens: Field required" if max_tokens is None else "max_tokens: Input should be greater than or equal to 1")
     _check(fields, messages)
-    tools = tuple(Offered(str(tool["name"]), tool.get("input_schema")) for tool in fields.get("tools") or () if isinstance(tool, dict) and "name" in tool)
+    tools = tuple(
+        Offered(str(tool["name"]), tool.get("input_schema"))
+        for tool in fields.get("tools") or ()
+        if isinstance(tool, dict) and "name" in tool
+    )
     choice = fields.get("tool_choice") or {}
     asked = next((text for text in (_text(message) for message in messages[::-1] if message.get("role") == "user") if text), "")
     last = messages[-1].get("content") if messages[-1].get("role") == "user" else None
@@ -88,6 +92,8 @@ def _check(fields: dict[str, Any], messages: list[Any]) -> None:
     for name in ("tool_choice", "thinking", "output_config", "metadata"):
         if fields.get(name) is not None and not isinstance(fields[name], dict):
             raise Problem(400, f"{name}: Input should be a valid dictionary")
+    if fields.get("tools") is not None and not isinstance(fields["tools"], list):
+        raise Problem(400, "tools: Input should be a valid list")
     thinking = fields.get("thinking") or {}
     budget = thinking.get("budget_tokens")
     if thinking.get("type") == "enabled" and (not isinstance(budget, int) or budget < 1_024):
@@ -263,7 +269,9 @@ def _tool_use(reply: Reply, place: int, index: int) -> Iterator[bytes]:
     yield from _opened(index, {"type": "tool_use", "id": "toolu_" + call.id, "name": call.name, "input": {}})
     yield _event("content_block_delta", index=index, delta={"type": "input_json_delta", "partial_json": ""})
     for start in range(0, len(call.arguments), 7):
-        yield _event("content_block_delta", index=index, delta={"type": "input_json_delta", "partial_json": call.arguments[start : start + 7]})
+        yield _event(
+            "content_block_delta", index=index, delta={"type": "input_json_delta", "partial_json": call.arguments[start : start + 7]}
+        )
     yield _event("content_block_stop", index=index)
 
 

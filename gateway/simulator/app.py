@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, unquote
 import orjson
 
 from gateway.simulator import anthropic_wire, faults, openai_embeddings, openai_wire
-from gateway.simulator.answers import Prompt, answer, seed_of
+from gateway.simulator.answers import Prompt, Reply, answer, seed_of
 from gateway.simulator.connection import Connection, Receive, Scope, Send
 from gateway.simulator.directives import BadDirective
 from gateway.simulator.problems import Problem
@@ -46,6 +46,14 @@ class Simulator:
         except BadDirective as error:
             await _refused(connection, wire, Problem(400, str(error), "bad_directive"))
 
+    def _prompt(self, wire: ModuleType, fields: dict[str, Any]) -> tuple[Prompt, list[Reply]]:
+        try:
+            prompt: Prompt = wire.read(fields, self.any_model)
+            return prompt, [answer(prompt, index) for index in range(prompt.choices)]
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            # a field of a wrong type somewhere deep, such as a schema with a text where a number belongs
+            raise Problem(400, f"A field of the request has the wrong type ({type(error).__name__}).", "invalid_type") from error
+
     async def _routed(self, connection: Connection, method: str, path: str, wire: ModuleType, headers: list[tuple[bytes, bytes]]) -> None:
         deployment = ""
         if path.startswith("/v1/deployments/"):
@@ -77,13 +85,13 @@ class Simulator:
             counted = anthropic_wire.read(fields, self.any_model, counting=True)
             await _plain(connection, wire, orjson.dumps({"input_tokens": counted.input_tokens}))
         else:
-            prompt: Prompt = wire.read(fields, self.any_model)
+            prompt, replies = self._prompt(wire, fields)
             echo = prompt.directives.word("echo")
-            if echo == "body":
-                prompt = prompt._replace(echo=raw.decode("utf-8", "replace"))
-            elif echo == "headers":
-                prompt = prompt._replace(echo=orjson.dumps(faults.described(headers)).decode())
-            await self._spoken(connection, wire, prompt)
+            if echo in ("body", "headers"):
+                shown = raw if echo == "body" else orjson.dumps(faults.described(headers))
+                prompt = prompt._replace(echo=shown.decode("utf-8", "replace"))
+                replies = [answer(prompt)]
+            await self._spoken(connection, wire, prompt, replies)
 
     async def _embedded(self, connection: Connection, fields: dict[str, Any]) -> None:
         directives = openai_embeddings.read_directives(fields)
@@ -92,12 +100,11 @@ class Simulator:
         if not await faults.before_answer(connection, directives, openai_wire, seed):
             await faults.whole(connection, directives, [faults.JSON, SIMULATED, *openai_wire.headers(seed)], body)
 
-    async def _spoken(self, connection: Connection, wire: ModuleType, prompt: Prompt) -> None:
+    async def _spoken(self, connection: Connection, wire: ModuleType, prompt: Prompt, replies: list[Reply]) -> None:
         directives = prompt.directives
         if await faults.before_answer(connection, directives, wire, prompt.seed):
             return
         headers = [SIMULATED, *wire.headers(prompt.seed)]
-        replies = [answer(prompt, index) for index in range(prompt.choices)]
         if prompt.stream:
             spoken = len(replies[0].pieces) or 2 * len(replies[0].calls)
             await faults.stream(

@@ -32,7 +32,20 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "finish": ("content_filter", "length", "refusal"),
 }
 FLAGS = frozenset(
-    "no_usage usage_twice usage_negative usage_text split_utf8 html endless in_stream_error cut crlf comments reasoning_content".split()
+    [
+        "no_usage",
+        "usage_twice",
+        "usage_negative",
+        "usage_text",
+        "split_utf8",
+        "html",
+        "endless",
+        "in_stream_error",
+        "cut",
+        "crlf",
+        "comments",
+        "reasoning_content",
+    ]
 )
 TEXTS: dict[str, str] = {"say": "", "call": "", "redirect": "http://169.254.169.254/latest/meta-data/"}
 

@@ -68,7 +68,11 @@ def _resolved(schema: dict[str, Any], root: Any) -> dict[str, Any]:
 
 
 def _simplest(options: list[Any]) -> Any:
-    simple = [option for option in options if isinstance(option, dict) and option.get("type") in ("null", "string", "number", "integer", "boolean")]
+    simple = [
+        option
+        for option in options
+        if isinstance(option, dict) and option.get("type") in ("null", "string", "number", "integer", "boolean")
+    ]
     return (simple or options)[0]
 
 
@@ -77,7 +81,7 @@ def _object(schema: dict[str, Any], texts: tuple[str, ...], root: Any, depth: in
     made: dict[str, Any] = {}
     for name, inner in (schema.get("properties") or {}).items():
         if name in required or depth < DEEPEST:
-            made[name] = instance(inner, texts, root, depth + 1) if depth < 4 * DEEPEST else None
+            made[name] = instance(inner, texts, root, depth + 1) if depth < 2 * DEEPEST else None
             if made[name] in texts and isinstance(made[name], str):
                 texts = texts[1:]
     return made

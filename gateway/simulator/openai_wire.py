@@ -39,7 +39,7 @@ def read(fields: dict[str, Any], any_model: bool) -> Prompt:
     texts = [_text(message.get("content")) for message in messages]
     asked = next((text for message, text in zip(messages[::-1], texts[::-1], strict=True) if message.get("role") == "user"), "")
     images = [kind for message in messages if message.get("role") == "user" for kind in _images(message.get("content"))]
-    results = []
+    results: list[str] = []
     for message, text in zip(messages[::-1], texts[::-1], strict=True):
         if message.get("role") != "tool":
             break
@@ -49,10 +49,9 @@ def read(fields: dict[str, Any], any_model: bool) -> Prompt:
         for tool in fields.get("tools") or ()
         if isinstance(tool, dict) and isinstance(tool.get("function"), dict)
     )
-    shape = fields.get("response_format") if isinstance(fields.get("response_format"), dict) else {}
-    schema = (shape.get("json_schema") or {}).get("schema") if shape and shape.get("type") == "json_schema" else None
+    shape = fields.get("response_format") or {}
+    schema = (shape.get("json_schema") or {}).get("schema") if shape.get("type") == "json_schema" else None
     stop = fields.get("stop") or ()
-    options = fields.get("stream_options") or {}
     return Prompt(
         model=model,
         text=sim.strip(asked),
@@ -62,14 +61,14 @@ def read(fields: dict[str, Any], any_model: bool) -> Prompt:
         + IMAGE_TOKENS * len(images)
         + (tokens_in(orjson.dumps(fields["tools"]).decode()) if tools else 0),
         stream=fields.get("stream") is True,
-        wants_usage=bool(options.get("include_usage")),
+        wants_usage=bool((fields.get("stream_options") or {}).get("include_usage")),
         choices=fields.get("n") or 1,
         tools=tools,
         tool_mode=_tool_mode(fields.get("tool_choice")),
         parallel=fields.get("parallel_tool_calls") is not False,
         tool_results=tuple(results),
         schema=schema,
-        json_object=bool(shape) and shape.get("type") == "json_object",
+        json_object=shape.get("type") == "json_object",
         images=tuple(images),
         max_tokens=fields.get("max_completion_tokens") or fields.get("max_tokens"),
         stop=(stop,) if isinstance(stop, str) else tuple(str(one) for one in stop),
@@ -90,8 +89,15 @@ def _check(fields: dict[str, Any]) -> None:
         value = fields.get(name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most):
             raise Problem(400, f"Invalid '{name}': integer between 1 and {most} expected.", "invalid_value", name)
+    for name in ("response_format", "stream_options"):
+        if fields.get(name) is not None and not isinstance(fields[name], dict):
+            raise Problem(400, f"Invalid type for '{name}': expected an object.", "invalid_type", name)
+    if fields.get("tools") is not None and not isinstance(fields["tools"], list):
+        raise Problem(400, "Invalid type for 'tools': expected an array of objects.", "invalid_type", "tools")
     if fields.get("stream_options") is not None and fields.get("stream") is not True:
-        raise Problem(400, "The 'stream_options' parameter is only allowed when 'stream' is enabled.", "invalid_parameter", "stream_options")
+        raise Problem(
+            400, "The 'stream_options' parameter is only allowed when 'stream' is enabled.", "invalid_parameter", "stream_options"
+        )
 
 
 def _text(content: Any) -> str:
@@ -176,7 +182,8 @@ def _choice(prompt: Prompt, index: int, reply: Reply) -> dict[str, Any]:
         message["reasoning_content"] = "".join(reply.reasoning)
     if reply.calls:
         message["tool_calls"] = [
-            {"id": "call_" + call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}} for call in reply.calls
+            {"id": "call_" + call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in reply.calls
         ]
     return {"index": index, "message": message, "logprobs": None, "finish_reason": FINISHES.get(reply.finish, reply.finish)}
 
