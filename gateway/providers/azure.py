@@ -1,0 +1,32 @@
+"""Azure OpenAI: the deployment is part of the path, the API version of the query, the key has a header of its own."""
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from gateway.providers import Provider
+from gateway.terms import Headers
+
+# The newest version of the data plane that is generally available and dated; accounts may name another.
+API_VERSION = "2024-10-21"
+
+
+def _headers(credential: str) -> Headers:
+    return ((b"api-key", credential.encode()),)
+
+
+def _path(endpoint: str, model: str, options: Mapping[str, str]) -> str:
+    version = options.get("api_version") or API_VERSION
+    return f"/openai/deployments/{quote(model, safe='')}/{endpoint}?api-version={quote(version, safe='')}"
+
+
+PROVIDER = Provider(
+    slug="azure",
+    title="Azure OpenAI",
+    wires={"chat/completions": "openai_chat", "embeddings": "openai_chat"},
+    headers=_headers,
+    path=_path,
+    options={"api_version": f"API version, for example {API_VERSION}"},
+    reads_headers=frozenset((b"apim-request-id", b"x-ms-region")),
+    models_path=f"/openai/models?api-version={API_VERSION}",
+    price_provider="azure",
+)

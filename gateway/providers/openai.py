@@ -1,0 +1,12 @@
+"""OpenAI itself. Knows nothing about models and prices."""
+
+from gateway.providers import Provider
+
+PROVIDER = Provider(
+    slug="openai",
+    title="OpenAI",
+    wires={"chat/completions": "openai_chat", "embeddings": "openai_chat"},
+    base_url="https://api.openai.com/v1",
+    reads_headers=frozenset((b"openai-processing-ms", b"openai-version")),
+    price_provider="openai",
+)

@@ -1,0 +1,10 @@
+"""The shipped simulator, spoken to on the OpenAI wire. Its answers are made up and labelled so."""
+
+from gateway.providers import Provider
+
+PROVIDER = Provider(
+    slug="simulator",
+    title="Simulator (OpenAI wire, simulated)",
+    wires={"chat/completions": "openai_chat", "embeddings": "openai_chat"},
+    simulated=True,
+)

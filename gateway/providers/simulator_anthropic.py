@@ -1,0 +1,25 @@
+"""The shipped simulator, spoken to on the Anthropic wire. Its answers are made up and labelled so."""
+
+from collections.abc import Mapping
+
+from gateway.providers import Provider
+from gateway.terms import Headers
+
+
+def _headers(credential: str) -> Headers:
+    return ((b"x-api-key", credential.encode()), (b"anthropic-version", b"2023-06-01"))
+
+
+def _path(endpoint: str, model: str, options: Mapping[str, str]) -> str:
+    return "/v1/messages"
+
+
+PROVIDER = Provider(
+    slug="simulator_anthropic",
+    title="Simulator (Anthropic wire, simulated)",
+    wires={"chat/completions": "anthropic_messages"},
+    headers=_headers,
+    path=_path,
+    models_path="/v1/models",
+    simulated=True,
+)

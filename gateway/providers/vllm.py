@@ -1,0 +1,11 @@
+"""vLLM: models on your own machines, a key only if the server was started with one."""
+
+from gateway.providers import Provider
+
+PROVIDER = Provider(
+    slug="vllm",
+    title="vLLM",
+    wires={"chat/completions": "openai_chat", "embeddings": "openai_chat"},
+    base_url="http://localhost:8000/v1",
+    needs_credential=False,
+)

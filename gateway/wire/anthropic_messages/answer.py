@@ -1,0 +1,130 @@
+"""Reads whole answers, usage and errors of Anthropic's Messages API. Knows nothing about streams."""
+
+import msgspec
+import orjson
+
+from gateway.terms import Answer, Part, PartKind, Usage
+from gateway.wire import WireError
+
+_TOKENS_LIMIT = 1_000_000_000
+_FINISH = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+_TIERS = {"standard": "default", "priority": "priority", "batch": "flex"}
+
+
+class OutputDetails(msgspec.Struct, frozen=True, gc=False):
+    """How many of the output tokens were thinking."""
+
+    thinking_tokens: int | None = None
+
+
+class VendorUsage(msgspec.Struct, frozen=True, gc=False):
+    """Tokens as Anthropic counts them: `input_tokens` is without what was read from or written to the cache."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    output_tokens_details: OutputDetails | None = None
+    service_tier: str | None = None
+
+
+class _Block(msgspec.Struct, frozen=True, gc=False):
+    type: str
+    text: str | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    id: str | None = None
+    name: str | None = None
+    input: msgspec.Raw | None = None
+
+
+class _Message(msgspec.Struct, frozen=True, gc=False):
+    content: list[_Block]
+    id: str = ""
+    model: str = ""
+    stop_reason: str | None = None
+    usage: msgspec.Raw | None = None
+
+
+_MESSAGE = msgspec.json.Decoder(_Message)
+_USAGE = msgspec.json.Decoder(VendorUsage)
+
+
+def finish_of(stop_reason: str | None) -> str:
+    """Return the neutral finish for a stop reason; an unknown reason is a plain stop."""
+    return _FINISH.get(stop_reason or "", "stop")
+
+
+def read_vendor_usage(raw: msgspec.Raw | None) -> VendorUsage | None:
+    """Return the usage object if it is well-formed and every figure believable, else None."""
+    if raw is None:
+        return None
+    try:
+        reported = _USAGE.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    figures = (reported.input_tokens, reported.output_tokens, reported.cache_read_input_tokens, reported.cache_creation_input_tokens)
+    known = [figure for figure in figures if figure is not None]
+    return reported if known and min(known) >= 0 and max(known) <= _TOKENS_LIMIT else None
+
+
+def usage_of(reported: VendorUsage) -> Usage:
+    """Return neutral tokens: the cache kinds are parts of the input, thinking is part of the output."""
+    cached, written = reported.cache_read_input_tokens or 0, reported.cache_creation_input_tokens or 0
+    output = reported.output_tokens or 0
+    thinking = (reported.output_tokens_details.thinking_tokens or 0) if reported.output_tokens_details else 0
+    return Usage(
+        input_tokens=(reported.input_tokens or 0) + cached + written,
+        cached_tokens=cached,
+        cache_write_tokens=written,
+        output_tokens=output,
+        reasoning_tokens=max(0, min(thinking, output)),
+    )
+
+
+def read_answer(body: bytes) -> Answer:
+    """Return a whole answer, usage None when it cannot be believed; raises WireError("garbage") when the body is no message."""
+    try:
+        message = _MESSAGE.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise WireError("garbage", "the provider's answer is not a message") from None
+    reported = read_vendor_usage(message.usage)
+    return Answer(
+        id=message.id,
+        model=message.model,
+        parts=tuple(part for block in message.content if (part := _part(block)) is not None),
+        finish=finish_of(message.stop_reason),
+        usage=usage_of(reported) if reported is not None and reported.output_tokens is not None else None,
+        service_tier=_TIERS.get((reported.service_tier or "") if reported else "", ""),
+    )
+
+
+def _part(block: _Block) -> Part | None:
+    """Return a block the caller can read; None for redacted thinking and the vendor's own server tools."""
+    if block.type == "text":
+        return Part(kind=PartKind.TEXT, text=block.text or "")
+    if block.type == "thinking":
+        return Part(kind=PartKind.REASONING, text=block.thinking or "", signature=block.signature or "")
+    if block.type == "tool_use":
+        arguments = bytes(block.input).decode() if block.input is not None else "{}"
+        return Part(kind=PartKind.TOOL_CALL, id=block.id or "", name=block.name or "", text=arguments)
+    return None
+
+
+def error_message(body: bytes) -> str:
+    """Return the vendor's own words from an error body, at most 2000 characters; "" when it says nothing readable."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ""
+    error = value.get("error", value) if isinstance(value, dict) else value
+    words = (error.get("message") or error.get("type")) if isinstance(error, dict) else error
+    return words[:2000] if isinstance(words, str) else ""

@@ -1,0 +1,192 @@
+"""Reads streams of Anthropic's Messages API as neutral chunks, event by event. Knows nothing about whole answers."""
+
+import msgspec
+
+from gateway.terms import Chunk, ChunkKind
+from gateway.wire import WireError
+from gateway.wire.anthropic_messages.answer import VendorUsage, finish_of, read_vendor_usage, usage_of
+from gateway.wire.sse import data_of
+
+# https://docs.claude.com/en/api/errors: what each error would have been as a status.
+_STATUS = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+
+
+class _Error(msgspec.Struct, frozen=True, gc=False):
+    type: str = ""
+    message: str = ""
+
+
+class _Delta(msgspec.Struct, frozen=True, gc=False):
+    type: str = ""
+    text: str | None = None
+    thinking: str | None = None
+    partial_json: str | None = None
+    stop_reason: str | None = None
+
+
+class _Block(msgspec.Struct, frozen=True, gc=False):
+    type: str = ""
+    id: str | None = None
+    name: str | None = None
+    text: str | None = None
+    thinking: str | None = None
+    input: msgspec.Raw | None = None
+
+
+class _Message(msgspec.Struct, frozen=True, gc=False):
+    id: str = ""
+    usage: msgspec.Raw | None = None
+
+
+class _Event(msgspec.Struct, frozen=True, gc=False):
+    type: str = ""
+    index: int = 0
+    delta: _Delta | None = None
+    content_block: _Block | None = None
+    message: _Message | None = None
+    usage: msgspec.Raw | None = None
+    error: _Error | None = None
+
+
+class _OpenTool(msgspec.Struct, gc=False):
+    ordinal: int
+    has_arguments: bool = False
+
+
+_EVENT = msgspec.json.Decoder(_Event)
+_EMPTY_INPUT = (b"{}", b"null")
+
+
+class ChunkReader:
+    """Reads the events of one stream, in order. The START chunk carries the input tokens known so far, for streams that are cut.
+
+    FINISH and USAGE come with the stop reason, END with message_stop; after END or ERROR nothing comes.
+    """
+
+    __slots__ = ("_closed", "_finished", "_started", "_tools", "_tools_count", "_usage")
+
+    def __init__(self) -> None:
+        self._started = False
+        self._finished = False
+        self._closed = False
+        self._tools: dict[int, _OpenTool] = {}
+        self._tools_count = 0
+        self._usage = VendorUsage()
+
+    def feed(self, event: bytes) -> list[Chunk]:
+        """Return the chunks a raw event stands for; raises WireError("garbage") when its data is not a JSON object."""
+        data = data_of(event)
+        if self._closed or not data.strip():
+            return []
+        try:
+            read = _EVENT.decode(data)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            raise WireError("garbage", "the provider sent an event that is not JSON of this wire") from None
+        kind = read.type
+        if kind == "content_block_delta":
+            return self._delta(read)
+        if kind == "content_block_start":
+            return self._block_start(read)
+        if kind == "content_block_stop":
+            return self._block_stop(read)
+        if kind == "message_delta":
+            return self._message_delta(read)
+        if kind == "message_start":
+            return self._start(read)
+        if kind == "message_stop":
+            self._closed = True
+            end = Chunk(kind=ChunkKind.END)
+            return [end] if self._finished else [Chunk(kind=ChunkKind.FINISH, finish="stop"), end]
+        if kind == "error":
+            return self._error(read.error or _Error())
+        return [Chunk(kind=ChunkKind.PING)] if kind == "ping" else []
+
+    def _start(self, read: _Event) -> list[Chunk]:
+        if self._started:
+            return []
+        self._started = True
+        message = read.message or _Message()
+        usage = None
+        if self._merge(message.usage):
+            usage = usage_of(self._usage)
+        return [Chunk(kind=ChunkKind.START, id=message.id, usage=usage)]
+
+    def _merge(self, raw: msgspec.Raw | None) -> bool:
+        """Take over the figures an event reports: they are cumulative, and a figure left out still stands."""
+        new = read_vendor_usage(raw)
+        if new is None:
+            return False
+        old = self._usage
+        self._usage = VendorUsage(
+            input_tokens=old.input_tokens if new.input_tokens is None else new.input_tokens,
+            output_tokens=old.output_tokens if new.output_tokens is None else new.output_tokens,
+            cache_read_input_tokens=old.cache_read_input_tokens if new.cache_read_input_tokens is None else new.cache_read_input_tokens,
+            cache_creation_input_tokens=(
+                old.cache_creation_input_tokens if new.cache_creation_input_tokens is None else new.cache_creation_input_tokens
+            ),
+            output_tokens_details=new.output_tokens_details or old.output_tokens_details,
+        )
+        return True
+
+    def _block_start(self, read: _Event) -> list[Chunk]:
+        block = read.content_block or _Block()
+        if block.type == "tool_use":
+            tool = self._tools[read.index] = _OpenTool(self._tools_count)
+            self._tools_count += 1
+            start = Chunk(kind=ChunkKind.TOOL_START, index=tool.ordinal, id=block.id or "", name=block.name or "")
+            given = bytes(block.input or b"{}")
+            if given in _EMPTY_INPUT:
+                return [start]
+            tool.has_arguments = True
+            return [start, Chunk(kind=ChunkKind.TOOL_ARGUMENTS, index=tool.ordinal, text=given.decode())]
+        if block.type == "text" and block.text:
+            return [Chunk(kind=ChunkKind.TEXT, text=block.text)]
+        if block.type == "thinking" and block.thinking:
+            return [Chunk(kind=ChunkKind.REASONING, text=block.thinking)]
+        return []
+
+    def _delta(self, read: _Event) -> list[Chunk]:
+        delta = read.delta
+        if delta is None:
+            return []
+        if delta.text and delta.type == "text_delta":
+            return [Chunk(kind=ChunkKind.TEXT, text=delta.text)]
+        if delta.thinking and delta.type == "thinking_delta":
+            return [Chunk(kind=ChunkKind.REASONING, text=delta.thinking)]
+        tool = self._tools.get(read.index)
+        if tool is not None and delta.partial_json and delta.type == "input_json_delta":
+            tool.has_arguments = True
+            return [Chunk(kind=ChunkKind.TOOL_ARGUMENTS, index=tool.ordinal, text=delta.partial_json)]
+        return []
+
+    def _block_stop(self, read: _Event) -> list[Chunk]:
+        tool = self._tools.pop(read.index, None)
+        if tool is None or tool.has_arguments:
+            return []
+        # A tool without parameters sends no delta; "" would not be JSON for the caller.
+        return [Chunk(kind=ChunkKind.TOOL_ARGUMENTS, index=tool.ordinal, text="{}")]
+
+    def _message_delta(self, read: _Event) -> list[Chunk]:
+        chunks = []
+        is_known = self._merge(read.usage)
+        if read.delta is not None and read.delta.stop_reason and not self._finished:
+            self._finished = True
+            chunks.append(Chunk(kind=ChunkKind.FINISH, finish=finish_of(read.delta.stop_reason)))
+        if is_known:
+            chunks.append(Chunk(kind=ChunkKind.USAGE, usage=usage_of(self._usage)))
+        return chunks
+
+    def _error(self, error: _Error) -> list[Chunk]:
+        self._closed = True
+        return [Chunk(kind=ChunkKind.ERROR, text=error.message or error.type, name=error.type, status=_STATUS.get(error.type, 502))]
