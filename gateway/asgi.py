@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import os
-from ipaddress import ip_address
 from typing import Any
 
 import django

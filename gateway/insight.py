@@ -46,7 +46,7 @@ class Insight:
             return True
         client = scope.get("client")
         # a reverse proxy on this host must not make the whole world loopback
-        return bool(client) and ip_address(client[0]).is_loopback and b"x-forwarded-for" not in headers and b"forwarded" not in headers
+        return client is not None and ip_address(client[0]).is_loopback and b"x-forwarded-for" not in headers and b"forwarded" not in headers
 
 
 async def answer(send: Any, status: int, body: bytes, kind: bytes = TEXT) -> None:

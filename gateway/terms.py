@@ -16,7 +16,7 @@ class Frozen(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Base of all terms: immutable and cheap to create."""
 
 
-class Deadlines(Frozen):
+class Deadlines(Frozen, frozen=True):
     """How long each phase of an upstream exchange may take, in milliseconds."""
 
     connect_ms: int = 5_000
@@ -25,7 +25,7 @@ class Deadlines(Frozen):
     total_ms: int = 600_000
 
 
-class Account(Frozen):
+class Account(Frozen, frozen=True):
     """A provider account as the plane sees it. `credential` is the opened secret and must never be printed."""
 
     id: str
@@ -45,7 +45,7 @@ class Account(Frozen):
         return f"Account({self.slug})"
 
 
-class Deployment(Frozen):
+class Deployment(Frozen, frozen=True):
     """A model served by one provider account under an upstream name; lower `order` is tried first, then by weight."""
 
     id: str
@@ -60,7 +60,7 @@ class Deployment(Frozen):
     price: Price | None
 
 
-class Model(Frozen):
+class Model(Frozen, frozen=True):
     """A catalogue entry: the public name callers use and the deployments that serve it."""
 
     id: str
@@ -72,7 +72,7 @@ class Model(Frozen):
     deployments: tuple[Deployment, ...]
 
 
-class Project(Frozen):
+class Project(Frozen, frozen=True):
     """A project with the business units above it, nearest first."""
 
     id: str
@@ -82,7 +82,7 @@ class Project(Frozen):
     business_units: tuple[str, ...]
 
 
-class Key(Frozen):
+class Key(Frozen, frozen=True):
     """A virtual key as stored: never the secret, only its digest. `models` is None for every catalogue model."""
 
     id: str
@@ -97,14 +97,14 @@ class Key(Frozen):
     is_demo: bool = False
 
 
-class Caller(Frozen):
+class Caller(Frozen, frozen=True):
     """Who the credential says is calling."""
 
     key: Key
     project: Project
 
 
-class Call(Frozen):
+class Call(Frozen, frozen=True):
     """One request on the data plane, as the door read it. `fields` holds the raw JSON of every top-level field."""
 
     id: str
@@ -126,7 +126,7 @@ class Call(Frozen):
     max_output_tokens: int = 0
 
 
-class Plan(Frozen):
+class Plan(Frozen, frozen=True):
     """Ordered deployments for a call, with the accounts that carry them and an upper-bound quote in nano-USD."""
 
     model: Model
@@ -134,7 +134,7 @@ class Plan(Frozen):
     quote_nanousd: int
 
 
-class Attempt(Frozen):
+class Attempt(Frozen, frozen=True):
     """One try at one deployment: `outcome` is ok, a vendor status as text, or a fault kind; `elapsed_ms` on the monotonic clock."""
 
     deployment: str
@@ -158,7 +158,7 @@ class PartKind(StrEnum):
     REFUSAL = "refusal"
 
 
-class Part(Frozen):
+class Part(Frozen, frozen=True):
     """One piece of a message. `text` is the text, the image URL or data URL, the tool arguments or the tool's result."""
 
     kind: PartKind
@@ -171,14 +171,14 @@ class Part(Frozen):
     signature: str = ""
 
 
-class Message(Frozen):
+class Message(Frozen, frozen=True):
     """One turn: role is system, user or assistant (a tool's result is a part of a user turn)."""
 
     role: str
     parts: tuple[Part, ...]
 
 
-class Tool(Frozen):
+class Tool(Frozen, frozen=True):
     """A function the model may call; `schema` is its JSON schema as raw JSON."""
 
     name: str
@@ -187,7 +187,7 @@ class Tool(Frozen):
     strict: bool | None = None
 
 
-class ToolChoice(Frozen):
+class ToolChoice(Frozen, frozen=True):
     """mode is auto, none, required or function (then `name`); `parallel` False forbids more than one call per turn."""
 
     mode: str = "auto"
@@ -195,7 +195,7 @@ class ToolChoice(Frozen):
     parallel: bool | None = None
 
 
-class Ask(Frozen):
+class Ask(Frozen, frozen=True):
     """A chat request in neutral form. None means the caller said nothing."""
 
     model: str
@@ -217,7 +217,7 @@ class Ask(Frozen):
     dropped: tuple[str, ...] = ()
 
 
-class Usage(Frozen):
+class Usage(Frozen, frozen=True):
     """Tokens by kind. The input kinds (cached, cache write, audio) are subsets of `input_tokens`; reasoning and audio output of `output_tokens`."""
 
     input_tokens: int = 0
@@ -229,7 +229,7 @@ class Usage(Frozen):
     audio_output_tokens: int = 0
 
 
-class Answer(Frozen):
+class Answer(Frozen, frozen=True):
     """A whole answer in neutral form; `finish` is stop, length, tool_calls, content_filter."""
 
     id: str
@@ -256,7 +256,7 @@ class ChunkKind(StrEnum):
     PING = "ping"
 
 
-class Chunk(Frozen):
+class Chunk(Frozen, frozen=True):
     """One neutral stream event. `index` numbers tool calls of a turn from 0; `text` is the delta or the error's message."""
 
     kind: ChunkKind

@@ -9,7 +9,7 @@ BOUNDS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.
 SEPARATOR = "\x1f"
 
 
-class Family(Frozen):
+class Family(Frozen, frozen=True):
     """What a metric is called and labelled; every label's values are bounded by the configuration or by code."""
 
     name: str

@@ -27,7 +27,7 @@ class VendorRefusal(Exception):
         self.status, self.body, self.pool = status, body, pool
 
 
-class Sent(Frozen, Generic[T]):
+class Sent(Frozen, Generic[T], frozen=True):
     """An exchange whose first bytes are good, and what `first` made of them."""
 
     pool: Pool

@@ -8,7 +8,7 @@ BYTES_PER_TOKEN = 4
 NOTHING = Usage()
 
 
-class Billed(Frozen):
+class Billed(Frozen, frozen=True):
     """What a call is billed: tokens, where they come from (provider, estimated, none) and their cost."""
 
     usage: Usage
@@ -80,7 +80,7 @@ def progress(call: Call, deployment: Deployment, text_bytes: int, at_ms: int) ->
     return Progress(call_id=call.id, at_ms=at_ms, input_tokens=guess.input_tokens, output_tokens=guess.output_tokens, cost_nanousd=cost(deployment.price, guess))
 
 
-class Times(Frozen):
+class Times(Frozen, frozen=True):
     """When a call began (Unix ms) and how long it took: whole, to the first byte given (0: none), and in the gateway itself."""
 
     started_at_ms: int

@@ -8,7 +8,7 @@ from gateway.providers import Provider
 from gateway.terms import Account, Deadlines, Deployment, Frozen, Key, Model, Project
 
 
-class SealedAccount(Frozen):
+class SealedAccount(Frozen, frozen=True):
     """A provider account as announced: the credential still sealed, bound to `binding`."""
 
     id: str
@@ -25,7 +25,7 @@ class SealedAccount(Frozen):
     allow_unknown_endpoints: bool
 
 
-class Structure(Frozen):
+class Structure(Frozen, frozen=True):
     """Everything but the keys."""
 
     accounts: tuple[SealedAccount, ...]
@@ -33,7 +33,7 @@ class Structure(Frozen):
     projects: tuple[Project, ...]
 
 
-class Update(Frozen, tag="update"):
+class Update(Frozen, frozen=True, tag="update"):
     """What brings a worker to `revision`: a new structure or None, changed keys, ids of removed keys; `whole` replaces all keys."""
 
     revision: int
@@ -55,7 +55,7 @@ class BadSnapshot(Exception):
     """An update that would not serve; the snapshot in use stays."""
 
 
-class Snapshot(Frozen):
+class Snapshot(Frozen, frozen=True):
     """One consistent configuration under one revision; never changed, only replaced."""
 
     revision: int

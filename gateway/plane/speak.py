@@ -13,7 +13,7 @@ CLIENT_WIRE = "openai_chat"
 STREAM_OPTIONS_WITH_USAGE = b'{"include_usage":true}'
 
 
-class Spoken(Frozen):
+class Spoken(Frozen, frozen=True):
     """A request body in the upstream's wire, with the names of fields it could not carry."""
 
     body: bytes
@@ -54,7 +54,7 @@ def _with_usage(call: Call) -> bytes:
     return msgspec.json.encode({**options, "include_usage": True})
 
 
-class Whole(Frozen):
+class Whole(Frozen, frozen=True):
     """A whole answer in the caller's wire, with the vendor's usage or None and what was wrong with it."""
 
     body: bytes
@@ -143,7 +143,7 @@ class Translated:
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes to pass on now; the terminal event goes to `tail`. Raises WireError on garbage."""
-        out = []
+        out: list[bytes] = []
         for event in self._buffer.feed(data):
             for chunk in self._reader.feed(event):
                 if chunk.kind == ChunkKind.ERROR:

@@ -35,7 +35,7 @@ log = structlog.get_logger("gateway.worker")
 TICK_S = 1.0
 
 
-class Settings(Frozen):
+class Settings(Frozen, frozen=True):
     """What a worker is told at its start."""
 
     journal_dir: Path

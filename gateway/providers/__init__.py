@@ -23,7 +23,7 @@ def same_endpoint(rest: str) -> str:
     return rest.removeprefix("v1/")
 
 
-class Provider(Frozen):
+class Provider(Frozen, frozen=True):
     """A kind of vendor.
 
     `wires` maps an endpoint (`chat/completions`, `embeddings`) to the wire spoken there; `headers` builds the
