@@ -1,0 +1,149 @@
+"""Every write to people, business units, projects and keys. Each is one transaction; callers check who may ask."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.utils import timezone
+
+from accounts import keys
+from accounts.models import BusinessUnit, Environment, Membership, Project, User, VirtualKey
+
+
+@transaction.atomic
+def save_user(user: User, password: str | None = None) -> User:
+    """Check and store a user; a platform role opens the admin, no role closes it. Raises ValidationError."""
+    user.email = user.email.strip().lower()
+    user.is_staff = bool(user.role)
+    user.is_superuser = False
+    if password:
+        user.set_password(password)
+    elif not user.password:
+        user.set_unusable_password()
+    user.full_clean()
+    user.save()
+    return user
+
+
+@transaction.atomic
+def set_users_active(users: Sequence[User], active: bool) -> int:
+    """Open or close the sign-in of users; return how many changed."""
+    return User.objects.filter(pk__in=[user.pk for user in users]).exclude(is_active=active).update(is_active=active)
+
+
+def check_no_cycle(unit: BusinessUnit) -> None:
+    """Raise ValidationError when the unit's parent is the unit itself or lies below it."""
+    above, seen = unit.parent_id, {unit.pk}
+    while above is not None:
+        if above in seen:
+            raise ValidationError({"parent": "A business unit cannot lie below itself. Choose a unit outside this one's own branch."})
+        seen.add(above)
+        above = BusinessUnit.objects.values_list("parent_id", flat=True).filter(pk=above).first()
+
+
+@transaction.atomic
+def save_business_unit(unit: BusinessUnit) -> BusinessUnit:
+    """Check and store a business unit; the tree is locked while it is checked, so two moves cannot close a ring. Raises ValidationError."""
+    list(BusinessUnit.objects.select_for_update().order_by("pk").values_list("pk", flat=True))
+    check_no_cycle(unit)
+    unit.full_clean()
+    unit.save()
+    return unit
+
+
+@transaction.atomic
+def save_project(project: Project) -> Project:
+    """Check and store a project. Raises ValidationError."""
+    project.full_clean()
+    project.save()
+    return project
+
+
+@transaction.atomic
+def set_project_state(project: Project, state: str) -> bool:
+    """Suspend or resume a project's keys; return whether anything changed."""
+    locked = Project.objects.select_for_update().get(pk=project.pk)
+    if locked.state == state:
+        return False
+    locked.state = state
+    locked.save(update_fields=["state"])
+    return True
+
+
+@transaction.atomic
+def save_membership(membership: Membership) -> Membership:
+    """Check and store a membership. Raises ValidationError."""
+    membership.full_clean()
+    membership.save()
+    return membership
+
+
+@transaction.atomic
+def remove(row: models.Model) -> None:
+    """Delete a row nothing depends on; raises ProtectedError when something does."""
+    row.delete()
+
+
+def make_key(
+    *,
+    project: Project,
+    name: str,
+    models: Sequence[str],
+    expires_at: datetime,
+    pepper: bytes,
+    pepper_version: int,
+    environment: str = Environment.DEV,
+    created_by: User | None = None,
+    is_demo: bool = False,
+) -> tuple[VirtualKey, str]:
+    """Make a virtual key and return its row with the key's text, which is kept nowhere. Raises ValidationError."""
+    made = keys.make("vk")
+    return store_key(
+        text=made.text,
+        project=project,
+        name=name,
+        models=models,
+        expires_at=expires_at,
+        pepper=pepper,
+        pepper_version=pepper_version,
+        environment=environment,
+        created_by=created_by,
+        is_demo=is_demo,
+    ), made.text
+
+
+@transaction.atomic
+def store_key(*, text: str, pepper: bytes, expires_at: datetime, models: Sequence[str], **fields: Any) -> VirtualKey:
+    """Store the digest of a key already made. Raises ValidationError for a past expiry, no models or a taken name."""
+    if expires_at <= timezone.now():
+        raise ValidationError({"expires_at": "Choose a moment in the future."})
+    if not models:
+        raise ValidationError({"models": "Choose at least one model, or * for all."})
+    parsed = keys.parse(text.encode())
+    row = VirtualKey(public_id=parsed.public_id, digest=keys.digest(text.encode(), pepper), expires_at=expires_at, models=list(models), **fields)
+    row.full_clean()
+    row.save()
+    return row
+
+
+@transaction.atomic
+def save_key(key: VirtualKey) -> VirtualKey:
+    """Check and store the changeable fields of a key; its state has an action of its own. Raises ValidationError."""
+    key.full_clean()
+    key.save(update_fields=["name", "models", "expires_at", "environment"])
+    return key
+
+
+@transaction.atomic
+def set_key_state(key: VirtualKey, state: str) -> bool:
+    """Suspend, resume or revoke a key; return whether anything changed. Raises ValidationError: a revoked key stays revoked."""
+    locked = VirtualKey.objects.select_for_update().get(pk=key.pk)
+    if locked.state == state:
+        return False
+    if locked.state == VirtualKey.State.REVOKED:
+        raise ValidationError(f"{locked.name} is revoked and stays so. Create a new key.")
+    locked.state = state
+    locked.save(update_fields=["state"])
+    return True

@@ -1,0 +1,214 @@
+"""The admin of people, business units and projects. Faces are thin: every write goes to an action."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Count, Q, QuerySet
+from django.forms import BaseModelFormSet, ModelForm
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
+
+from accounts import access, actions
+from accounts.forms import BusinessUnitForm, UserForm
+from accounts.models import BusinessUnit, Membership, Project, User
+
+admin.site.unregister(Group)
+STATE_COLOURS = {"active": "success", "suspended": "warning", "draining": "warning", "disabled": "danger", "revoked": "danger"}
+
+
+class GovernedAdmin(ModelAdmin):  # type: ignore[misc]
+    """An admin page whose writes are actions: pages override `store`, and inlines name their action in `stores`."""
+
+    list_fullwidth = True
+    warn_unsaved_form = True
+    compressed_fields = True
+
+    def store(self, request: HttpRequest, obj: Any, form: ModelForm[Any]) -> None:
+        """Hand the checked row to its action."""
+        raise NotImplementedError
+
+    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm[Any], change: bool) -> None:
+        """Store by action, then run the button of the submit line that was pressed."""
+        self.store(request, obj, form)
+        for button in self.get_actions_submit_line(request, obj.pk):
+            if button.action_name in request.POST:
+                button.method(request, obj)
+
+    def save_formset(self, request: HttpRequest, form: ModelForm[Any], formset: BaseModelFormSet[Any, Any], change: bool) -> None:
+        """Store rows of an inline by their action."""
+        rows = formset.save(commit=False)
+        for gone in formset.deleted_objects:
+            actions.remove(gone)
+        for row in rows:
+            self.store_inline(row)
+        formset.save_m2m()
+
+    def store_inline(self, row: models.Model) -> None:
+        """Hand a row of an inline to its action."""
+        raise NotImplementedError
+
+    def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
+        """Delete by action."""
+        actions.remove(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Delete each row by action."""
+        for row in queryset:
+            actions.remove(row)
+
+    def tell(self, request: HttpRequest, done: int, words: str) -> None:
+        """Say how many rows an action changed."""
+        self.message_user(request, f"{done} {words}." if done else "Nothing to change.", messages.SUCCESS if done else messages.INFO)
+
+
+class MembershipInline(TabularInline):  # type: ignore[misc]
+    """Who works here, in which role."""
+
+    model = Membership
+    extra = 0
+    tab = True
+    autocomplete_fields = ("user",)
+    fields = ("user", "role")
+
+
+@admin.register(User)
+class UserAdmin(GovernedAdmin):
+    """People."""
+
+    form = UserForm
+    list_display = ("email", "full_name", "role", "is_active", "membership_count", "last_login", "is_demo")
+    list_filter = ("role", "is_active", "is_demo")
+    search_fields = ("email", "full_name")
+    readonly_fields = ("last_login", "created_at")
+    fields = ("email", "full_name", "role", "is_active", "new_password", "last_login", "created_at")
+    actions = ("close", "open")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """Return the people the signed-in user may see, with their number of memberships."""
+        assert isinstance(request.user, User)
+        return access.visible_users(request.user).annotate(membership_count=Count("memberships"))
+
+    @admin.display(description="memberships", ordering="membership_count")
+    def membership_count(self, user: Any) -> int:
+        """Number of memberships."""
+        return int(user.membership_count)
+
+    def store(self, request: HttpRequest, obj: User, form: ModelForm[Any]) -> None:
+        """Store the user, with a new password when one was typed."""
+        actions.save_user(obj, form.cleaned_data.get("new_password") or None)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """People are deactivated, not deleted: what they did stays theirs."""
+        return False
+
+    @admin.action(description="Deactivate", permissions=["change"])
+    def close(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Close the sign-in of the chosen people, except one's own."""
+        self.tell(request, actions.set_users_active([user for user in queryset if user.pk != request.user.pk], False), "deactivated")
+
+    @admin.action(description="Activate", permissions=["change"])
+    def open(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Open the sign-in of the chosen people."""
+        self.tell(request, actions.set_users_active(list(queryset), True), "activated")
+
+
+@admin.register(BusinessUnit)
+class BusinessUnitAdmin(GovernedAdmin):
+    """The organisation's tree."""
+
+    form = BusinessUnitForm
+    list_display = ("name", "parent", "code", "project_count", "child_count", "is_demo")
+    list_select_related = ("parent",)
+    search_fields = ("name", "code")
+    autocomplete_fields = ("parent",)
+    inlines = (MembershipInline,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BusinessUnit]:
+        """Return the visible units with their counts."""
+        assert isinstance(request.user, User)
+        return access.visible_business_units(request.user).annotate(
+            project_count=Count("projects", distinct=True), child_count=Count("children", distinct=True)
+        )
+
+    @admin.display(description="projects", ordering="project_count")
+    def project_count(self, unit: Any) -> int:
+        """Number of projects directly in the unit."""
+        return int(unit.project_count)
+
+    @admin.display(description="units below", ordering="child_count")
+    def child_count(self, unit: Any) -> int:
+        """Number of units directly below."""
+        return int(unit.child_count)
+
+    def store(self, request: HttpRequest, obj: BusinessUnit, form: ModelForm[Any]) -> None:
+        """Store the unit."""
+        actions.save_business_unit(obj)
+
+    def store_inline(self, row: Any) -> None:
+        """Store a membership."""
+        actions.save_membership(row)
+
+
+@admin.register(Project)
+class ProjectAdmin(GovernedAdmin):
+    """Projects, which keys belong to."""
+
+    list_display = ("name", "business_unit", "environment", "shown_state", "key_count", "member_count", "is_demo")
+    list_filter = ("state", "environment", "business_unit")
+    list_select_related = ("business_unit",)
+    search_fields = ("name", "business_unit__name")
+    autocomplete_fields = ("business_unit",)
+    fields = ("name", "business_unit", "environment")
+    inlines = (MembershipInline,)
+    actions = ("suspend", "resume")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:
+        """Return the visible projects with their counts."""
+        assert isinstance(request.user, User)
+        return access.visible_projects(request.user).annotate(
+            key_count=Count("keys", filter=Q(keys__state="active"), distinct=True), member_count=Count("memberships", distinct=True)
+        )
+
+    @display(description="state", ordering="state", label=STATE_COLOURS)
+    def shown_state(self, project: Project) -> str:
+        """State as a coloured label."""
+        return project.state
+
+    @admin.display(description="active keys", ordering="key_count")
+    def key_count(self, project: Any) -> int:
+        """Number of active keys."""
+        return int(project.key_count)
+
+    @admin.display(description="members", ordering="member_count")
+    def member_count(self, project: Any) -> int:
+        """Number of members."""
+        return int(project.member_count)
+
+    def store(self, request: HttpRequest, obj: Project, form: ModelForm[Any]) -> None:
+        """Store the project."""
+        actions.save_project(obj)
+
+    def store_inline(self, row: Any) -> None:
+        """Store a membership."""
+        actions.save_membership(row)
+
+    @admin.action(description="Suspend: refuse calls of every key", permissions=["change"])
+    def suspend(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
+        """Suspend the chosen projects."""
+        self.tell(request, sum(actions.set_project_state(project, Project.State.SUSPENDED) for project in queryset), "suspended")
+
+    @admin.action(description="Resume", permissions=["change"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
+        """Resume the chosen projects."""
+        self.tell(request, sum(actions.set_project_state(project, Project.State.ACTIVE) for project in queryset), "resumed")
+
+
+def said(error: ValidationError) -> str:
+    """Return a refusal as one line."""
+    return " ".join(error.messages)

@@ -1,0 +1,23 @@
+"""The Celery application: `celery -A gateway worker -B`."""
+
+import os
+from pathlib import Path
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")
+
+app = Celery("gateway")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+for _folder in ("data_folder_in", "control_folder"):
+    _path = (app.conf.broker_transport_options or {}).get(_folder)
+    if _path:
+        Path(_path).mkdir(parents=True, exist_ok=True, mode=0o700)
+
+app.conf.beat_schedule = {
+    "prune changes": {"task": "gateway.tasks.prune_changes", "schedule": 3600.0},
+    "clear sessions": {"task": "gateway.tasks.clear_sessions", "schedule": 86400.0},
+    "check provider accounts": {"task": "gateway.tasks.check_provider_accounts", "schedule": 3600.0},
+    "import prices": {"task": "gateway.tasks.import_prices", "schedule": 86400.0},
+}

@@ -1,0 +1,212 @@
+"""Demo content: a small company, simulated providers with a catalogue, a ready key and past usage. Loading twice changes nothing."""
+
+import json
+import os
+import secrets
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+from django.db.models import ProtectedError
+from django.utils import timezone
+
+from accounts import actions as account_actions
+from accounts import keys
+from accounts.models import BusinessUnit, Membership, Project, User, VirtualKey
+from billing.models import Price, UsageRecord
+from gateway import actions
+from gateway.changes import publish_change
+from gateway.demo_usage import past_usage
+from gateway.models import Change, Deployment, Model, ProviderAccount
+from gateway.settings import settings
+
+KEY_NAME = "Demo key"
+# E-mail name: full name, platform role.
+PEOPLE = {
+    "dev": ("Dana Developer", ""),
+    "manager": ("Mira Manager", ""),
+    "admin": ("Ada Administrator", "it_admin"),
+    "security": ("Sam Security", "security_officer"),
+    "ops": ("Omar Operations", "auditor"),
+}
+# Model: kind, provider account, nano-USD per million tokens of input, cached input and output.
+CATALOGUE = {
+    "sim-chat": ("chat", "sim-openai", 150_000_000, 75_000_000, 600_000_000),
+    "sim-chat-large": ("chat", "sim-openai", 2_500_000_000, 1_250_000_000, 10_000_000_000),
+    "sim-reasoner": ("chat", "sim-openai", 1_100_000_000, 275_000_000, 4_400_000_000),
+    "sim-embed": ("embeddings", "sim-openai", 20_000_000, None, 0),
+    "sim-claude": ("chat", "sim-anthropic", 3_000_000_000, 300_000_000, 15_000_000_000),
+}
+CREDENTIAL = "simulated-credential"
+PRICES_SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class NotRemovable(Exception):
+    """Something made by hand depends on demo content; the message says what."""
+
+
+def facts_path() -> Path:
+    """Return where the facts of the demo are written."""
+    return settings.data_dir / "demo.json"
+
+
+def facts() -> dict[str, Any]:
+    """Return what an earlier load wrote, nothing when there was none or it cannot be read."""
+    try:
+        kept = json.loads(facts_path().read_text())
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def load(portal: str, simulator: str) -> tuple[dict[str, Any], bool]:
+    """Load the demo content for a portal URL and a simulator URL, both without a trailing slash; return the facts and whether anything was written."""
+    kept = facts()
+    wanted = _facts(portal, kept.get("key", ""), kept.get("password", ""))
+    if kept == wanted and _key_row(kept["key"]) is not None and _simulator_is(simulator):
+        return kept, False
+    password = kept.get("password") or secrets.token_urlsafe(12)
+    with transaction.atomic():
+        project = _company(password)
+        deployments = _catalogue(simulator)
+        text, key = _key(project, str(kept.get("key", "")))
+        if not UsageRecord.objects.filter(is_demo=True).exists():
+            UsageRecord.objects.bulk_create(past_usage(project, key, deployments, timezone.now()), batch_size=500)
+        publish_change(Change.Kind.STRUCTURE)
+    written = _facts(portal, text, password)
+    _write(written)
+    return written, True
+
+
+@transaction.atomic
+def remove() -> None:
+    """Remove everything the demo loaded, and the keys made in its project; raises NotRemovable when other work depends on it."""
+    UsageRecord.objects.filter(is_demo=True).delete()
+    VirtualKey.objects.filter(project__is_demo=True).delete()
+    VirtualKey.objects.filter(is_demo=True).delete()
+    try:
+        Deployment.objects.filter(account__is_demo=True).delete()
+        Model.objects.filter(is_demo=True, deployments__isnull=True).delete()
+        ProviderAccount.objects.filter(is_demo=True).delete()
+        Price.objects.filter(source=Price.Source.SIMULATED).delete()
+        Project.objects.filter(is_demo=True).delete()
+        for name in ("Digital", "Demo Company"):
+            BusinessUnit.objects.filter(is_demo=True, name=name).delete()
+    except ProtectedError as error:
+        named = ", ".join(sorted(str(row) for row in error.protected_objects))
+        raise NotRemovable(f"These depend on demo content: {named}. Move or delete them first.") from error
+    User.objects.filter(is_demo=True).delete()
+    publish_change(Change.Kind.STRUCTURE)
+    transaction.on_commit(lambda: facts_path().unlink(missing_ok=True))
+
+
+def _facts(portal: str, key: str, password: str) -> dict[str, Any]:
+    users = {name: f"{name}@demo.local" for name in PEOPLE}
+    return {"portal": portal, "base_url": f"{portal}/v1", "key": key, "password": password, "users": users}
+
+
+def _write(written: dict[str, Any]) -> None:
+    draft = facts_path().with_suffix(".new")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        json.dump(written, out, indent=1)
+        out.flush()
+        os.fsync(out.fileno())
+    draft.replace(facts_path())
+
+
+def _key_row(text: str) -> VirtualKey | None:
+    """Return the usable demo key of this text."""
+    try:
+        public_id = keys.parse(text.encode()).public_id
+    except ValueError:
+        return None
+    row = VirtualKey.objects.filter(public_id=public_id, is_demo=True, state=VirtualKey.State.ACTIVE, expires_at__gt=timezone.now() + timedelta(days=1)).first()
+    return row if row and bytes(row.digest) == keys.digest(text.encode(), settings.peppers[row.pepper_version]) else None
+
+
+def _simulator_is(simulator: str) -> bool:
+    return set(ProviderAccount.objects.filter(is_demo=True).values_list("base_url", flat=True)) == {f"{simulator}/v1", simulator}
+
+
+def _company(password: str) -> Project:
+    company = BusinessUnit.objects.filter(name="Demo Company", parent=None).first() or account_actions.save_business_unit(
+        BusinessUnit(name="Demo Company", is_demo=True)
+    )
+    digital = BusinessUnit.objects.filter(name="Digital", parent=company).first() or account_actions.save_business_unit(
+        BusinessUnit(name="Digital", parent=company, code="4711", is_demo=True)
+    )
+    project = Project.objects.filter(name="Sandbox", business_unit=digital).first() or account_actions.save_project(
+        Project(name="Sandbox", business_unit=digital, is_demo=True)
+    )
+    hashed = make_password(password)
+    for name, (full_name, role) in PEOPLE.items():
+        email = f"{name}@demo.local"
+        user = User.objects.filter(email=email).first() or User(email=email, full_name=full_name, role=role, is_demo=True)
+        if user.is_demo and not (user.password and user.check_password(password)):
+            user.password = hashed
+            account_actions.save_user(user)
+    _join("dev", "developer", project=project)
+    _join("manager", "manager", business_unit=digital)
+    return project
+
+
+def _join(name: str, role: str, **place: Any) -> None:
+    user = User.objects.get(email=f"{name}@demo.local")
+    if not Membership.objects.filter(user=user, **place).exists():
+        account_actions.save_membership(Membership(user=user, role=role, **place))
+
+
+def _catalogue(simulator: str) -> list[Deployment]:
+    accounts = {
+        "sim-openai": _account("sim-openai", "Simulated OpenAI", "simulator", f"{simulator}/v1"),
+        "sim-anthropic": _account("sim-anthropic", "Simulated Anthropic", "simulator_anthropic", simulator),
+    }
+    deployments = []
+    for name, (kind, slug, per_input, per_cached, per_output) in CATALOGUE.items():
+        account = accounts[slug]
+        price = Price.objects.get_or_create(
+            provider=account.provider,
+            upstream_model=name,
+            valid_from=PRICES_SINCE,
+            defaults={"input_nanousd": per_input, "cached_nanousd": per_cached, "output_nanousd": per_output, "source": Price.Source.SIMULATED},
+        )[0]
+        model = Model.objects.filter(name=name).first()
+        if model is None:
+            model = Model(name=name, kind=kind, owned_by="simulator", description="Simulated: answers are made up, prices are play money.", is_demo=True)
+            actions.save_row(model)
+        deployment = Deployment.objects.filter(model=model, account=account, upstream_model=name).first()
+        if deployment is None:
+            deployment = Deployment(model=model, account=account, upstream_model=name, price=price)
+            actions.save_row(deployment)
+        deployments.append(deployment)
+    return deployments
+
+
+def _account(slug: str, name: str, provider: str, base_url: str) -> ProviderAccount:
+    account = ProviderAccount.objects.filter(slug=slug).first() or ProviderAccount(slug=slug, is_demo=True)
+    if account._state.adding or account.base_url != base_url:
+        account.name, account.provider, account.base_url = name, provider, base_url
+        actions.save_provider_account(account, CREDENTIAL)
+    return account
+
+
+def _key(project: Project, text: str) -> tuple[str, VirtualKey]:
+    """Return the demo key: the one told last time where it is still good, else a new one in the place of any older."""
+    row = _key_row(text) if text else None
+    if row is not None:
+        return text, row
+    for old in VirtualKey.objects.filter(is_demo=True).exclude(state=VirtualKey.State.REVOKED):
+        account_actions.set_key_state(old, VirtualKey.State.REVOKED)
+    version = actions.PEPPER_VERSION
+    made, text = account_actions.make_key(
+        project=project,
+        name=KEY_NAME,
+        models=["*"],
+        expires_at=timezone.now() + timedelta(days=365),
+        pepper=settings.peppers[version],
+        pepper_version=version,
+        is_demo=True,
+    )
+    return text, made

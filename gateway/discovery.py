@@ -1,0 +1,108 @@
+"""What a provider account answers when it is asked for its models: the control plane's own careful HTTP call. Knows no rows and no screens."""
+
+import json
+import socket
+import ssl
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpcore
+import httpx
+
+from gateway.plane.addresses import AddressRules
+from gateway.providers import Provider
+
+TIMEOUT_S = 10.0
+ANSWER_LIMIT_BYTES = 2 * 1024 * 1024
+
+
+class ProbeFailed(Exception):
+    """The account does not work; the message says why in words and holds no credential."""
+
+
+class _CheckedBackend(httpcore.NetworkBackend):
+    """Resolves a name, checks every address and connects to exactly a checked one."""
+
+    def __init__(self, rules: AddressRules) -> None:
+        self._rules = rules
+        self._plain = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None, socket_options: Iterable[Any] | None = None
+    ) -> httpcore.NetworkStream:
+        """Connect to the first allowed address; raises httpcore.ConnectError when there is none."""
+        last: Exception = httpcore.ConnectError(f"address of {host} is not allowed")
+        for address in allowed_addresses(host, port, self._rules):
+            try:
+                return self._plain.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                last = error
+        raise last
+
+
+def allowed_addresses(host: str, port: int, rules: AddressRules) -> list[str]:
+    """Return the addresses of a host that may be connected to; raises ProbeFailed when the name has none or one is not allowed."""
+    try:
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError) as error:
+        raise ProbeFailed(f"The host {host} does not resolve. Check the base URL and this machine's DNS.") from error
+    if not all(rules.check(address, host) for address in found):
+        raise ProbeFailed(
+            f"The host {host} has a private or forbidden address. If that is meant, list it in SYMBIOSIS_PRIVATE_UPSTREAMS (link-local and metadata addresses stay forbidden)."
+        )
+    return sorted(found)
+
+
+def list_models(provider: Provider, base_url: str, credential: str, options: Mapping[str, str], ca_pem: str, rules: AddressRules) -> list[str]:
+    """Ask the provider for its models, at most 10 s and 2 MiB, no redirects; an empty list when it has no listing. Raises ProbeFailed."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in provider.headers(credential)}
+    url = base_url.rstrip("/") + provider.models_path
+    if options.get("api_version"):
+        url += f"?api-version={options['api_version']}"
+    status, body = _get(url, headers, ca_pem, rules)
+    if status in (401, 403):
+        raise ProbeFailed(f"The provider refuses the credential (HTTP {status}). Enter a valid one.")
+    if 300 <= status < 400:
+        raise ProbeFailed(f"The provider redirects (HTTP {status}), which is never followed. Enter the final base URL.")
+    if not provider.models_path and status < 500:
+        return []
+    if status == 404:
+        raise ProbeFailed(f"Nothing is found at {urlsplit(url).path} (HTTP 404). Check the path of the base URL.")
+    if status != 200:
+        raise ProbeFailed(f"The provider answers HTTP {status}. Try again later or check the base URL.")
+    try:
+        names = provider.read_models(json.loads(body))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ProbeFailed("The provider answers, but not with a list of models. Check the kind of provider and the path of the base URL.") from error
+    return sorted({str(name)[:200] for name in names})
+
+
+def _get(url: str, headers: Mapping[str, str], ca_pem: str, rules: AddressRules) -> tuple[int, bytes]:
+    ends_at = time.monotonic() + TIMEOUT_S
+    context = ssl.create_default_context()
+    try:
+        if ca_pem:
+            context.load_verify_locations(cadata=ca_pem)
+        transport = httpx.HTTPTransport(verify=context, trust_env=False)
+        transport._pool = httpcore.ConnectionPool(ssl_context=context, network_backend=_CheckedBackend(rules))
+        with httpx.Client(transport=transport, timeout=TIMEOUT_S, trust_env=False, follow_redirects=False) as client, client.stream("GET", url, headers=headers) as answer:
+            body = b""
+            for piece in answer.iter_bytes():
+                body += piece
+                if len(body) > ANSWER_LIMIT_BYTES:
+                    raise ProbeFailed("The answer is longer than 2 MiB. Check that the base URL leads to a model provider.")
+                if time.monotonic() > ends_at:
+                    raise ProbeFailed("The provider did not finish its answer within 10 s.")
+            return answer.status_code, body
+    except httpx.TimeoutException as error:
+        raise ProbeFailed("The provider did not answer within 10 s. Check the base URL and the firewall.") from error
+    except ssl.SSLError as error:
+        raise ProbeFailed("The custom CA is not a certificate in PEM form, or TLS failed with it.") from error
+    except (httpx.ConnectError, httpcore.ConnectError) as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise ProbeFailed("The provider's TLS certificate is not trusted. Give its CA under custom CA.") from error
+        raise ProbeFailed("The provider cannot be reached: the connection is refused. Check host and port of the base URL.") from error
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise ProbeFailed(f"The provider's answer cannot be read ({type(error).__name__}).") from error

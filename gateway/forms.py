@@ -1,0 +1,113 @@
+"""Forms of the admin for provider accounts, deployments and keys; what they refuse, the actions refuse too."""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from accounts.models import VirtualKey
+from gateway import actions
+from gateway.models import ProviderAccount
+from gateway.providers import shelf
+
+
+def provider_choices() -> list[tuple[str, str]]:
+    """Return the kinds of provider on the shelf."""
+    return [("", "Choose…"), *((slug, provider.title) for slug, provider in sorted(shelf().items()))]
+
+
+class ProviderAccountForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A provider account; the credential is written, never shown."""
+
+    provider = forms.ChoiceField(choices=provider_choices, widget=UnfoldAdminSelectWidget)
+    base_url = forms.URLField(
+        required=False, assume_scheme="https", widget=UnfoldAdminTextInputWidget, help_text="Left empty, the provider's own address is used where it has one."
+    )
+    credential = forms.CharField(
+        required=False,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+        help_text="Sealed on saving and never shown again. Leave empty to keep the present one; a new host needs it again.",
+    )
+
+    class Meta:
+        model = ProviderAccount
+        fields = "__all__"  # noqa: DJ007 (the admin page lists the fields)
+
+    def clean_credential(self) -> str:
+        """Return the credential without blanks around it."""
+        return str(self.cleaned_data.get("credential") or "").strip()
+
+    def clean_options(self) -> dict[str, str]:
+        """Return the options, none when left empty."""
+        return self.cleaned_data.get("options") or {}
+
+    def clean(self) -> dict[str, Any]:
+        """Fill in the provider's own address."""
+        cleaned = super().clean() or {}
+        provider = shelf().get(cleaned.get("provider", ""))
+        if provider and not cleaned.get("base_url") and "base_url" not in self.errors:
+            if provider.base_url:
+                cleaned["base_url"] = provider.base_url
+            else:
+                self.add_error("base_url", f"{provider.title} has no address of its own: enter one.")
+        return cleaned
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        if not self.errors:
+            try:
+                actions.check_provider_account(self.instance, self.cleaned_data.get("credential", ""))
+            except ValidationError as refusal:
+                self.add_error(None, refusal)
+
+
+class VirtualKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A virtual key; its text is made by the action and shown once."""
+
+    models = forms.CharField(
+        initial="*", widget=UnfoldAdminTextInputWidget, help_text="Catalogue names separated by commas, or * for every model."
+    )
+
+    class Meta:
+        model = VirtualKey
+        fields = ("name", "project", "models", "environment", "expires_at")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance._state.adding:
+            self.initial.update(models="*", expires_at=self.initial.get("expires_at") or timezone.now().replace(second=0, microsecond=0) + timedelta(days=90))
+        else:
+            self.initial["models"] = ", ".join(self.instance.models)
+
+    def clean_models(self) -> list[str]:
+        """Return catalogue names, or `*` alone."""
+        names = list(dict.fromkeys(part.strip() for part in str(self.cleaned_data["models"]).split(",") if part.strip()))
+        try:
+            actions.check_key_models(names)
+        except ValidationError as refusal:
+            raise ValidationError(refusal.messages) from refusal
+        return names
+
+    def clean_expires_at(self) -> Any:
+        """Refuse a moment that has passed."""
+        if self.cleaned_data["expires_at"] <= timezone.now() and "expires_at" in self.changed_data:
+            raise ValidationError("Choose a moment in the future.")
+        return self.cleaned_data["expires_at"]
+
+
+class AddModelsForm(forms.Form):
+    """Which discovered models go into the catalogue."""
+
+    models = forms.MultipleChoiceField(widget=UnfoldAdminCheckboxSelectMultipleWidget, label="")
+
+    def __init__(self, *args: Any, names: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["models"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]

@@ -1,0 +1,48 @@
+"""Periodic work. A task calls one action and holds no logic."""
+
+from datetime import timedelta
+
+from celery import shared_task
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+
+from billing.prices import seed_prices
+from gateway import actions
+from gateway.changes import publish_change
+from gateway.discovery import ProbeFailed
+from gateway.models import Change, ProviderAccount, State
+from gateway.sealing import SealBroken
+
+
+@shared_task
+def prune_changes() -> int:
+    """Forget changes older than a day, which every worker has long seen; return how many."""
+    return Change.objects.filter(at__lt=timezone.now() - timedelta(days=1)).delete()[0]
+
+
+@shared_task
+def clear_sessions() -> int:
+    """Delete expired sessions; return how many."""
+    return Session.objects.filter(expire_date__lt=timezone.now()).delete()[0]
+
+
+@shared_task
+def check_provider_accounts() -> int:
+    """Ask every account in use for its models and record the result; return how many failed."""
+    failed = 0
+    for account in ProviderAccount.objects.exclude(state=State.DISABLED):
+        try:
+            actions.discover_models(account)
+        except ProbeFailed:
+            failed += 1  # recorded and logged by the action
+        except SealBroken as broken:
+            actions.record_check(account, str(broken))
+            failed += 1
+    return failed
+
+
+@shared_task
+def import_prices() -> None:
+    """Take prices of a newer price book in and let the plane know."""
+    seed_prices()
+    publish_change(Change.Kind.STRUCTURE)
