@@ -14,7 +14,7 @@ class Announcing(uvicorn.Server):
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         """Listen, then print the address."""
-        await super().startup(sockets=None)
+        await super().startup(sockets=sockets)  # type: ignore[arg-type]
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             print(f"simulator listening on http://{host}:{port}", flush=True)

@@ -64,7 +64,7 @@ class Offered(NamedTuple):
 
 
 class Prompt(NamedTuple):
-    """A request as either wire read it. `tool_mode` is auto, none, required or a tool's name; `text` is the last user turn without directives."""
+    """A request as either wire read it. `tool_mode` is auto, none, required or a tool's name; `text` is the last user turn."""
 
     model: SimModel
     text: str
@@ -202,7 +202,7 @@ def _stopped(pieces: tuple[str, ...], stops: tuple[str, ...]) -> tuple[tuple[str
 
 
 def _calls(prompt: Prompt, seed: bytes) -> tuple[ToolCall, ...]:
-    """A tool is called when the choice forces it, a directive asks, or the prompt names it or a word of its name; never right after a result."""
+    """A tool is called when the choice forces it, a directive asks, or the prompt names it; never right after a result."""
     if not prompt.tools or prompt.tool_mode == "none":
         return ()
     directives = prompt.directives

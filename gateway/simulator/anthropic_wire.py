@@ -1,4 +1,4 @@
-"""The Anthropic wire: messages, token counts and models as the vendor's official SDK expects them. Knows nothing about faults on the socket."""
+"""The Anthropic wire: messages, token counts and models as the vendor's SDK expects them. Knows nothing about faults on the socket."""
 
 import base64
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ FINISHES = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"
 
 
 def read(fields: dict[str, Any], any_model: bool, counting: bool = False) -> Prompt:
-    """Return the prompt of a messages request (`counting`: of a token count, which needs no max_tokens); raises Problem and BadDirective."""
+    """Return the prompt of a messages request (`counting`: of a token count, without max_tokens); raises Problem and BadDirective."""
     model = _model(fields, any_model)
     messages = fields.get("messages")
     if not isinstance(messages, list) or not messages or not all(isinstance(message, dict) for message in messages):
@@ -179,8 +179,9 @@ def whole(prompt: Prompt, replies: Sequence[Reply]) -> bytes:
         content.append({"type": "thinking", "thinking": thought, "signature": _signature(prompt)})
     if reply.pieces:
         content.append({"type": "text", "text": reply.text})
-    for call in reply.calls:
-        content.append({"type": "tool_use", "id": "toolu_" + call.id, "name": call.name, "input": orjson.loads(call.arguments)})
+    content += [
+        {"type": "tool_use", "id": "toolu_" + call.id, "name": call.name, "input": orjson.loads(call.arguments)} for call in reply.calls
+    ]
     made["content"] = content
     made["stop_reason"] = FINISHES.get(reply.finish, reply.finish)
     made["stop_sequence"] = reply.stop_sequence or None

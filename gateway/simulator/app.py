@@ -127,7 +127,7 @@ def _check_credential(headers: Mapping[bytes, bytes], query: bytes) -> None:
     scheme, _, credential = headers.get(b"authorization", b"").partition(b" ")
     given = [credential.strip()] if scheme.lower() == b"bearer" else []
     given += [headers[name].strip() for name in CREDENTIALS if name in headers]
-    given += [value for value in parse_qs(query).get(b"key", [])] if b"key=" in query else []
+    given += parse_qs(query).get(b"key", []) if b"key=" in query else []
     if not any(given):
         raise Problem(401, "You didn't provide an API key.")
     if b"bad" in given:

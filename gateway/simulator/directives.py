@@ -55,7 +55,7 @@ class BadDirective(Exception):
 
 
 class Directives(NamedTuple):
-    """What was asked for, by name. Numbers are tokens, milliseconds (`delay`, `pace`), seconds (`retry_after`) or bytes (`huge_*`, `gzip_bomb`)."""
+    """What was asked for, by name. Numbers are tokens, ms (`delay`, `pace`), seconds (`retry_after`) or bytes (`huge_*`, `gzip_bomb`)."""
 
     numbers: dict[str, int]
     words: dict[str, str]

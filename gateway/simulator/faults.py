@@ -150,7 +150,7 @@ async def stream(
     batch: list[bytes] = []
     limit = 1 if pace_ms or directives.has("split_utf8") else BATCH
     for place, event in enumerate(events):
-        if place == middle and directives.words or place == middle and directives.has("huge_line"):
+        if place == middle and (directives.words or directives.has("huge_line")):
             await _flush(connection, directives, batch)
             if await _harm(connection, directives, wire, text_event):
                 return

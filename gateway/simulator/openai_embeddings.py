@@ -1,4 +1,4 @@
-"""The OpenAI wire's embeddings: vectors made from the words of the input, so that like texts lie near each other. Knows nothing about chat."""
+"""The OpenAI wire's embeddings: vectors made from the input's words, so that like texts lie near each other. Knows nothing about chat."""
 
 import base64
 import hashlib

@@ -1,5 +1,6 @@
 """The OpenAI wire: chat completions and models as the vendor's official SDK expects them. Knows nothing about faults on the socket."""
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import cycle
 from typing import Any
@@ -112,7 +113,7 @@ def _images(content: Any) -> Iterator[str]:
         if isinstance(part, dict) and part.get("type") == "image_url":
             image = part.get("image_url")
             url = str(image.get("url", "") if isinstance(image, dict) else image)
-            yield url[5:].split(";")[0].split(",")[0] if url.startswith("data:") else "by address"
+            yield re.split("[;,]", url[5:], maxsplit=1)[0] if url.startswith("data:") else "by address"
 
 
 def _tool_mode(choice: Any) -> str:

@@ -80,7 +80,8 @@ def test_tools_are_called_in_parallel_and_results_are_used(anthropic_client: ant
     ]
     second = anthropic_client.messages.create(model="sim-claude", max_tokens=500, messages=messages, tools=[WEATHER])
     assert second.stop_reason == "end_turn"
-    assert second.content[0].type == "text" and "The tool returned: rain | rain" in second.content[0].text
+    assert second.content[0].type == "text"
+    assert "The tool returned: rain | rain" in second.content[0].text
 
 
 def test_one_call_only_when_parallel_use_is_disabled(anthropic_client: anthropic.Anthropic) -> None:
@@ -100,7 +101,9 @@ def test_thinking_is_shown_when_asked(anthropic_client: anthropic.Anthropic) -> 
     ) as stream:
         final = stream.get_final_message()
     assert [block.type for block in final.content] == ["thinking", "text"]
-    assert final.content[0].type == "thinking" and len(final.content[0].thinking) > 40 and final.content[0].signature
+    assert final.content[0].type == "thinking"
+    assert len(final.content[0].thinking) > 40
+    assert final.content[0].signature
     assert final.usage.output_tokens_details is not None
     assert final.usage.output_tokens == final.usage.output_tokens_details.thinking_tokens + 3
 
@@ -134,7 +137,8 @@ def test_an_image_is_acknowledged(anthropic_client: anthropic.Anthropic) -> None
             }
         ],
     )
-    assert answer.content[0].type == "text" and "I was shown 1 image (image/png)." in answer.content[0].text
+    assert answer.content[0].type == "text"
+    assert "I was shown 1 image (image/png)." in answer.content[0].text
 
 
 def test_limits_and_stops(anthropic_client: anthropic.Anthropic) -> None:
@@ -183,6 +187,7 @@ def test_an_error_inside_a_stream_is_an_event(anthropic_client: anthropic.Anthro
         anthropic_client.messages.stream(model="sim-claude", max_tokens=50, messages=ask("[[sim: tokens=8 in_stream_error]]")) as stream,
     ):
         stream.until_done()
-    assert isinstance(failed.value.body, dict) and failed.value.body["error"]["type"] == "overloaded_error"
+    assert isinstance(failed.value.body, dict)
+    assert failed.value.body["error"]["type"] == "overloaded_error"
     body = {"model": "sim-claude", "max_tokens": 50, "stream": True, "messages": ask("[[sim: in_stream_error]]")}
     assert "message_stop" not in raw.post("/v1/messages", json=body).text

@@ -39,12 +39,7 @@ def test_any_credential_but_bad_is_good(simulator_url: str, headers: dict[str, s
         ("POST", "/v1/chat/completions", b'{"model":"sim-chat","messages":[]}', 400),
         ("POST", "/v1/chat/completions", b'{"model":"sim-chat","messages":[{"role":"user"}],"stream_options":{}}', 400),
         ("POST", "/v1/chat/completions", b'{"model":"sim-chat","messages":[{"role":"user"}],"tools":3}', 400),
-        (
-            "POST",
-            "/v1/chat/completions",
-            b'{"model":"sim-chat","messages":[{"role":"user"}],"response_format":{"type":"json_schema","json_schema":3}}',
-            400,
-        ),
+        ("POST", "/v1/chat/completions", b'{"model":"sim-chat","messages":[{"role":"user"}],"tools":[{"function":{}}],"stop":5}', 400),
         ("POST", "/v1/chat/completions", b'{"model":"sim-embed","messages":[{"role":"user"}]}', 404),
         ("POST", "/v1/embeddings", b'{"model":"sim-embed","input":[]}', 400),
         ("POST", "/v1/embeddings", b'{"model":"sim-chat","input":"x"}', 404),

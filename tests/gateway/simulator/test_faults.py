@@ -5,7 +5,7 @@ import socket
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -79,9 +79,10 @@ def test_stall_leaves_the_client_waiting(simulator_url: str, where: str, starts:
     with dialled(simulator_url, body(f"stall={where} tokens=20", stream=True)) as connection:
         connection.settimeout(0.4)
         got = b""
-        with pytest.raises(TimeoutError):
+        with suppress(TimeoutError):
             while data := connection.recv(65_536):
                 got += data
+            pytest.fail("the connection ended")
     assert (got.startswith(starts), got.count(b"data: ")) == (True, 12 if where == "mid" else 0)
 
 
@@ -95,7 +96,7 @@ def test_delay_and_pace_take_their_milliseconds(raw: httpx.Client) -> None:
 
 def test_garbage_in_a_body_and_in_a_stream(raw: httpx.Client) -> None:
     whole = raw.post(CHAT, json=body("garbage")).content
-    with pytest.raises(ValueError):
+    with pytest.raises((json.JSONDecodeError, UnicodeDecodeError)):
         json.loads(whole)
     streamed = raw.post(CHAT, json=body("garbage", stream=True)).content
     assert (streamed.count(b"data: {not json \xff\xfe{]\x00\n\n"), streamed.endswith(b"data: [DONE]\n\n")) == (1, True)
@@ -178,7 +179,7 @@ def test_an_error_inside_a_stream_ends_it(raw: httpx.Client) -> None:
 def test_cut_ends_well_formed_but_too_early(raw: httpx.Client) -> None:
     lines = data_lines(raw.post(CHAT, json=body("cut tokens=20", stream=True)).text)
     assert (len(lines), json.loads(lines[-1])["choices"][0]["finish_reason"]) == (12, None)
-    with pytest.raises(ValueError):
+    with pytest.raises((json.JSONDecodeError, UnicodeDecodeError)):
         raw.post(CHAT, json=body("cut")).json()
 
 

@@ -83,7 +83,8 @@ def test_a_stream_reports_usage_in_its_last_chunk_when_asked(openai_client: open
     )
     last = chunks[-1]
     assert (last.choices, [chunk.usage for chunk in chunks[:-1]]) == ([], [None] * (len(chunks) - 1))
-    assert last.usage is not None and last.usage.prompt_tokens_details is not None
+    assert last.usage is not None
+    assert last.usage.prompt_tokens_details is not None
     assert (last.usage.prompt_tokens, last.usage.completion_tokens, last.usage.prompt_tokens_details.cached_tokens) == (6, 7, 3)
 
 
@@ -152,7 +153,8 @@ def test_an_image_is_acknowledged(openai_client: openai.OpenAI) -> None:
         messages=[{"role": "user", "content": [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": pixel}}]}],
     )
     assert "I was shown 1 image (image/png)." in (answer.choices[0].message.content or "")
-    assert answer.usage is not None and answer.usage.prompt_tokens == 90
+    assert answer.usage is not None
+    assert answer.usage.prompt_tokens == 90
 
 
 def test_limits_stops_and_choices(openai_client: openai.OpenAI) -> None:
@@ -168,7 +170,8 @@ def test_limits_stops_and_choices(openai_client: openai.OpenAI) -> None:
 
 def test_a_reasoner_counts_reasoning_tokens(openai_client: openai.OpenAI) -> None:
     answer = openai_client.chat.completions.create(model="sim-reasoner", messages=ask("think [[sim: tokens=4]]"))
-    assert answer.usage is not None and answer.usage.completion_tokens_details is not None
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens_details is not None
     reasoning = answer.usage.completion_tokens_details.reasoning_tokens or 0
     assert 16 <= reasoning < 64
     assert answer.usage.completion_tokens == reasoning + 4
