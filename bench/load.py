@@ -1,4 +1,4 @@
-"""The load generator: closed loop, open loop and many slow streams over keep-alive connections. Knows HTTP and the mock's mark, no gateway."""
+"""The load generator: closed loop, open loop and many slow streams over kept connections. Knows HTTP and the mock's mark, no gateway."""
 
 import asyncio
 import json
@@ -42,9 +42,7 @@ class Shape:
     def request(self, target: Target) -> bytes:
         """Return the complete HTTP request."""
         plan = f"[[bench chunks={self.chunks} pace_ms={self.pace_ms}{' broken=1' if self.broken else ''}]] "
-        words = (plan + "lorem ipsum dolor sit amet " * (self.prompt_chars // 27 + 1))[
-            : max(self.prompt_chars, len(plan))
-        ]
+        words = (plan + "lorem ipsum dolor sit amet " * (self.prompt_chars // 27 + 1))[: max(self.prompt_chars, len(plan))]
         fields: dict[str, object] = {
             "model": target.model,
             "messages": [{"role": "user", "content": words}],
@@ -133,14 +131,8 @@ class Line(asyncio.Protocol):
             if not self.seen:
                 load.sample.first_us.append(now_ns / 1000 - self.sent_s * 1e6)
             at = text.rfind(MARK) + len(MARK)
-            if (
-                load.shape.chunks
-                and text[at : at + DIGITS].isdigit()
-                and len(text) >= at + DIGITS
-            ):
-                load.sample.travel_us.append(
-                    (now_ns - int(text[at : at + DIGITS])) / 1000
-                )
+            if load.shape.chunks and text[at : at + DIGITS].isdigit() and len(text) >= at + DIGITS:
+                load.sample.travel_us.append((now_ns - int(text[at : at + DIGITS])) / 1000)
         self.seen += found
 
     def on_message_complete(self) -> None:
@@ -172,17 +164,13 @@ class Line(asyncio.Protocol):
             self.transport.abort()
             self.transport = None
         self.load.settle(self, problem)
-        self.parser = (
-            self.parser if self.transport else httptools.HttpResponseParser(self)
-        )
+        self.parser = self.parser if self.transport else httptools.HttpResponseParser(self)
 
 
 class Load:
     """Calls of one shape on one target. `cpu_us` reads the target's CPU clock, in microseconds."""
 
-    def __init__(
-        self, target: Target, shape: Shape, cpu_us: Callable[[], float] = lambda: 0.0
-    ) -> None:
+    def __init__(self, target: Target, shape: Shape, cpu_us: Callable[[], float] = lambda: 0.0) -> None:
         self.target, self.shape, self.cpu_us = target, shape, cpu_us
         self.request = shape.request(target)
         self.sample = Sample()
@@ -226,9 +214,7 @@ class Load:
         """Open a line; with a due moment also send the call on it."""
         url = urlsplit(self.target.url)
         try:
-            _, line = await asyncio.get_running_loop().create_connection(
-                lambda: Line(self), url.hostname or "", url.port or 80
-            )
+            _, line = await asyncio.get_running_loop().create_connection(lambda: Line(self), url.hostname or "", url.port or 80)
         except OSError:
             self.sample.bad["connect"] += 1
             self.open_now -= due_s is not None
@@ -268,16 +254,12 @@ class Load:
                 line.transport.abort()
         return self.sample
 
-    async def closed(
-        self, lines: int, warm_s: float, measure_s: float, ramp_s: float = 0.0
-    ) -> Sample:
+    async def closed(self, lines: int, warm_s: float, measure_s: float, ramp_s: float = 0.0) -> Sample:
         """Keep `lines` calls running; with `ramp_s` they start spread over so many seconds of the warm-up."""
         self.again = True
         loop = asyncio.get_running_loop()
         for number in range(lines):
-            loop.call_later(
-                ramp_s * number / lines, lambda: self.start(time.monotonic())
-            )
+            loop.call_later(ramp_s * number / lines, lambda: self.start(time.monotonic()))
         await self.window(warm_s, measure_s)
         return await self.finish()
 

@@ -63,12 +63,7 @@ def ending(chunks: int) -> bytes:
         "choices": [],
         "usage": usage(chunks),
     }
-    return (
-        framed(chunk({}, "stop"))
-        + framed(json.dumps(last).encode())
-        + framed(b"[DONE]")
-        + b"0\r\n\r\n"
-    )
+    return framed(chunk({}, "stop")) + framed(json.dumps(last).encode()) + framed(b"[DONE]") + b"0\r\n\r\n"
 
 
 def answer() -> tuple[bytes, bytes]:
@@ -87,18 +82,13 @@ def answer() -> tuple[bytes, bytes]:
             "usage": usage(120),
         }
     ).encode()
-    head = (
-        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_bench\r\ncontent-length: %d\r\n\r\n"
-        % len(body)
-    )
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_bench\r\ncontent-length: %d\r\n\r\n" % len(body)
     before, after = body.split(MOMENT.encode())
     return head + before, after
 
 
 BEFORE, AFTER = answer()
-LEAD, TAIL = framed(chunk({"content": MARK.decode() + MOMENT + " word"}, None)).split(
-    MOMENT.encode()
-)
+LEAD, TAIL = framed(chunk({"content": MARK.decode() + MOMENT + " word"}, None)).split(MOMENT.encode())
 
 
 class Upstream(asyncio.Protocol):
@@ -166,9 +156,7 @@ class Upstream(asyncio.Protocol):
 
 async def listen(port: int = 0) -> asyncio.Server:
     """Listen on 127.0.0.1; port 0 takes a free one."""
-    return await asyncio.get_running_loop().create_server(
-        Upstream, "127.0.0.1", port, backlog=4096
-    )
+    return await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", port, backlog=4096)
 
 
 async def serve(port: int) -> None:

@@ -17,11 +17,7 @@ def cpu_us(pids: Iterable[int]) -> float:
         with suppress(OSError):
             for thread in os.listdir(f"/proc/{pid}/task"):
                 with suppress(OSError):
-                    total_ns += int(
-                        Path(f"/proc/{pid}/task/{thread}/schedstat")
-                        .read_text()
-                        .split()[0]
-                    )
+                    total_ns += int(Path(f"/proc/{pid}/task/{thread}/schedstat").read_text().split()[0])
     return total_ns / 1000
 
 
@@ -31,10 +27,7 @@ def memory_mb(pids: Iterable[int]) -> float:
     for pid in pids:
         with suppress(OSError):
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            total_kb += sum(
-                int(kb)
-                for kb in re.findall(r"^(?:Pss|SwapPss):\s+(\d+)", rollup, re.MULTILINE)
-            )
+            total_kb += sum(int(kb) for kb in re.findall(r"^(?:Pss|SwapPss):\s+(\d+)", rollup, re.MULTILINE))
     return total_kb / 1024
 
 
@@ -43,12 +36,8 @@ def children(pid: int) -> dict[int, str]:
     found: dict[int, str] = {}
     with suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
-            for child in (
-                Path(f"/proc/{pid}/task/{thread}/children").read_text().split()
-            ):
-                found[int(child)] = (
-                    Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")
-                )
+            for child in Path(f"/proc/{pid}/task/{thread}/children").read_text().split():
+                found[int(child)] = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")
                 found |= children(int(child))
     return found
 
@@ -62,13 +51,7 @@ def listening(url: str) -> tuple[int, ...]:
             columns = line.split()
             if columns[3] == "0A" and int(columns[1].rpartition(":")[2], 16) == port:
                 sockets.add(f"socket:[{columns[9]}]")
-    return tuple(
-        sorted(
-            int(entry.name)
-            for entry in PROC.iterdir()
-            if entry.name.isdigit() and _holds(entry, sockets)
-        )
-    )
+    return tuple(sorted(int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit() and _holds(entry, sockets)))
 
 
 def _holds(process: Path, sockets: set[str]) -> bool:
@@ -92,7 +75,5 @@ def pin(pids: Iterable[int], core: int, nice: int = 0) -> None:
 
 def processor() -> str:
     """Return the processor's name, empty where the kernel does not say."""
-    found = re.search(
-        r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE
-    )
+    found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return found[1] if found else ""

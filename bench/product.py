@@ -34,9 +34,7 @@ class Product:
 
     def rows(self) -> int:
         """Return how many usage records the database holds."""
-        with sqlite3.connect(
-            f"file:{self.database}?mode=ro", uri=True, timeout=20
-        ) as connection:
+        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=20) as connection:
             return int(connection.execute(ROWS).fetchone()[0])
 
     def steward_clock(self) -> Callable[[], float]:
@@ -45,11 +43,7 @@ class Product:
         time.sleep(1.0)
         idle_us_per_s = processes.cpu_us(self.steward) - begun_us
         start_us, start_s = processes.cpu_us(self.steward), time.monotonic()
-        return lambda: (
-            processes.cpu_us(self.steward)
-            - start_us
-            - idle_us_per_s * (time.monotonic() - start_s)
-        )
+        return lambda: processes.cpu_us(self.steward) - start_us - idle_us_per_s * (time.monotonic() - start_s)
 
     async def taken(self, expected: int) -> int:
         """Wait until intake has taken so many records, at most TAKEN_S seconds; return how many there are."""
@@ -86,9 +80,7 @@ def wait_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
             if answer.status == 200:
                 return
         time.sleep(0.1)
-    raise SystemExit(
-        f"The gateway did not become ready at {url}:\n{log.read_text(errors='replace')[-3000:]}"
-    )
+    raise SystemExit(f"The gateway did not become ready at {url}:\n{log.read_text(errors='replace')[-3000:]}")
 
 
 def free_port() -> int:
@@ -99,19 +91,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(
-    folder: Path, upstream_url: str, gateway_core: int, load_core: int
-) -> Iterator[Product]:
+def running(folder: Path, upstream_url: str, gateway_core: int, load_core: int) -> Iterator[Product]:
     """Set up and start a copy of the product in a folder, worker on one core, everything else on the other; stop it in the end."""
     port = free_port()
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("SYMBIOSIS_")
-    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SYMBIOSIS_")}
     environment = kept | {
         "SYMBIOSIS_DATA_DIR": str(folder),
         "SYMBIOSIS_PRIVATE_UPSTREAMS": "loopback",
+        "SYMBIOSIS_PUBLIC_URL": f"http://127.0.0.1:{port}",
         "SYMBIOSIS_WORKERS": "1",
     }
     command(environment, "manage.py", "init_secrets")
@@ -124,28 +111,20 @@ def running(
         "serve",
         "--role",
         "gateway",
-        "--port",
-        str(port),
+        "--bind",
+        f"127.0.0.1:{port}",
     ]
     with (
         log.open("wb") as out,
-        subprocess.Popen(
-            words, cwd=ROOT, env=environment, stdout=out, stderr=out
-        ) as process,
+        subprocess.Popen(words, cwd=ROOT, env=environment, stdout=out, stderr=out) as process,
     ):
         try:
             wait_ready(f"http://127.0.0.1:{port}/readyz", process, log)
             family = processes.children(process.pid)
-            workers = tuple(
-                pid for pid, words in family.items() if "gateway.worker" in words
-            )
-            steward = tuple(
-                pid for pid, words in family.items() if "manage.py steward" in words
-            )
+            workers = tuple(pid for pid, words in family.items() if "gateway.worker" in words)
+            steward = tuple(pid for pid, words in family.items() if "manage.py steward" in words)
             if not workers or not steward:
-                raise SystemExit(
-                    f"No worker or no steward among the processes of serve: {sorted(family.values())}"
-                )
+                raise SystemExit(f"No worker or no steward among the processes of serve: {sorted(family.values())}")
             processes.pin(
                 (process.pid, *(pid for pid in family if pid not in workers)),
                 load_core,

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 
 def provision(upstream_url: str) -> str:
-    """Write the rows in one transaction and return the text of a key valid for a week; raises IntegrityError when they are there already."""
+    """Write the rows in one transaction and return the text of a key valid for a week; raises IntegrityError when there already."""
     from django.db import transaction  # Django is set up by now
     from django.utils import timezone
 
@@ -28,16 +28,10 @@ def provision(upstream_url: str) -> str:
             provider="openai_compatible",
             base_url=upstream_url,
         )
-        account.sealed_credential = Sealer(settings.kek).seal(
-            b"sk-bench", b"provider-account:" + account.id.bytes
-        )
+        account.sealed_credential = Sealer(settings.kek).seal(b"sk-bench", b"provider-account:" + account.id.bytes)
         account.save()
-        model = Model.objects.create(
-            name="bench-mock", owned_by="bench", unknown_price=Model.UnknownPrice.FREE
-        )
-        Deployment.objects.create(
-            model=model, account=account, upstream_model="bench-mock"
-        )
+        model = Model.objects.create(name="bench-mock", owned_by="bench", unknown_price=Model.UnknownPrice.FREE)
+        Deployment.objects.create(model=model, account=account, upstream_model="bench-mock")
         unit = BusinessUnit.objects.create(name="Bench")
         VirtualKey.objects.create(
             public_id=fresh.public_id,

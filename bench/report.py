@@ -43,16 +43,12 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
-def slope(
-    short_chunks: int, short_us: float, long_chunks: int, long_us: float
-) -> float:
+def slope(short_chunks: int, short_us: float, long_chunks: int, long_us: float) -> float:
     """Return CPU per further chunk, in microseconds, from the CPU per chunk of short and of long streams.
 
     CPU per chunk is slope + (cost of the stream itself) / chunks; two lengths separate the two.
     """
-    return (long_us * long_chunks - short_us * short_chunks) / (
-        long_chunks - short_chunks
-    )
+    return (long_us * long_chunks - short_us * short_chunks) / (long_chunks - short_chunks)
 
 
 def added(through: Sequence[float], direct: Sequence[float], share: float) -> float:
@@ -63,34 +59,20 @@ def added(through: Sequence[float], direct: Sequence[float], share: float) -> fl
 def medians(rounds: Sequence[Figures]) -> dict[str, float]:
     """Return the median of every figure over the rounds that have it; `bad` is summed, for one bad answer spoils a row."""
     names = dict.fromkeys(name for figures in rounds for name in figures)
-    kept = {
-        name: statistics.median(figures[name] for figures in rounds if name in figures)
-        for name in names
-    }
+    kept = {name: statistics.median(figures[name] for figures in rounds if name in figures) for name in names}
     return kept | {"bad": sum(figures.get("bad", 0) for figures in rounds)}
 
 
 def table(rows: Mapping[str, Figures]) -> str:
     """Return one Markdown table, a row per target; figures nobody has are left out, bad rows are marked invalid."""
-    columns = [
-        column
-        for column in COLUMNS
-        if column[1] == "bad" or any(column[1] in figures for figures in rows.values())
-    ]
+    columns = [column for column in COLUMNS if column[1] == "bad" or any(column[1] in figures for figures in rows.values())]
     lines = [
         "| target | " + " | ".join(title for title, _, _ in columns) + " |",
         "|---|" + "--:|" * len(columns),
     ]
     for target, figures in rows.items():
-        cells = [
-            f"{figures[name]:.{digits}f}" if name in figures else "-"
-            for _, name, digits in columns
-        ]
-        lines.append(
-            f"| {target}{' (INVALID)' if figures.get('bad') else ''} | "
-            + " | ".join(cells)
-            + " |"
-        )
+        cells = [f"{figures[name]:.{digits}f}" if name in figures else "-" for _, name, digits in columns]
+        lines.append(f"| {target}{' (INVALID)' if figures.get('bad') else ''} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -99,32 +81,18 @@ def chart(rows: Mapping[str, Figures]) -> str:
     parts: list[str] = []
     top = 10
     for title, name in BARS:
-        found = {
-            target: figures[name]
-            for target, figures in rows.items()
-            if name in figures and not figures.get("bad")
-        }
+        found = {target: figures[name] for target, figures in rows.items() if name in figures and not figures.get("bad")}
         if not found:
             continue
-        parts.append(
-            f'<text x="10" y="{top + 16}" font-weight="bold">{escape(title)}</text>'
-        )
+        parts.append(f'<text x="10" y="{top + 16}" font-weight="bold">{escape(title)}</text>')
         top += 26
         longest = max(*found.values(), 1e-9)
         for target, value in found.items():
             width = max(1.0, 380 * value / longest)
-            parts.append(
-                f'<text x="10" y="{top + 14}">{escape(target)}</text><rect x="130" y="{top}" width="{width:.0f}" height="18" fill="#4c6ef5"/>'
-            )
-            parts.append(
-                f'<text x="{136 + width:.0f}" y="{top + 14}">{value:.1f}</text>'
-            )
+            parts.append(f'<text x="10" y="{top + 14}">{escape(target)}</text>')
+            parts.append(f'<rect x="130" y="{top}" width="{width:.0f}" height="18" fill="#4c6ef5"/>')
+            parts.append(f'<text x="{136 + width:.0f}" y="{top + 14}">{value:.1f}</text>')
             top += 24
         top += 14
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="600" height="{top}" font-family="sans-serif" font-size="13">'
-    return (
-        head
-        + '<rect width="100%" height="100%" fill="white"/>'
-        + "".join(parts)
-        + "</svg>\n"
-    )
+    return head + '<rect width="100%" height="100%" fill="white"/>' + "".join(parts) + "</svg>\n"

@@ -1,4 +1,4 @@
-"""Measure the gateway: `python -m bench.run` starts a private copy of the product, or measures the targets it is given. See bench/README.md."""
+"""Measure the gateway: `python -m bench.run` starts a private copy of the product, or measures given targets. See bench/README.md."""
 
 import argparse
 import gc
@@ -42,9 +42,7 @@ class Bench:
             product,
         )
         self.rates: list[int] = asked.rates
-        self.rounds: dict[str, list[dict[str, float]]] = {
-            target.name: [] for target in targets
-        }
+        self.rounds: dict[str, list[dict[str, float]]] = {target.name: [] for target in targets}
         self.notes: list[str] = []
 
     def load(self, target: Target, shape: Shape) -> Load:
@@ -55,9 +53,7 @@ class Bench:
         """Note every wrong answer and a generator that was too slow; return how many answers were wrong."""
         bad = sample.bad.total() + (sample.done == 0 and sample.chunks == 0)
         if bad:
-            self.notes.append(
-                f"{target.name}, {phase}: {dict(sample.bad) or 'no answer inside the window'}"
-            )
+            self.notes.append(f"{target.name}, {phase}: {dict(sample.bad) or 'no answer inside the window'}")
         if target.pids and phase == "calls" and sample.cpu_us < 0.9e6 * sample.window_s:
             self.notes.append(
                 f"{target.name}, {phase}: the gateway was idle {1 - sample.cpu_us / sample.window_s / 1e6:.0%}; calls/s is a lower bound"
@@ -66,15 +62,9 @@ class Bench:
 
     async def calls(self, target: Target) -> tuple[dict[str, float], float]:
         """Closed loop of whole answers: CPU per call and calls per second, and bad answers."""
-        before = (
-            self.product.rows()
-            if self.product and target.name == self.product.name
-            else 0
-        )
+        before = self.product.rows() if self.product and target.name == self.product.name else 0
         clock = self.product.steward_clock() if self.product else None
-        sample = await self.load(target, Shape()).closed(
-            32, self.asked.warm, self.asked.seconds
-        )
+        sample = await self.load(target, Shape()).closed(32, self.asked.warm, self.asked.seconds)
         bad = self.judge(target, "calls", sample)
         figures = {"calls_per_s": sample.done / sample.window_s}
         if target.pids:
@@ -84,42 +74,23 @@ class Bench:
             figures["receipt_cpu_us"] = clock() / sample.asked
             if taken - before != sample.asked:
                 bad += abs(taken - before - sample.asked)
-                self.notes.append(
-                    f"{target.name}: {sample.asked} calls answered, {taken - before} usage records"
-                )
+                self.notes.append(f"{target.name}: {sample.asked} calls answered, {taken - before} usage records")
         return figures, bad
 
-    async def arriving(
-        self, target: Target, rate: int, direct: Sample
-    ) -> tuple[dict[str, float], float]:
+    async def arriving(self, target: Target, rate: int, direct: Sample) -> tuple[dict[str, float], float]:
         """Open loop at a fixed rate: percentiles added to the direct road."""
-        sample = await self.load(target, Shape()).arriving(
-            rate, self.asked.warm, self.asked.seconds
-        )
+        sample = await self.load(target, Shape()).arriving(rate, self.asked.warm, self.asked.seconds)
         bad = self.judge(target, f"{rate}/s", sample)
         if not sample.latency_us:
             return {}, bad
         pairs = ((50, 0.5), (95, 0.95), (99, 0.99))
-        return {
-            f"added{rate}_p{name}_us": report.added(
-                sample.latency_us, direct.latency_us, share
-            )
-            for name, share in pairs
-        }, bad
+        return {f"added{rate}_p{name}_us": report.added(sample.latency_us, direct.latency_us, share) for name, share in pairs}, bad
 
-    async def streams(
-        self, target: Target, direct: Sample
-    ) -> tuple[dict[str, float], float]:
+    async def streams(self, target: Target, direct: Sample) -> tuple[dict[str, float], float]:
         """Short and long streams: CPU per further chunk, time added to the first token."""
-        short = await self.load(target, SHORT).closed(
-            STREAM_LINES, self.asked.warm, self.asked.seconds
-        )
-        long = await self.load(target, LONG).closed(
-            STREAM_LINES, self.asked.warm, self.asked.seconds
-        )
-        bad = self.judge(target, "short streams", short) + self.judge(
-            target, "long streams", long
-        )
+        short = await self.load(target, SHORT).closed(STREAM_LINES, self.asked.warm, self.asked.seconds)
+        long = await self.load(target, LONG).closed(STREAM_LINES, self.asked.warm, self.asked.seconds)
+        bad = self.judge(target, "short streams", short) + self.judge(target, "long streams", long)
         figures = {}
         if target.pids and short.chunks and long.chunks:
             figures["chunk_cpu_us"] = report.slope(
@@ -129,17 +100,13 @@ class Bench:
                 long.cpu_us / long.chunks,
             )
         if short.first_us and direct.first_us:
-            figures["added_first_p50_us"] = report.added(
-                short.first_us, direct.first_us, 0.5
-            )
+            figures["added_first_p50_us"] = report.added(short.first_us, direct.first_us, 0.5)
         return figures, bad
 
     async def crowd(self, target: Target) -> tuple[dict[str, float], float]:
         """Many slow streams at once: how many were open, their CPU in cores, how long chunks travelled."""
         shape = Shape(chunks=150, pace_ms=20)
-        sample = await self.load(target, shape).closed(
-            self.asked.streams, 3.0, 3.0, ramp_s=2.5
-        )
+        sample = await self.load(target, shape).closed(self.asked.streams, 3.0, 3.0, ramp_s=2.5)
         bad = self.judge(target, "open streams", sample)
         figures = {"open_streams": float(sample.peak_open)}
         if target.pids:
@@ -150,23 +117,10 @@ class Bench:
 
     async def round(self, number: int) -> None:
         """Measure every target once, every second round in the other order, the direct road first."""
-        direct = {
-            rate: await self.load(self.direct, Shape()).arriving(
-                rate, self.asked.warm, self.asked.seconds
-            )
-            for rate in self.rates
-        }
-        direct_streams = await self.load(self.direct, SHORT).closed(
-            STREAM_LINES, self.asked.warm, self.asked.seconds
-        )
-        for target in (
-            self.targets if number % 2 == 0 else tuple(reversed(self.targets))
-        ):
-            figures: dict[str, float] = {
-                "bad": sum(
-                    sample.bad.total() for sample in (*direct.values(), direct_streams)
-                )
-            }
+        direct = {rate: await self.load(self.direct, Shape()).arriving(rate, self.asked.warm, self.asked.seconds) for rate in self.rates}
+        direct_streams = await self.load(self.direct, SHORT).closed(STREAM_LINES, self.asked.warm, self.asked.seconds)
+        for target in self.targets if number % 2 == 0 else tuple(reversed(self.targets)):
+            figures: dict[str, float] = {"bad": sum(sample.bad.total() for sample in (*direct.values(), direct_streams))}
             if target.pids and number == 0:
                 figures["idle_mb"] = processes.memory_mb(target.pids)
             await self.phases(target, figures, direct, direct_streams)
@@ -188,11 +142,7 @@ class Bench:
             outcomes.append(await self.calls(target))
         if "rates" in phases:
             most = outcomes[0][0]["calls_per_s"] * 0.95 if outcomes else float("inf")
-            outcomes += [
-                await self.arriving(target, rate, direct[rate])
-                for rate in self.rates
-                if rate < most
-            ]
+            outcomes += [await self.arriving(target, rate, direct[rate]) for rate in self.rates if rate < most]
         if "streams" in phases:
             outcomes.append(await self.streams(target, direct_streams))
         if "crowd" in phases:
@@ -213,11 +163,7 @@ class Bench:
             "kernel": platform.release(),
             "processor": processes.processor(),
         }
-        settings = {
-            name: value
-            for name, value in vars(self.asked).items()
-            if name not in ("header", "target", "out")
-        }
+        settings = {name: value for name, value in vars(self.asked).items() if name not in ("header", "target", "out")}
         kept = {
             "at": datetime.now(UTC).isoformat(),
             "machine": machine,
@@ -273,9 +219,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="NAME=PID",
         help="a process of that target (default: who listens on its port)",
     )
-    parser.add_argument(
-        "--no-product", action="store_true", help="measure only the targets given"
-    )
+    parser.add_argument("--no-product", action="store_true", help="measure only the targets given")
     parser.add_argument(
         "--mock-port",
         type=int,
@@ -293,16 +237,10 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         default=[200, 1000],
         help="calls per second",
     )
-    parser.add_argument(
-        "--streams", type=int, default=700, help="open streams of the crowd phase"
-    )
+    parser.add_argument("--streams", type=int, default=700, help="open streams of the crowd phase")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument(
-        "--seconds", type=float, default=3.0, help="measured time per load"
-    )
-    parser.add_argument(
-        "--warm", type=float, default=1.0, help="warm-up per load, seconds"
-    )
+    parser.add_argument("--seconds", type=float, default=3.0, help="measured time per load")
+    parser.add_argument("--warm", type=float, default=1.0, help="warm-up per load, seconds")
     parser.add_argument("--gateway-core", type=int, default=0)
     parser.add_argument("--load-core", type=int, default=1)
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -314,13 +252,9 @@ def others(asked: argparse.Namespace) -> list[Target]:
     headers, models, pids = named(asked.header), named(asked.model), named(asked.pid)
     found = []
     for name, urls in named(asked.target).items():
-        own = tuple(int(pid) for pid in pids.get(name, [])) or processes.listening(
-            urls[0]
-        )
+        own = tuple(int(pid) for pid in pids.get(name, [])) or processes.listening(urls[0])
         if not own:
-            raise SystemExit(
-                f"{name}: no process of this machine listens at {urls[0]}. Start it, or name it with --pid."
-            )
+            raise SystemExit(f"{name}: no process of this machine listens at {urls[0]}. Start it, or name it with --pid.")
         processes.pin(own, asked.gateway_core)
         found.append(
             Target(
@@ -347,9 +281,7 @@ def main() -> int:
     """Start the mock and, unless told otherwise, the product; measure; return 0 when every answer was right."""
     asked = arguments()
     if (os.cpu_count() or 1) <= max(asked.gateway_core, asked.load_core):
-        raise SystemExit(
-            "The bench needs two cores: one for the gateway, one for the load."
-        )
+        raise SystemExit("The bench needs two cores: one for the gateway, one for the load.")
     os.sched_setaffinity(0, {asked.load_core})
     mock = [
         sys.executable,
@@ -368,9 +300,7 @@ def main() -> int:
             assert upstream.stdout is not None
             port = upstream.stdout.readline().strip()
             if not port:
-                raise SystemExit(
-                    f"The mock upstream could not listen on port {asked.mock_port}. Choose another with --mock-port."
-                )
+                raise SystemExit(f"The mock upstream could not listen on port {asked.mock_port}. Choose another with --mock-port.")
             direct = Target(DIRECT, f"http://127.0.0.1:{port}{PATH}")
             targets = others(asked)
             if asked.no_product:
