@@ -84,7 +84,8 @@ class Connection(asyncio.Protocol):
     def start(self, head: bytes, body: bytes, deadlines: Deadlines, now: float, ends_at: float) -> None:
         """Write a request and make ready for its answer; `now` and `ends_at` are seconds of the loop's clock."""
         transport = self._transport
-        assert transport is not None
+        if transport is None:  # lost between the look and the write: the caller of `start` sees an ordinary reset
+            raise UpstreamFault("reset", "the connection was lost before the request", sent=False)
         self._head_only = head.startswith(b"HEAD ")
         self._headers: list[Header] = []
         self.headers = self._headers
@@ -220,7 +221,8 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Keep the status; interim answers are dropped, an answer to HEAD ends here."""
         parser = self._parser
-        assert parser is not None
+        if parser is None:
+            return
         status = parser.get_status_code()
         headers = self._headers
         self._headers = []
@@ -251,6 +253,7 @@ class Connection(asyncio.Protocol):
         if not self._mark_bytes and (
             not self.status or sum(len(name) + len(value) + 4 for name, value in self.headers) > limits.header_bytes
         ):
+            self.status = 0  # such a head is never handed out
             self._fail("too_large", f"the answer's headers exceed {limits.header_bytes} bytes")
         elif held_bytes > limits.buffer_bytes and not self._paused and not self.complete:
             if not self.parts:
@@ -306,7 +309,7 @@ class Exchange:
         return await self._next(BATCH)
 
     async def read(self, limit_bytes: int = 0) -> bytes:
-        """Return the whole body, decoded; raises UpstreamFault as `chunks` does, too_large past `limit_bytes` (0: the client's own limit)."""
+        """Return the whole body, decoded; raises UpstreamFault as `chunks`, too_large past `limit_bytes` (0: the client's limit)."""
         limit_bytes = min(limit_bytes or self._limits.body_bytes, self._limits.body_bytes)
         connection = self._connection
         if connection is not None and connection.complete and self._inflater is None and connection.fault is None:
@@ -358,7 +361,7 @@ class Exchange:
 
 
 class Client:
-    """A pool of connections to one endpoint, bound to the running loop. The freshest connection is used first, so that spare ones can retire."""
+    """A pool of connections to one endpoint, bound to the running loop. The freshest is used first, so that spare ones retire."""
 
     def __init__(self, endpoint: Endpoint, *, limits: Limits | None = None, max_idle: int = 256) -> None:
         """Open nothing yet; raises ssl.SSLError on a CA that is no PEM and RuntimeError without a running loop."""
@@ -386,8 +389,8 @@ class Client:
     async def open(self, head: bytes, body: bytes, deadlines: Deadlines | None = None) -> Exchange:
         """Send a request and return once the answer's status and headers are in.
 
-        `head` is the request line and headers, each ended by CRLF, without content-length and the blank line. Redirects are returned as they
-        are. Raises UpstreamFault; its `sent` says whether the vendor may have seen the request. A pooled connection that the vendor had
+        `head` is the request line and headers, each ended by CRLF, without content-length and the blank line. Redirects are
+        returned as they are. Raises UpstreamFault; its `sent` says whether the vendor may have seen the request. A pooled connection that the vendor had
         already closed is replaced once by a fresh one.
         """
         deadlines = deadlines or self.endpoint.deadlines
@@ -402,7 +405,8 @@ class Client:
             break
         connection = await self._connect(deadlines, ends_at)
         exchange = await self._ask(connection, head, body, deadlines, 0.0, ends_at)
-        assert exchange is not None  # a fresh connection answers or raises
+        if exchange is None:  # only a pooled connection can be stale
+            raise UpstreamFault("reset", "the connection was lost before the answer", sent=True)
         return exchange
 
     async def aclose(self) -> None:

@@ -54,7 +54,7 @@ class HttpxExchange:
         self.close()
 
     async def chunks(self) -> bytes:
-        """Return the next bytes, b"" at the end; raises UpstreamFault as `client.Exchange.chunks` does. A cancelled wait ends the answer."""
+        """Return the next bytes, b"" at the end; raises UpstreamFault as `client.Exchange.chunks`. A cancelled wait ends the answer."""
         while True:
             if self._response is None:
                 raise UpstreamFault("reset", "the exchange was closed on this side", sent=True)
@@ -75,7 +75,7 @@ class HttpxExchange:
                 return data
 
     async def read(self, limit_bytes: int = 0) -> bytes:
-        """Return the whole body, decoded; raises UpstreamFault as `chunks` does, too_large past `limit_bytes` (0: the client's own limit)."""
+        """Return the whole body, decoded; raises UpstreamFault as `chunks`, too_large past `limit_bytes` (0: the client's limit)."""
         limit_bytes = min(limit_bytes or self._limits.body_bytes, self._limits.body_bytes)
         pieces = []
         left_bytes = limit_bytes
@@ -133,7 +133,7 @@ class HttpxClient:
             verify=tls_context(endpoint.ca_pem) if endpoint.scheme == "https" else False,
             follow_redirects=False,
             trust_env=False,
-            timeout=None,  # every wait below has its own deadline
+            timeout=httpx.Timeout(None),  # every wait below has its own deadline
             proxy=proxy or None,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=max_idle, keepalive_expiry=self.limits.rest_ms / 1000),
         )

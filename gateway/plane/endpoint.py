@@ -13,7 +13,7 @@ from gateway.terms import Deadlines, Frozen
 
 
 class Endpoint(Frozen, frozen=True):
-    """Where an upstream listens and how it may be reached. `host` is a name or an address without brackets; `ca_pem` replaces the system's roots."""
+    """Where an upstream listens and how it may be reached. `host` is a name or an address without brackets; `ca_pem` replaces the usual roots."""
 
     scheme: str
     host: str
@@ -24,7 +24,7 @@ class Endpoint(Frozen, frozen=True):
 
 
 def endpoint_of(base_url: str, *, ca_pem: str = "", rules: AddressRules | None = None, deadlines: Deadlines | None = None) -> Endpoint:
-    """Return the endpoint of an account's base URL (its path is the caller's business); raises ValueError unless it is a plain http(s) URL."""
+    """Return the endpoint of an account's base URL (its path is not looked at); raises ValueError unless it is plain http(s)."""
     parts = urlsplit(base_url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None or parts.password is not None:
         raise ValueError("a base URL is http:// or https:// with a host and without a user or password")
@@ -41,7 +41,7 @@ def endpoint_of(base_url: str, *, ca_pem: str = "", rules: AddressRules | None =
 
 @functools.cache
 def tls_context(ca_pem: str) -> ssl.SSLContext:
-    """Return a verifying client context: the given roots alone, else the system's, else httpx's bundle; raises ssl.SSLError on a bad PEM."""
+    """Return a verifying client context: the given roots alone, else the system's, else httpx's bundle; ssl.SSLError on a bad PEM."""
     if ca_pem:
         context = ssl.create_default_context(cadata=ca_pem)
     else:
@@ -57,7 +57,7 @@ def tls_context(ca_pem: str) -> ssl.SSLContext:
 
 
 async def resolve(loop: asyncio.AbstractEventLoop, endpoint: Endpoint) -> list[str]:
-    """Return the endpoint's addresses, all of them checked; raises UpstreamFault address_refused if any is not allowed, connect if none is found.
+    """Return the endpoint's addresses, all of them checked; raises UpstreamFault address_refused if one is not allowed, connect if none.
 
     One forbidden address refuses the name: an answer that mixes public and private addresses is what a rebinding attack looks like.
     """

@@ -1,1 +1,0 @@
-"""Test doubles shipped as code."""
