@@ -156,7 +156,7 @@ def discover_models(account: ProviderAccount) -> list[str]:
     """Ask the provider for its models and record the result; raises ProbeFailed after recording it."""
     try:
         names = discovery.list_models(
-            provider_of(account), account.base_url, opened_credential(account), account.options, account.ca_pem, address_rules()
+            provider_of(account), account.base_url, opened_credential(account), account.ca_pem, address_rules()
         )
     except discovery.ProbeFailed as failure:
         record_check(account, str(failure))

@@ -67,9 +67,9 @@ class ProviderAccountAdmin(GovernedAdmin):
 
     @admin.display(description="provider", ordering="provider")
     def shown_provider(self, account: ProviderAccount) -> str:
-        """Title of the provider, marked when it is simulated."""
+        """Title of the provider."""
         provider = shelf().get(account.provider)
-        return f"{account.provider} (not on the shelf)" if provider is None else f"{provider.title} (simulated)" if provider.simulated else provider.title
+        return f"{account.provider} (not on the shelf)" if provider is None else provider.title
 
     @display(description="state", ordering="state", label=STATE_COLOURS)
     def shown_state(self, account: ProviderAccount) -> str:

@@ -55,12 +55,10 @@ def allowed_addresses(host: str, port: int, rules: AddressRules) -> list[str]:
     return sorted(found)
 
 
-def list_models(provider: Provider, base_url: str, credential: str, options: Mapping[str, str], ca_pem: str, rules: AddressRules) -> list[str]:
+def list_models(provider: Provider, base_url: str, credential: str, ca_pem: str, rules: AddressRules) -> list[str]:
     """Ask the provider for its models, at most 10 s and 2 MiB, no redirects; an empty list when it has no listing. Raises ProbeFailed."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in provider.headers(credential)}
     url = base_url.rstrip("/") + provider.models_path
-    if options.get("api_version"):
-        url += f"?api-version={options['api_version']}"
     status, body = _get(url, headers, ca_pem, rules)
     if status in (401, 403):
         raise ProbeFailed(f"The provider refuses the credential (HTTP {status}). Enter a valid one.")
