@@ -390,8 +390,9 @@ class Client:
         """Send a request and return once the answer's status and headers are in.
 
         `head` is the request line and headers, each ended by CRLF, without content-length and the blank line. Redirects are
-        returned as they are. Raises UpstreamFault; its `sent` says whether the vendor may have seen the request. A pooled connection that the vendor had
-        already closed is replaced once by a fresh one.
+        returned as they are.
+        Raises UpstreamFault; its `sent` says whether the vendor may have seen the request.
+        A pooled connection that the vendor had already closed is replaced once by a fresh one.
         """
         deadlines = deadlines or self.endpoint.deadlines
         now = self.loop.time()

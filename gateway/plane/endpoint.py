@@ -13,7 +13,7 @@ from gateway.terms import Deadlines, Frozen
 
 
 class Endpoint(Frozen, frozen=True):
-    """Where an upstream listens and how it may be reached. `host` is a name or an address without brackets; `ca_pem` replaces the usual roots."""
+    """Where an upstream listens and how it may be reached. `host` has no brackets; `ca_pem` replaces the usual roots."""
 
     scheme: str
     host: str

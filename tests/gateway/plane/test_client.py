@@ -33,9 +33,7 @@ def client_of(upstream: Upstream, make: Callable[..., Any] = Client, ca_pem: str
     return make(endpoint_of(upstream.url, ca_pem=ca_pem, rules=LOOPBACK), **options)
 
 
-async def whole(
-    client: Any, body: bytes = b"{}", deadlines: Deadlines | None = None, head: bytes = HEAD, limit_bytes: int = 0
-) -> tuple[int, bytes]:
+async def whole(client: Any, body: bytes = b"{}", head: bytes = HEAD, limit_bytes: int = 0) -> tuple[int, bytes]:
     """Return status and body of one call."""
     async with await client.open(head, body) as exchange:
         return exchange.status, await exchange.read(limit_bytes)
