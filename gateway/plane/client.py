@@ -442,8 +442,8 @@ class Client:
         self, connection: Connection, head: bytes, body: bytes, deadlines: Deadlines, pooled_at: float, ends_at: float
     ) -> Exchange | None:
         """Return the exchange, or None if a pooled connection (`pooled_at` > 0) proved stale; raises UpstreamFault."""
-        self._live.add(connection)
         connection.start(head, body, deadlines, pooled_at or self.loop.time(), ends_at)
+        self._live.add(connection)
         if self._timer is None or self._resting:
             self._schedule(SWEEP_S)
         answered = False
