@@ -9,40 +9,24 @@ from datetime import timedelta
 
 
 def provision(upstream_url: str) -> str:
-    """Write the rows in one transaction and return the text of a key valid for a week; raises IntegrityError when there already."""
+    """Make everything in one transaction and return the text of a key valid for a week; raises ValidationError when it is there already."""
     from django.db import transaction  # Django is set up by now
     from django.utils import timezone
 
-    from accounts import keys
-    from accounts.models import BusinessUnit, Project, VirtualKey
+    from accounts.actions import save_business_unit, save_project
+    from accounts.models import BusinessUnit, Project
+    from gateway.actions import create_virtual_key, save_provider_account, save_row
     from gateway.models import Deployment, Model, ProviderAccount
-    from gateway.sealing import Sealer
-    from gateway.settings import settings
 
-    fresh = keys.make()
-    version, pepper = max(settings.peppers.items())
+    account = ProviderAccount(slug="bench-mock", name="Mock upstream of the bench", provider="openai_compatible", base_url=upstream_url)
+    model = Model(name="bench-mock", owned_by="bench", unknown_price=Model.UnknownPrice.FREE)
     with transaction.atomic():
-        account = ProviderAccount(
-            slug="bench-mock",
-            name="Mock upstream of the bench",
-            provider="openai_compatible",
-            base_url=upstream_url,
-        )
-        account.sealed_credential = Sealer(settings.kek).seal(b"sk-bench", b"provider-account:" + account.id.bytes)
-        account.save()
-        model = Model.objects.create(name="bench-mock", owned_by="bench", unknown_price=Model.UnknownPrice.FREE)
-        Deployment.objects.create(model=model, account=account, upstream_model="bench-mock")
-        unit = BusinessUnit.objects.create(name="Bench")
-        VirtualKey.objects.create(
-            public_id=fresh.public_id,
-            name="bench",
-            project=Project.objects.create(name="Bench", business_unit=unit),
-            digest=keys.digest(fresh.text.encode(), pepper),
-            pepper_version=version,
-            models=["*"],
-            expires_at=timezone.now() + timedelta(days=7),
-        )
-    return fresh.text
+        save_provider_account(account, "sk-bench")
+        save_row(model)
+        save_row(Deployment(model=model, account=account, upstream_model="bench-mock"))
+        project = save_project(Project(name="Bench", business_unit=save_business_unit(BusinessUnit(name="Bench"))))
+        _, key = create_virtual_key(project=project, name="bench", models=["*"], expires_at=timezone.now() + timedelta(days=7))
+    return key
 
 
 if __name__ == "__main__":
