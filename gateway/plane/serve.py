@@ -172,9 +172,9 @@ class Walk:
             self.sent_at = corridor.clock()
 
     async def _read_whole(self, exchange: Exchange, pool: Pool, deployment: Deployment) -> speak.Whole:
-        body = await exchange.read(ANSWER_BYTES)
         if content_type(exchange) != b"application/json":
             raise UpstreamFault("protocol", "the answer is not JSON", sent=True)
+        body = await exchange.read(ANSWER_BYTES)
         return speak.whole(self.call, body, pool.provider.wires[self.call.endpoint])
 
     async def _read_opening(self, exchange: Exchange, pool: Pool, deployment: Deployment) -> bytes:

@@ -42,7 +42,9 @@ class Service:
 
     def __init__(self, data_dir: Path, *, workers: int = 1, database_url: str = "", environment: dict[str, str] | None = None) -> None:
         self.data_dir, self.workers, self.port = data_dir, workers, free_port()
-        given = {name: value for name, value in os.environ.items() if not name.startswith(("SYMBIOSIS_", "OPENAI_", "ANTHROPIC_", "DJANGO_"))}
+        given = {
+            name: value for name, value in os.environ.items() if not name.startswith(("SYMBIOSIS_", "OPENAI_", "ANTHROPIC_", "DJANGO_"))
+        }
         self.environment = {
             **given,
             "SYMBIOSIS_DATA_DIR": str(data_dir),
@@ -112,7 +114,9 @@ class Service:
         except OSError:
             return 0, ""
 
-    def post(self, path: str, body: Any, key: str | None = None, headers: dict[str, str] | None = None, timeout_s: float = 30) -> tuple[int, dict[str, str], Any]:
+    def post(
+        self, path: str, body: Any, key: str | None = None, headers: dict[str, str] | None = None, timeout_s: float = 30
+    ) -> tuple[int, dict[str, str], Any]:
         """Return status, headers and decoded JSON of a POST with the demo key or another."""
         request = urllib.request.Request(self.origin + path, json.dumps(body).encode(), method="POST")
         request.add_header("content-type", "application/json")
@@ -132,7 +136,13 @@ class Service:
     def manage(self, *command: str) -> str:
         """Run a management command against this copy and return what it printed."""
         done = subprocess.run(
-            [sys.executable, "manage.py", *command], cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120, check=False
+            [sys.executable, "manage.py", *command],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -143,7 +153,7 @@ class Service:
 
         with sqlite3.connect(f"file:{self.data_dir}/symbiosis.sqlite3?mode=ro", uri=True, timeout=20) as database:
             database.row_factory = sqlite3.Row
-            return [dict(row) for row in database.execute(f"SELECT {columns} FROM billing_usagerecord WHERE {where} ORDER BY id")]  # noqa: S608
+            return [dict(row) for row in database.execute(f"SELECT {columns} FROM billing_usagerecord WHERE {where} ORDER BY id")]
 
     def row_of(self, call_id: str, within_s: float = 10) -> dict[str, Any]:
         """Return the one row of a call, waiting for intake."""

@@ -43,7 +43,7 @@ class _Block(msgspec.Struct, frozen=True, gc=False):
     signature: str | None = None
     id: str | None = None
     name: str | None = None
-    input: msgspec.Raw | None = None
+    input: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Message(msgspec.Struct, frozen=True, gc=False):
@@ -51,7 +51,7 @@ class _Message(msgspec.Struct, frozen=True, gc=False):
     id: str = ""
     model: str = ""
     stop_reason: str | None = None
-    usage: msgspec.Raw | None = None
+    usage: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _MESSAGE = msgspec.json.Decoder(_Message)

@@ -41,12 +41,12 @@ class _Block(msgspec.Struct, frozen=True, gc=False):
     name: str | None = None
     text: str | None = None
     thinking: str | None = None
-    input: msgspec.Raw | None = None
+    input: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Message(msgspec.Struct, frozen=True, gc=False):
     id: str = ""
-    usage: msgspec.Raw | None = None
+    usage: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Event(msgspec.Struct, frozen=True, gc=False):
@@ -55,7 +55,7 @@ class _Event(msgspec.Struct, frozen=True, gc=False):
     delta: _Delta | None = None
     content_block: _Block | None = None
     message: _Message | None = None
-    usage: msgspec.Raw | None = None
+    usage: msgspec.Raw = msgspec.Raw(b"null")
     error: _Error | None = None
 
 

@@ -11,12 +11,7 @@ from gateway.wire import WireError
 
 _EFFORTS = frozenset(("none", "minimal", "low", "medium", "high", "xhigh", "max"))
 # Read below, or without any meaning for the answer.
-_KNOWN = frozenset(
-    (
-        "model messages stream stream_options tools tool_choice parallel_tool_calls max_tokens max_completion_tokens temperature top_p stop "
-        "seed response_format reasoning_effort user safety_identifier service_tier n logprobs modalities metadata store"
-    ).split()
-)
+_KNOWN = frozenset(("model", "messages", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "seed", "response_format", "reasoning_effort", "user", "safety_identifier", "service_tier", "n", "logprobs", "modalities", "metadata", "store"))
 # Asking for these and not getting them would be a wrong answer, not a poorer one.
 _REFUSED = frozenset(("top_logprobs", "audio", "functions", "function_call", "web_search_options"))
 _SAYS_NOTHING = frozenset((b"null", b"0", b"0.0", b"false", b"{}", b"[]"))

@@ -9,6 +9,8 @@ from gateway.wire.sse import data_of
 
 # No answer bills more; a larger figure is a vendor's mistake and must not become money.
 _TOKENS_LIMIT = 1_000_000_000
+# `Raw | None` would accept null only: absence is this very object instead.
+_NULL = msgspec.Raw(b"null")
 
 
 class InputDetails(msgspec.Struct, frozen=True, gc=False):
@@ -72,13 +74,13 @@ class _Choice(msgspec.Struct, frozen=True, gc=False):
 class _Event(msgspec.Struct, frozen=True, gc=False):
     choices: list[_Choice] | None = None
     usage: VendorUsage | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = _NULL
 
 
 class _Loose(msgspec.Struct, frozen=True, gc=False):
-    choices: msgspec.Raw | None = None
-    usage: msgspec.Raw | None = None
-    error: msgspec.Raw | None = None
+    choices: msgspec.Raw = _NULL
+    usage: msgspec.Raw = _NULL
+    error: msgspec.Raw = _NULL
 
 
 _EVENT = msgspec.json.Decoder(_Event)
@@ -109,7 +111,7 @@ class Meter:
 
 
 def _seen(event: _Event) -> Seen:
-    if event.error is not None and bytes(event.error) != b"null":
+    if event.error is not _NULL and bytes(event.error) != b"null":
         return Seen(error=_message_of(bytes(event.error)) or "the provider reported an error")
     text_bytes, finish = 0, False
     for choice in event.choices or ():
@@ -151,20 +153,20 @@ def _read_loosely(data: bytes) -> Seen:
         event = _LOOSE.decode(data)
     except (orjson.JSONDecodeError, msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise WireError("garbage", "the provider sent an event that is not JSON") from None
-    if event.error is not None and bytes(event.error) != b"null":
+    if event.error is not _NULL and bytes(event.error) != b"null":
         return Seen(error=_message_of(bytes(event.error)) or "the provider reported an error")
-    choices = bytes(event.choices or b"null")
+    choices = bytes(event.choices)
     usage, problem = _usage_of(event.usage)
     is_empty = choices in (b"null", b"[]")
     try:
         seen = _seen(_EVENT.decode(b'{"choices":' + choices + b"}"))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         seen = Seen(len(choices))
-    return Seen(seen.text_bytes, usage, problem, is_empty and event.usage is not None, seen.finish)
+    return Seen(seen.text_bytes, usage, problem, is_empty and event.usage is not _NULL, seen.finish)
 
 
-def _usage_of(raw: msgspec.Raw | None) -> tuple[Usage | None, str]:
-    if raw is None or bytes(raw) == b"null":
+def _usage_of(raw: msgspec.Raw) -> tuple[Usage | None, str]:
+    if bytes(raw) == b"null":
         return None, ""
     try:
         return usage_from(_USAGE.decode(raw))
