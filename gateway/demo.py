@@ -48,8 +48,8 @@ class NotRemovable(Exception):
 
 
 def facts_path() -> Path:
-    """Return where the facts of the demo are written."""
-    return settings.data_dir / "demo.json"
+    """Return where the facts of the demo are kept; `make run` shows them as demo.json for as long as everything answers."""
+    return settings.data_dir / "demo-facts.json"
 
 
 def facts() -> dict[str, Any]:
@@ -108,6 +108,7 @@ def _facts(portal: str, key: str, password: str) -> dict[str, Any]:
 
 
 def _write(written: dict[str, Any]) -> None:
+    facts_path().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = facts_path().with_suffix(".new")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
         json.dump(written, out, indent=1)

@@ -23,6 +23,7 @@ MODEL = "sim-chat"
 READY_WITHIN_S = 60.0
 POLL_S = 0.1
 DRAIN_S = 10.0
+PROVIDER_NAMES = ("OPENAI_", "AZURE_OPENAI_", "ANTHROPIC_")
 
 
 class StartFailed(Exception):
@@ -59,8 +60,7 @@ def start(port_text: str) -> int:
     progress(secretfile.initialise(data_dir))
     simulator_port = free_port(port + 1)
     os.environ.update(demo_environment(os.environ, data_dir, port))
-    facts = prepare(data_dir, f"http://{HOST}:{simulator_port}")
-    facts = {**facts, "portal": f"http://localhost:{port}", "base_url": f"http://localhost:{port}/v1"}
+    facts = prepare(data_dir, port, simulator_port)
     workers = int(os.environ.get("SYMBIOSIS_WORKERS") or 1)
     children = host_children("all", workers, listening.fileno(), DRAIN_S, data_dir=data_dir, simulator_port=simulator_port)
     progress("Starting the gateway ...")
@@ -95,26 +95,24 @@ def demo_environment(environment: Mapping[str, str], data_dir: Path, port: int) 
     return {**found, "SYMBIOSIS_DEMO": "true", "SYMBIOSIS_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"}
 
 
-def prepare(data_dir: Path, simulator_url: str) -> dict[str, object]:
+def prepare(data_dir: Path, port: int, simulator_port: int) -> dict[str, object]:
     """Bring database and demo content up to date and return the demo's facts; a start that finds nothing changed runs no child. Raises StartFailed."""
-    prepared = data_dir / "run" / "prepared.json"
-    found = fingerprint(simulator_url)
-    with contextlib.suppress(OSError, ValueError):
-        kept = json.loads(prepared.read_text())
-        if kept["fingerprint"] == found and is_embedded() and (data_dir / "symbiosis.sqlite3").exists():
-            facts: dict[str, object] = kept["facts"]
-            return facts
+    prepared, kept = data_dir / "prepared", data_dir / "demo-facts.json"
+    found = fingerprint(port, simulator_port)
+    with contextlib.suppress(OSError):
+        if prepared.read_text() == found and is_embedded() and kept.exists() and (data_dir / "symbiosis.sqlite3").exists():
+            return read_facts(kept)
     prepared.unlink(missing_ok=True)
-    answer, say = os.pipe()
-    command = (sys.executable, str(ROOT / "manage.py"), "prepare_demo", "--simulator-url", simulator_url, "--answer-fd", str(say))
-    with subprocess.Popen(command, cwd=ROOT, pass_fds=(say,), stdin=subprocess.DEVNULL) as child:
-        os.close(say)
-        with os.fdopen(answer) as pipe:
-            text = pipe.read()
-    if child.returncode != 0:
+    command = (sys.executable, str(ROOT / "manage.py"), "prepare_demo", "--port", str(port), "--simulator-port", str(simulator_port))
+    if subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode != 0:
         raise StartFailed("The database could not be prepared; the reason stands above.")
-    facts = json.loads(text)
-    write_private(prepared, {"fingerprint": found, "facts": facts})
+    prepared.write_text(found)
+    return read_facts(kept)
+
+
+def read_facts(file: Path) -> dict[str, object]:
+    """Return the facts that loading the demo content kept: portal, base_url, key, password, users."""
+    facts: dict[str, object] = json.loads(file.read_text())
     return facts
 
 
@@ -123,13 +121,13 @@ def is_embedded() -> bool:
     return not os.environ.get("SYMBIOSIS_DATABASE_URL") and not os.environ.get("SYMBIOSIS_DATABASE_URL_FILE")
 
 
-def fingerprint(simulator_url: str) -> str:
-    """Return a digest of everything that preparing depends on: migrations, demo content, price book, settings."""
-    state = hashlib.sha256(simulator_url.encode())
-    for pattern in ("requirements.txt", "*/migrations/*.py", "*/demo*.py", "*/management/commands/*.py", "billing/prices.py"):
+def fingerprint(port: int, simulator_port: int) -> str:
+    """Return a digest of everything that preparing depends on: ports, migrations, demo content, price book, provider keys."""
+    state = hashlib.sha256(f"{port} {simulator_port}".encode())
+    for pattern in ("requirements.txt", "*/migrations/*.py", "gateway/demo*.py", "gateway/environment_keys.py", "billing/prices.py"):
         for file in sorted(ROOT.glob(pattern)):
             state.update(file.read_bytes())
-    state.update(json.dumps(sorted(item for item in os.environ.items() if item[0].startswith("SYMBIOSIS_DATABASE"))).encode())
+    state.update(json.dumps(sorted(item for item in os.environ.items() if item[0].startswith(PROVIDER_NAMES))).encode())
     return state.hexdigest()
 
 

@@ -178,7 +178,7 @@ def host_children(role: str, workers: int, fd: int, drain_s: float, *, data_dir:
     env = {"SYMBIOSIS_ROLE": role}
     children = [Child("steward", (*manage, "steward"), 1, STOP_S, env)]
     for index in range(workers if role != "worker" else 0):
-        command = (sys.executable, "-m", "gateway.worker", "--fd", str(fd), "--index", str(index))
+        command = (sys.executable, "-W", "ignore:No directory at", "-m", "gateway.worker", "--fd", str(fd), "--index", str(index))
         children.append(Child(f"worker-{index}", command, 0, drain_s + MARGIN_S, env, (fd,)))
     if role in ("all", "worker"):
         children.append(Child("celery", celery_command(data_dir), 1, STOP_S, {**env, "C_FORCE_ROOT": "1"}))
@@ -190,7 +190,7 @@ def host_children(role: str, workers: int, fd: int, drain_s: float, *, data_dir:
 def celery_command(data_dir: Path) -> tuple[str, ...]:
     """Return the command line of the Celery worker with beat; its files stay in the data directory."""
     return (
-        *(sys.executable, "-m", "celery", "--quiet", "-A", "gateway.celery", "worker", "-B"),
+        *(sys.executable, "-W", "ignore::RuntimeWarning", "-m", "celery", "--quiet", "-A", "gateway.celery", "worker", "-B"),
         *("--pool", "threads", "--concurrency", "2", "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"),
         *("--pidfile", "", "--schedule", str(data_dir / "run" / "celerybeat-schedule")),
     )

@@ -45,7 +45,7 @@ def box(facts: Mapping[str, object], model: str) -> str:
         ("Base URL", facts["base_url"]),
         ("Key", facts["key"]),
     ]
-    lines = ["Symbiosis Gateway is running (demo content; the models are simulated)", "", *(f"{name:<14}{value}" for name, value in rows)]
+    lines = ["Symbiosis Gateway is running (demo content; the models are simulated)", "", *(f"{name:<16}{value}" for name, value in rows)]
     width = max(len(line) for line in lines)
     framed = [f"│ {line:<{width}} │" for line in lines]
     curl = curl_line(str(facts["base_url"]), str(facts["key"]), model)

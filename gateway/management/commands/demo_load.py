@@ -11,7 +11,7 @@ from gateway.environment_keys import import_keys
 class Command(BaseCommand):
     """Load demo content, or nothing when it is in place."""
 
-    help = "Load the demo company, simulated providers, a ready key and past usage; writes demo.json in the data directory."
+    help = "Load the demo company, simulated providers, a ready key and past usage."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the ports and whether provider keys of the environment are used."""
