@@ -230,7 +230,7 @@ class VirtualKeyAdmin(GovernedAdmin):
             account_actions.save_key(obj)
             return
         assert isinstance(request.user, User)
-        row, text = actions.create_virtual_key(created_by=request.user, **{name: form.cleaned_data[name] for name in form.Meta.fields})  # type: ignore[attr-defined]
+        row, text = actions.create_virtual_key(created_by=request.user, **{name: form.cleaned_data[name] for name in VirtualKeyForm.Meta.fields})
         obj.__dict__.update(row.__dict__)
         request.__dict__["made_key"] = text
 

@@ -284,7 +284,7 @@ X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = BASE_DIR / "staticfiles" if (BASE_DIR / "staticfiles").is_dir() else None  # made by collectstatic in an image
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
