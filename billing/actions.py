@@ -21,10 +21,18 @@ class NotReleasable(Exception):
 
 
 def add_price(
-    *, provider: str, upstream_model: str, valid_from: datetime, rates: Mapping[str, int | None], request_nanousd: int = 0, tiers: list[dict[str, Any]] | None = None
+    *,
+    provider: str,
+    upstream_model: str,
+    valid_from: datetime,
+    rates: Mapping[str, int | None],
+    request_nanousd: int = 0,
+    tiers: list[dict[str, Any]] | None = None,
 ) -> Price:
     """Add a price in nano-USD per million tokens, valid from a moment on; raises ValidationError. A price is never edited afterwards."""
-    price = Price(provider=provider, upstream_model=upstream_model, valid_from=valid_from, request_nanousd=request_nanousd, tiers=tiers or [], **rates)
+    price = Price(
+        provider=provider, upstream_model=upstream_model, valid_from=valid_from, request_nanousd=request_nanousd, tiers=tiers or [], **rates
+    )
     check(price)
     price.save(force_insert=True)
     return price
@@ -56,6 +64,6 @@ def release_quarantined(receipt: QuarantinedReceipt) -> bool:
         except ValueError:
             inserted, refused = 0, [(0, "")]
         if refused:
-            inserted = insert([row_of(mended(record), now)])
+            inserted = insert([row_of(mended(record, now), now)])
         receipt.delete()
     return inserted == 1

@@ -19,7 +19,7 @@ OUTCOME_COLOURS = {"ok": "success", "refused": "warning", "failed": "danger", "a
 def usd(nanousd: int | None) -> str:
     """An amount in nano-USD as people read it, without trailing zeros."""
     if nanousd is None:
-        return "–"
+        return "-"
     return "$" + (f"{to_usd(nanousd):f}".rstrip("0").rstrip(".") or "0")
 
 
@@ -54,7 +54,7 @@ class PriceAdmin(ModelAdmin):
             tiers=obj.tiers,
         )
         obj.pk = added.pk
-        obj._state.adding = False
+        obj._state.adding = False  # noqa: SLF001  # as Model.save does
 
     @display(description="input, per million")
     def input_usd(self, price: Price) -> str:

@@ -108,7 +108,8 @@ class Intake:
         except BaseException:
             # What was read but not committed is read again; the database says how far it came.
             self._workers.clear()
-            connection.close_if_unusable_or_obsolete()
+            if not connection.in_atomic_block:
+                connection.close_if_unusable_or_obsolete()
             raise
         finally:
             self._lag_bytes = sum(_unread(worker) for worker in self._workers.values())
@@ -277,7 +278,7 @@ def _orphan_row(call: OpenCall, now: datetime) -> Row:
         return row_of(orphan, now)
     except ValueError:
         # There is no settlement to wait for: the nearest truth is all that will ever be known.
-        return row_of(mended(orphan), now)
+        return row_of(mended(orphan, now), now)
 
 
 def _opened(directory: Path, number: int) -> Segment | None:

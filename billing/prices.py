@@ -65,10 +65,10 @@ def seed_prices() -> int:
 
 def current(provider: str, upstream_model: str, at: datetime) -> Price | None:
     """The price in force at a moment, by the upstream name itself, else by the published model it is an alias of; None if unknown."""
-    for name in dict.fromkeys((upstream_model, published_name(provider, upstream_model))):
+    for name in (provider, upstream_model), published(provider, upstream_model):
         if name is None:
             continue
-        row = Price.objects.filter(provider=provider, upstream_model=name, valid_from__lte=at).order_by("-valid_from").first()
+        row = Price.objects.filter(provider=name[0], upstream_model=name[1], valid_from__lte=at).order_by("-valid_from").first()
         if row is not None:
             return row
     return None
@@ -85,14 +85,21 @@ def as_terms(row: Price) -> money.Price:
 
 
 @lru_cache(4096)
-def published_name(provider: str, upstream_model: str) -> str | None:
-    """The data set's own name for a model, whatever dated or alias name the provider's API takes; None if it does not know it."""
+def published(provider: str, upstream_model: str) -> tuple[str, str] | None:
+    """Vendor and name under which the data set prices a model, whatever dated or alias name is used; None if it does not know it.
+
+    A provider that resells another vendor's models (Azure those of OpenAI) finds them there when it has no price of its own.
+    """
     from genai_prices.data import providers  # slow import: 2000 models are built
 
-    for published in providers:
-        if published.id == provider:
-            model = published.find_model(upstream_model, all_providers=providers)
-            return None if model is None else str(model.id)
+    known = {str(published.id): published for published in providers}
+    first = known.get(provider)
+    if first is None:
+        return None
+    for vendor in (first, *[known[name] for name in first.fallback_model_providers or () if name in known]):
+        model = vendor.find_model(upstream_model)
+        if model is not None:
+            return str(vendor.id), str(model.id)
     return None
 
 
@@ -128,8 +135,9 @@ def _published() -> Iterator[tuple[tuple[str, str], list[Price]]]:
         for model in provider.models:
             dated: dict[datetime, Price] = {}
             # Off-peak discounts are left out: the standard price is the upper bound.
-            for entry in [(None, model.prices)] if isinstance(model.prices, ModelPrice) else [(p.constraint, p.prices) for p in model.prices]:
-                constraint, prices = entry
+            figures = model.prices
+            dated_figures = [(None, figures)] if isinstance(figures, ModelPrice) else [(p.constraint, p.prices) for p in figures]
+            for constraint, prices in dated_figures:
                 if constraint is not None and not isinstance(constraint, StartDateConstraint):
                     continue
                 valid_from = ALWAYS if constraint is None else datetime.combine(constraint.start_date, time.min, UTC)

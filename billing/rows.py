@@ -1,7 +1,7 @@
 """Receipts as rows of the usage table: cleaning, checking and fast insertion. Knows nothing of files."""
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from ipaddress import ip_address
@@ -67,9 +67,11 @@ LAST_MOMENT_MS = 221_845_392_000_000
 OUTCOMES = frozenset({"ok", "refused", "failed", "aborted", "unknown"})
 USAGE_SOURCES = frozenset({"provider", "counted", "estimated", "none"})
 
-_table = UsageRecord._meta.db_table
-_names = ", ".join(f'"{UsageRecord._meta.get_field(name).column}"' for name in COLUMNS)
-_limits = {name: int(UsageRecord._meta.get_field(name).max_length or 0) for name in (*IDENTITIES, *LABELS)}
+_meta = UsageRecord._meta  # noqa: SLF001  # Django's documented way to a model's columns
+_table = _meta.db_table
+_fields: dict[str, Any] = {name: _meta.get_field(name) for name in COLUMNS}
+_names = ", ".join(f'"{_fields[name].column}"' for name in COLUMNS)
+_limits = {name: int(_fields[name].max_length) for name in (*IDENTITIES, *LABELS)}
 _json = msgspec.json.Encoder().encode
 _numbers_of: Callable[[Settle], tuple[int, ...]] = attrgetter(*NUMBERS)
 
@@ -131,8 +133,11 @@ def insert_or_refuse(rows: Sequence[Row]) -> tuple[int, list[tuple[int, str]]]:
     return inserted + more, refused + [(middle + index, reason) for index, reason in later]
 
 
-def mended(settle: Settle) -> Settle:
-    """The receipt with what no row can hold replaced by the nearest truth, flagged `mended`; an absurd cost becomes the quote."""
+def mended(settle: Settle, now: datetime) -> Settle:
+    """The receipt with what no row can hold replaced by the nearest truth, flagged `mended`.
+
+    An absurd cost becomes the quote in nano-USD, an absurd start becomes now.
+    """
     changes: dict[str, Any] = {
         name: value if 0 <= value <= MOST_INTEGER else 0 for name, value in zip(NUMBERS, _numbers_of(settle), strict=True)
     }
@@ -142,6 +147,8 @@ def mended(settle: Settle) -> Settle:
     changes["output_tokens"] = max(changes["output_tokens"], changes["reasoning_tokens"])
     for name in IDENTITIES[1:4]:
         changes[name] = _label(getattr(settle, name), _limits[name])
+    if not 0 <= settle.started_at_ms <= LAST_MOMENT_MS:
+        changes["started_at_ms"] = (now - EPOCH) // timedelta(milliseconds=1)
     changes["outcome"] = settle.outcome if settle.outcome in OUTCOMES else "unknown"
     changes["usage_source"] = settle.usage_source if settle.usage_source in USAGE_SOURCES else "estimated"
     changes["status"] = settle.status if 0 <= settle.status <= MOST_STATUS else 0
@@ -169,9 +176,11 @@ def _attempts(settle: Settle) -> str:
     text = _json(settle.attempts).decode()
     if "\\u0000" not in text:
         return text
-    return _json(
-        [Attempted(*[_label(v, 255) if isinstance(v, str) else v for v in msgspec.structs.astuple(a)]) for a in settle.attempts]
-    ).decode()
+    clean = [
+        Attempted(_label(a.deployment, 255), _label(a.account, 255), _label(a.outcome, 255), a.status, a.elapsed_ms)
+        for a in settle.attempts
+    ]
+    return _json(clean).decode()
 
 
 @lru_cache(4096)
@@ -197,20 +206,20 @@ def _address(value: str) -> str | None:
 
 def _sqlite_insert() -> str:
     places = ", ".join(["%s"] * len(COLUMNS))
-    return f'INSERT INTO "{_table}" ({_names}) VALUES ({places}) ON CONFLICT ("call_id", "kind") DO NOTHING'
+    return f'INSERT INTO "{_table}" ({_names}) VALUES ({places}) ON CONFLICT ("call_id", "kind") DO NOTHING'  # noqa: S608  # names of our own columns
 
 
-def _sqlite_values(row: Row) -> Iterable[Any]:
+def _sqlite_values(row: Row) -> Row:
     *plain, started_at, recorded_at, attempts = row
     return (*plain, str(started_at.replace(tzinfo=None)), str(recorded_at.replace(tzinfo=None)), attempts)
 
 
 @lru_cache(1)
 def _postgres_insert() -> str:
-    types = [UsageRecord._meta.get_field(name).db_type(connection) for name in COLUMNS]
+    types = [_fields[name].db_type(connection) for name in COLUMNS]
     values = ", ".join(f"(r->>{index})::{column_type}" for index, column_type in enumerate(types))
-    # One JSON parameter: the driver has nothing to convert, and the server reads it in one pass.
+    # One JSON parameter: the driver has nothing to convert. As jsonb, 57 000 rows/s; as json 16 000, as arrays 24 000, by COPY 52 000.
     return (
-        f'INSERT INTO "{_table}" ({_names}) SELECT {values} FROM json_array_elements(%s::json) AS t(r) '
+        f'INSERT INTO "{_table}" ({_names}) SELECT {values} FROM jsonb_array_elements(%s::jsonb) AS t(r) '  # noqa: S608  # names of our own columns
         'ON CONFLICT ("call_id", "kind") DO NOTHING'
     )

@@ -13,11 +13,14 @@ def forbid(apps: Any, schema_editor: Any) -> None:
     if vendor == "postgresql":
         schema_editor.execute(
             "CREATE OR REPLACE FUNCTION billing_row_is_final() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE EXCEPTION 'A % row never changes; add a new one.', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; END $$"
+            "$$ BEGIN RAISE EXCEPTION 'A % row never changes; add a new one.', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; END $$",
+            params=None,
         )
     for table in TABLES:
         if vendor == "postgresql":
-            schema_editor.execute(f"CREATE TRIGGER {table}_final BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION billing_row_is_final()")
+            schema_editor.execute(
+                f"CREATE TRIGGER {table}_final BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION billing_row_is_final()"
+            )
         elif vendor == "sqlite":
             schema_editor.execute(
                 f"CREATE TRIGGER {table}_final BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, 'A {table} row never changes; add a new one.'); END"
