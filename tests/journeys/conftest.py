@@ -1,0 +1,34 @@
+"""The started product, one copy for each test process; a failed test shows the end of its log."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakes.service import Service
+
+LOG_LETTERS = 8_000
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The whole product as `make run` starts it, with the demo content."""
+    running = Service(tmp_path_factory.mktemp("service") / "data")
+    try:
+        running.start()
+        yield running
+        assert running.stop() == 0, running.log()[-LOG_LETTERS:]
+    finally:
+        if running.process is not None and running.process.poll() is None:
+            running.kill()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Put the log of every running copy a failed test uses into its report."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if not report.failed or not isinstance(item, pytest.Function):
+        return
+    for name, used in item.funcargs.items():
+        if isinstance(used, Service) and used.log_path.exists():
+            report.sections.append((f"log of {name}", used.log()[-LOG_LETTERS:]))
