@@ -122,7 +122,9 @@ def store_key(*, text: str, pepper: bytes, expires_at: datetime, models: Sequenc
     if not models:
         raise ValidationError({"models": "Choose at least one model, or * for all."})
     parsed = keys.parse(text.encode())
-    row = VirtualKey(public_id=parsed.public_id, digest=keys.digest(text.encode(), pepper), expires_at=expires_at, models=list(models), **fields)
+    row = VirtualKey(
+        public_id=parsed.public_id, digest=keys.digest(text.encode(), pepper), expires_at=expires_at, models=list(models), **fields
+    )
     row.full_clean()
     row.save()
     return row

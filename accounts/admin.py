@@ -22,7 +22,7 @@ admin.site.unregister(Group)
 STATE_COLOURS = {"active": "success", "suspended": "warning", "draining": "warning", "disabled": "danger", "revoked": "danger"}
 
 
-class GovernedAdmin(ModelAdmin):  # type: ignore[misc]
+class GovernedAdmin(ModelAdmin):
     """An admin page whose writes are actions: pages override `store`, and inlines name their action in `stores`."""
 
     list_fullwidth = True
@@ -67,7 +67,7 @@ class GovernedAdmin(ModelAdmin):  # type: ignore[misc]
         self.message_user(request, f"{done} {words}." if done else "Nothing to change.", messages.SUCCESS if done else messages.INFO)
 
 
-class MembershipInline(TabularInline):  # type: ignore[misc]
+class MembershipInline(TabularInline):
     """Who works here, in which role."""
 
     model = Membership

@@ -24,9 +24,48 @@ log = structlog.get_logger(__name__)
 
 # First path segments that an SDK uses under /v1; an account of that slug would swallow them.
 RESERVED_SLUGS = frozenset(
-    "api assistants audio batches beta chat completions containers conversations embeddings engines evals files fine-tuning fine_tuning images "
-    "key live messages models moderations operations organization projects realtime rerank responses threads tuned-models tunedmodels "
-    "upload uploads vector-stores vector_stores videos admin health healthz metrics openai-deployments".split()
+    [
+        "api",
+        "assistants",
+        "audio",
+        "batches",
+        "beta",
+        "chat",
+        "completions",
+        "containers",
+        "conversations",
+        "embeddings",
+        "engines",
+        "evals",
+        "files",
+        "fine-tuning",
+        "fine_tuning",
+        "images",
+        "key",
+        "live",
+        "messages",
+        "models",
+        "moderations",
+        "operations",
+        "organization",
+        "projects",
+        "realtime",
+        "rerank",
+        "responses",
+        "threads",
+        "tuned-models",
+        "tunedmodels",
+        "upload",
+        "uploads",
+        "vector-stores",
+        "vector_stores",
+        "videos",
+        "admin",
+        "health",
+        "healthz",
+        "metrics",
+        "openai-deployments",
+    ]
 )
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 (compared, not bound)
 PORTS_BELOW_1024 = frozenset({80, 443})
@@ -155,9 +194,7 @@ def set_state(row: ProviderAccount | Deployment, state: str) -> bool:
 def discover_models(account: ProviderAccount) -> list[str]:
     """Ask the provider for its models and record the result; raises ProbeFailed after recording it."""
     try:
-        names = discovery.list_models(
-            provider_of(account), account.base_url, opened_credential(account), account.ca_pem, address_rules()
-        )
+        names = discovery.list_models(provider_of(account), account.base_url, opened_credential(account), account.ca_pem, address_rules())
     except discovery.ProbeFailed as failure:
         record_check(account, str(failure))
         raise
@@ -181,7 +218,7 @@ def save_row(row: Model | Deployment | models.Model) -> None:
 
 @transaction.atomic
 def add_models(account: ProviderAccount, upstream_models: Sequence[str], **fields: Any) -> int:
-    """Put discovered models into the catalogue under their own names with a deployment each; return how many deployments are new. Raises ValidationError."""
+    """Put discovered models into the catalogue, each with a deployment; return how many deployments are new. Raises ValidationError."""
     added = 0
     for name in upstream_models:
         kind = Model.Kind.EMBEDDINGS if "embed" in name.lower() else Model.Kind.CHAT
@@ -207,7 +244,13 @@ def check_key_models(names: Sequence[str]) -> None:
 
 
 def create_virtual_key(
-    *, project: Project, name: str, models: Sequence[str], expires_at: datetime, environment: str = Environment.DEV, created_by: User | None = None
+    *,
+    project: Project,
+    name: str,
+    models: Sequence[str],
+    expires_at: datetime,
+    environment: str = Environment.DEV,
+    created_by: User | None = None,
 ) -> tuple[VirtualKey, str]:
     """Make a virtual key for catalogue models; return its row and its text, to be shown once. Raises ValidationError."""
     check_key_models(models)

@@ -32,14 +32,39 @@ class ProviderAccountAdmin(GovernedAdmin):
     """Credentials and base URLs at providers."""
 
     form = ProviderAccountForm
-    list_display = ("slug", "name", "shown_provider", "base_url", "shown_state", "deployment_count", "credential_hint", "check_result", "checked_at")
+    list_display = (
+        "slug",
+        "name",
+        "shown_provider",
+        "base_url",
+        "shown_state",
+        "deployment_count",
+        "credential_hint",
+        "check_result",
+        "checked_at",
+    )
     list_filter = ("state", "provider")
     search_fields = ("slug", "name", "base_url")
     readonly_fields = ("credential_hint", "checked_at", "check_result")
     actions = ("activate", "drain", "disable", "test")
     actions_detail = ("connection",)
     fieldsets = (
-        (None, {"fields": ("slug", "name", "provider", "base_url", "credential", "credential_hint", "options", "state", ("checked_at", "check_result"))}),
+        (
+            None,
+            {
+                "fields": (
+                    "slug",
+                    "name",
+                    "provider",
+                    "base_url",
+                    "credential",
+                    "credential_hint",
+                    "options",
+                    "state",
+                    ("checked_at", "check_result"),
+                )
+            },
+        ),
         (
             "Connection",
             {
@@ -106,7 +131,13 @@ class ProviderAccountAdmin(GovernedAdmin):
             if names and "discover" in request.POST:
                 form = AddModelsForm(names=[name for name in names if name not in present])
             account.refresh_from_db()
-        context = {**self.admin_site.each_context(request), "title": f"{account.slug}: connection and models", "account": account, "form": form, "opts": self.opts}
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{account.slug}: connection and models",
+            "account": account,
+            "form": form,
+            "opts": self.opts,
+        }
         return TemplateResponse(request, "admin/gateway/connection.html", context)
 
     def _add(self, request: HttpRequest, account: ProviderAccount, names: list[str]) -> bool:
@@ -123,7 +154,11 @@ class ProviderAccountAdmin(GovernedAdmin):
         except ProbeFailed as failure:
             self.message_user(request, f"{account.slug}: {failure}", messages.ERROR)
             return []
-        self.message_user(request, f"{account.slug} works: {len(names)} models found." if names else f"{account.slug} is reached; it has no listing of models.", messages.SUCCESS)
+        self.message_user(
+            request,
+            f"{account.slug} works: {len(names)} models found." if names else f"{account.slug} is reached; it has no listing of models.",
+            messages.SUCCESS,
+        )
         return names
 
     @admin.action(description="Test connection", permissions=["change"])
@@ -148,7 +183,7 @@ class ProviderAccountAdmin(GovernedAdmin):
         self.tell(request, sum(actions.set_state(account, State.DISABLED) for account in queryset), "disabled")
 
 
-class DeploymentInline(TabularInline):  # type: ignore[misc]
+class DeploymentInline(TabularInline):
     """Where a model is served."""
 
     model = Deployment
@@ -230,13 +265,21 @@ class VirtualKeyAdmin(GovernedAdmin):
             account_actions.save_key(obj)
             return
         assert isinstance(request.user, User)
-        row, text = actions.create_virtual_key(created_by=request.user, **{name: form.cleaned_data[name] for name in VirtualKeyForm.Meta.fields})
+        row, text = actions.create_virtual_key(
+            created_by=request.user, **{name: form.cleaned_data[name] for name in VirtualKeyForm.Meta.fields}
+        )
         obj.__dict__.update(row.__dict__)
         request.__dict__["made_key"] = text
 
     def response_add(self, request: HttpRequest, obj: VirtualKey, post_url_continue: str | None = None) -> HttpResponse:
         """Show the new key in this very answer; it is stored nowhere."""
-        context = {**self.admin_site.each_context(request), "title": "The new key", "key": request.__dict__["made_key"], "row": obj, "opts": self.opts}
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "The new key",
+            "key": request.__dict__["made_key"],
+            "row": obj,
+            "opts": self.opts,
+        }
         return TemplateResponse(request, "admin/gateway/new_key.html", context, headers={"Cache-Control": "no-store"})
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

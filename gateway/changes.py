@@ -17,7 +17,8 @@ def publish_change(kind: str, object_id: uuid.UUID | None = None) -> int:
     The update locks the one revision row until the surrounding transaction ends, so numbers commit in order.
     """
     with transaction.atomic():
-        Revision.objects.filter(id=1).update(number=F("number") + 1)
+        if not Revision.objects.filter(id=1).update(number=F("number") + 1):
+            Revision.objects.create(id=1, number=1)
         number = Revision.objects.values_list("number", flat=True).get(id=1)
         Change.objects.create(number=number, kind=kind, object_id=object_id)
     return number

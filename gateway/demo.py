@@ -62,7 +62,7 @@ def facts() -> dict[str, Any]:
 
 
 def load(portal: str, simulator: str) -> tuple[dict[str, Any], bool]:
-    """Load the demo content for a portal URL and a simulator URL, both without a trailing slash; return the facts and whether anything was written."""
+    """Load the demo content for a portal and a simulator URL without a trailing slash; return the facts and whether any was written."""
     kept = facts()
     wanted = _facts(portal, kept.get("key", ""), kept.get("password", ""))
     if kept == wanted and _key_row(kept["key"]) is not None and _simulator_is(simulator):
@@ -123,7 +123,9 @@ def _key_row(text: str) -> VirtualKey | None:
         public_id = keys.parse(text.encode()).public_id
     except ValueError:
         return None
-    row = VirtualKey.objects.filter(public_id=public_id, is_demo=True, state=VirtualKey.State.ACTIVE, expires_at__gt=timezone.now() + timedelta(days=1)).first()
+    row = VirtualKey.objects.filter(
+        public_id=public_id, is_demo=True, state=VirtualKey.State.ACTIVE, expires_at__gt=timezone.now() + timedelta(days=1)
+    ).first()
     return row if row and bytes(row.digest) == keys.digest(text.encode(), settings.peppers[row.pepper_version]) else None
 
 
@@ -171,11 +173,22 @@ def _catalogue(simulator: str) -> list[Deployment]:
             provider=account.provider,
             upstream_model=name,
             valid_from=PRICES_SINCE,
-            defaults={"input_nanousd": per_input, "cached_nanousd": per_cached, "output_nanousd": per_output, "source": Price.Source.SIMULATED},
+            defaults={
+                "input_nanousd": per_input,
+                "cached_nanousd": per_cached,
+                "output_nanousd": per_output,
+                "source": Price.Source.SIMULATED,
+            },
         )[0]
         model = Model.objects.filter(name=name).first()
         if model is None:
-            model = Model(name=name, kind=kind, owned_by="simulator", description="Simulated: answers are made up, prices are play money.", is_demo=True)
+            model = Model(
+                name=name,
+                kind=kind,
+                owned_by="simulator",
+                description="Simulated: answers are made up, prices are play money.",
+                is_demo=True,
+            )
             actions.save_row(model)
         deployment = Deployment.objects.filter(model=model, account=account, upstream_model=name).first()
         if deployment is None:

@@ -31,7 +31,9 @@ def past_usage(project: Project, key: VirtualKey, deployments: Sequence[Deployme
             yield _call(f"call_demo_{day:%Y%m%d}_{number:05d}", moment, chance, project, key, deployments)
 
 
-def _call(call_id: str, moment: datetime, chance: random.Random, project: Project, key: VirtualKey, deployments: Sequence[Deployment]) -> UsageRecord:
+def _call(
+    call_id: str, moment: datetime, chance: random.Random, project: Project, key: VirtualKey, deployments: Sequence[Deployment]
+) -> UsageRecord:
     deployment = chance.choices(deployments, [5 if d.model.name == "sim-chat" else 2 for d in deployments])[0]
     embeds = deployment.model.kind == "embeddings"
     failed = chance.random() < 0.012
@@ -77,7 +79,9 @@ def _call(call_id: str, moment: datetime, chance: random.Random, project: Projec
         price=price.pk,
         cost_nanousd=cost,
         quote_nanousd=cost * 2,
-        attempts=[[f"{account.slug}/{deployment.upstream_model}", account.slug, "503" if failed else "ok", 503 if failed else 200, duration_ms]],
+        attempts=[
+            [f"{account.slug}/{deployment.upstream_model}", account.slug, "503" if failed else "ok", 503 if failed else 200, duration_ms]
+        ],
         end_user=chance.choice(END_USERS),
         tags=chance.choice(TAGS),
         is_demo=True,

@@ -1,4 +1,4 @@
-"""What a provider account answers when it is asked for its models: the control plane's own careful HTTP call. Knows no rows and no screens."""
+"""What a provider account answers when it is asked for its models: a careful HTTP call. Knows no rows and no screens."""
 
 import json
 import socket
@@ -30,7 +30,12 @@ class _CheckedBackend(httpcore.NetworkBackend):
         self._plain = httpcore.SyncBackend()
 
     def connect_tcp(
-        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None, socket_options: Iterable[Any] | None = None
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Connect to the first allowed address; raises httpcore.ConnectError when there is none."""
         last: Exception = httpcore.ConnectError(f"address of {host} is not allowed")
@@ -50,7 +55,8 @@ def allowed_addresses(host: str, port: int, rules: AddressRules) -> list[str]:
         raise ProbeFailed(f"The host {host} does not resolve. Check the base URL and this machine's DNS.") from error
     if not all(rules.check(address, host) for address in found):
         raise ProbeFailed(
-            f"The host {host} has a private or forbidden address. If that is meant, list it in SYMBIOSIS_PRIVATE_UPSTREAMS (link-local and metadata addresses stay forbidden)."
+            f"The host {host} has a private or forbidden address. "
+            "If that is meant, list it in SYMBIOSIS_PRIVATE_UPSTREAMS (link-local and metadata addresses stay forbidden)."
         )
     return sorted(found)
 
@@ -73,7 +79,9 @@ def list_models(provider: Provider, base_url: str, credential: str, ca_pem: str,
     try:
         names = provider.read_models(json.loads(body))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ProbeFailed("The provider answers, but not with a list of models. Check the kind of provider and the path of the base URL.") from error
+        raise ProbeFailed(
+            "The provider answers, but not with a list of models. Check the kind of provider and the path of the base URL."
+        ) from error
     return sorted({str(name)[:200] for name in names})
 
 
@@ -85,7 +93,10 @@ def _get(url: str, headers: Mapping[str, str], ca_pem: str, rules: AddressRules)
             context.load_verify_locations(cadata=ca_pem)
         transport = httpx.HTTPTransport(verify=context, trust_env=False)
         transport._pool = httpcore.ConnectionPool(ssl_context=context, network_backend=_CheckedBackend(rules))
-        with httpx.Client(transport=transport, timeout=TIMEOUT_S, trust_env=False, follow_redirects=False) as client, client.stream("GET", url, headers=headers) as answer:
+        with (
+            httpx.Client(transport=transport, timeout=TIMEOUT_S, trust_env=False, follow_redirects=False) as client,
+            client.stream("GET", url, headers=headers) as answer,
+        ):
             body = b""
             for piece in answer.iter_bytes():
                 body += piece

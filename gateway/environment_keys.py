@@ -23,7 +23,7 @@ KNOWN: dict[str, tuple[str, str, dict[str, str]]] = {
 
 
 def import_keys() -> list[str]:
-    """Create the accounts whose keys the environment holds; return a line for each, saying what happened. Existing accounts stay as they are."""
+    """Create the accounts whose keys the environment holds; return a line for each. Existing accounts stay as they are."""
     said = []
     for slug, (credential_name, url_name, option_names) in KNOWN.items():
         credential = os.environ.get(credential_name, "").strip()
@@ -31,7 +31,9 @@ def import_keys() -> list[str]:
         if not credential or provider is None or ProviderAccount.objects.filter(slug=slug).exists():
             continue
         options = {option: os.environ.get(variable, "") for option, variable in option_names.items()}
-        account = ProviderAccount(slug=slug, name=provider.title, provider=slug, base_url=os.environ.get(url_name) or provider.base_url, options=options)
+        account = ProviderAccount(
+            slug=slug, name=provider.title, provider=slug, base_url=os.environ.get(url_name) or provider.base_url, options=options
+        )
         try:
             actions.save_provider_account(account, credential)
         except ValidationError as refusal:

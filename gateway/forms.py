@@ -29,7 +29,10 @@ class ProviderAccountForm(forms.ModelForm):  # type: ignore[type-arg]
 
     provider = forms.ChoiceField(choices=provider_choices, widget=UnfoldAdminSelectWidget)
     base_url = forms.URLField(
-        required=False, assume_scheme="https", widget=UnfoldAdminTextInputWidget, help_text="Left empty, the provider's own address is used where it has one."
+        required=False,
+        assume_scheme="https",
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Left empty, the provider's own address is used where it has one.",
     )
     credential = forms.CharField(
         required=False,
@@ -83,7 +86,10 @@ class VirtualKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance._state.adding:
-            self.initial.update(models="*", expires_at=self.initial.get("expires_at") or timezone.now().replace(second=0, microsecond=0) + timedelta(days=90))
+            self.initial.update(
+                models="*",
+                expires_at=self.initial.get("expires_at") or timezone.now().replace(second=0, microsecond=0) + timedelta(days=90),
+            )
         else:
             self.initial["models"] = ", ".join(self.instance.models)
 

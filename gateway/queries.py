@@ -16,7 +16,10 @@ def overview() -> dict[str, Any]:
     """Return the admin dashboard: the last 24 hours, and what needs a hand."""
     now = timezone.now()
     day = UsageRecord.objects.filter(started_at__gte=now - timedelta(days=1)).aggregate(
-        calls=Count("id"), failed=Count("id", filter=Q(outcome="failed")), tokens=Sum("input_tokens", default=0) + Sum("output_tokens", default=0), cost=Sum("cost_nanousd", default=0)
+        calls=Count("id"),
+        failed=Count("id", filter=Q(outcome="failed")),
+        tokens=Sum("input_tokens", default=0) + Sum("output_tokens", default=0),
+        cost=Sum("cost_nanousd", default=0),
     )
     expiring = VirtualKey.objects.filter(state=VirtualKey.State.ACTIVE, expires_at__gt=now, expires_at__lte=now + timedelta(days=14))
     failing = ProviderAccount.objects.filter(checked_at__isnull=False).exclude(check_result__startswith="ok").exclude(state=State.DISABLED)
@@ -26,8 +29,16 @@ def overview() -> dict[str, Any]:
             {"title": "Failed, 24 h", "value": f"{day['failed']:,}", "link": "admin:billing_usagerecord_changelist"},
             {"title": "Tokens, 24 h", "value": f"{day['tokens']:,}", "link": "admin:billing_usagerecord_changelist"},
             {"title": "Cost, 24 h", "value": usd(day["cost"]), "link": "admin:billing_usagerecord_changelist"},
-            {"title": "Active projects", "value": Project.objects.filter(state="active").count(), "link": "admin:accounts_project_changelist"},
-            {"title": "Models served", "value": Model.objects.filter(is_active=True, deployments__state=State.ACTIVE).distinct().count(), "link": "admin:gateway_model_changelist"},
+            {
+                "title": "Active projects",
+                "value": Project.objects.filter(state="active").count(),
+                "link": "admin:accounts_project_changelist",
+            },
+            {
+                "title": "Models served",
+                "value": Model.objects.filter(is_active=True, deployments__state=State.ACTIVE).distinct().count(),
+                "link": "admin:gateway_model_changelist",
+            },
         ],
         "expiring": list(expiring.select_related("project").order_by("expires_at")[:10]),
         "failing": list(failing[:10]),
@@ -43,4 +54,4 @@ def _top_models(now: Any) -> Any:
 def usd(amount_nanousd: int) -> str:
     """Return an amount in nano-USD as dollars, with more digits when it is small."""
     whole, rest = divmod(int(amount_nanousd), NANOUSD_PER_USD)
-    return f"${whole:,}.{rest // 10_000_000:02d}" if whole else f"${whole}.{rest // 1000:06d}".rstrip("0").ljust(4, "0")
+    return f"${whole:,}.{rest // 10_000_000:02d}" if whole or not rest else f"$0.{rest // 1000:06d}"

@@ -14,7 +14,8 @@ def new_keyset() -> str:
 
     aead.register()
     handle = tink.new_keyset_handle(aead.aead_key_templates.AES256_GCM)
-    return tink.json_proto_keyset_format.serialize(handle, secret_key_access.TOKEN)
+    keyset: str = tink.json_proto_keyset_format.serialize(handle, secret_key_access.TOKEN)
+    return keyset
 
 
 class Sealer:
@@ -47,5 +48,7 @@ class Sealer:
         try:
             plaintext: bytes = self._aead.decrypt(bytes(sealed), bound_to)
         except tink.TinkError as error:
-            raise SealBroken("A sealed credential does not open: wrong SYMBIOSIS_KEK, or the row was altered. Enter the credential again.") from error
+            raise SealBroken(
+                "A sealed credential does not open: wrong SYMBIOSIS_KEK, or the row was altered. Enter the credential again."
+            ) from error
         return plaintext

@@ -1,4 +1,4 @@
-"""The secrets file of a data directory: made once for a trial installation, read by settings. Production hands secrets in by environment."""
+"""The secrets file of a data directory: made once for a trial installation, read by settings. Production uses the environment."""
 
 import json
 import os

@@ -107,7 +107,9 @@ class Settings(BaseSettings):
     @classmethod
     def _origin(cls, value: str) -> str:
         parts = urlsplit(value)
-        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query or parts.username):
+        if value and (
+            parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query or parts.username
+        ):
             raise ValueError("must look like https://gateway.example.com, without a path")
         return value.rstrip("/")
 
@@ -284,6 +286,7 @@ X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 
 STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = BASE_DIR / "staticfiles" if (BASE_DIR / "staticfiles").is_dir() else None  # made by collectstatic in an image
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
@@ -293,7 +296,9 @@ logs.configure(settings.log_level)
 
 CELERY_BROKER_URL = settings.broker_url or "filesystem://"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {} if CELERY_BROKER_URL != "filesystem://" else {"data_folder_in": _messages, "data_folder_out": _messages, "control_folder": f"{_messages}/control"}
+    {}
+    if CELERY_BROKER_URL != "filesystem://"
+    else {"data_folder_in": _messages, "data_folder_out": _messages, "control_folder": f"{_messages}/control"}
 )
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
@@ -310,6 +315,7 @@ UNFOLD = {
     "SITE_TITLE": "Symbiosis Gateway",
     "SITE_HEADER": "Symbiosis Gateway",
     "SITE_SYMBOL": "hub",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}favicon.svg"}],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "ENVIRONMENT": "gateway.admin_site.environment_badge",

@@ -27,7 +27,9 @@ TEST_KEYSET = json.dumps(
 DATA_DIR = tempfile.mkdtemp(prefix="symbiosis-tests-")
 atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
 
-for _name in [name for name in os.environ if name.startswith("SYMBIOSIS_") and not name.startswith(("SYMBIOSIS_TEST_", "SYMBIOSIS_CHROMIUM"))]:
+for _name in [
+    name for name in os.environ if name.startswith("SYMBIOSIS_") and not name.startswith(("SYMBIOSIS_TEST_", "SYMBIOSIS_CHROMIUM"))
+]:
     del os.environ[_name]
 os.environ.update(
     SYMBIOSIS_DATA_DIR=DATA_DIR,

@@ -97,7 +97,10 @@ def test_models_are_discovered_and_added(origin: str) -> None:
     account.refresh_from_db()
     assert account.check_result == "ok: 2 models"
     assert [actions.add_models(account, ["sim-chat", "sim-embed"]) for _ in range(2)] == [2, 0]
-    assert list(Deployment.objects.values_list("model__name", "model__kind", "account__slug")) == [("sim-chat", "chat", "mine"), ("sim-embed", "embeddings", "mine")]
+    assert list(Deployment.objects.values_list("model__name", "model__kind", "account__slug")) == [
+        ("sim-chat", "chat", "mine"),
+        ("sim-embed", "embeddings", "mine"),
+    ]
 
 
 @pytest.mark.parametrize(

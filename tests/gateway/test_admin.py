@@ -70,7 +70,9 @@ def origin() -> Iterator[str]:
 
 
 def made_account(origin: str) -> ProviderAccount:
-    return actions.save_provider_account(ProviderAccount(slug="mine", name="Mine", provider="openai_compatible", base_url=f"{origin}/v1"), CREDENTIAL)
+    return actions.save_provider_account(
+        ProviderAccount(slug="mine", name="Mine", provider="openai_compatible", base_url=f"{origin}/v1"), CREDENTIAL
+    )
 
 
 def project() -> Project:
@@ -84,7 +86,13 @@ def test_every_page_opens_for_an_administrator(admin: Client) -> None:
 def test_an_auditor_reads_and_changes_nothing(origin: str) -> None:
     auditor, account, own = signed_in("auditor"), made_account(origin), project()
     assert auditor.get(reverse("admin:gateway_provideraccount_change", args=[account.pk])).status_code == 200
-    for page in ("accounts_user_add", "accounts_project_add", "accounts_virtualkey_add", "gateway_model_add", "gateway_provideraccount_add"):
+    for page in (
+        "accounts_user_add",
+        "accounts_project_add",
+        "accounts_virtualkey_add",
+        "gateway_model_add",
+        "gateway_provideraccount_add",
+    ):
         assert auditor.get(reverse(f"admin:{page}")).status_code == 403
     assert auditor.post(reverse("admin:gateway_provideraccount_connect", args=[account.pk]), {"test": ""}).status_code == 403
     auditor.post(reverse("admin:accounts_project_changelist"), {"action": "suspend", "_selected_action": str(own.pk)})
@@ -100,7 +108,10 @@ def test_a_stranger_is_sent_to_the_login() -> None:
 
 def test_pages_carry_a_policy(admin: Client) -> None:
     strict, relaxed = Client().get("/"), admin.get("/admin/")
-    assert ("unsafe" in strict.headers["content-security-policy"], "unsafe-eval" in relaxed.headers["content-security-policy"]) == (False, True)
+    assert ("unsafe" in strict.headers["content-security-policy"], "unsafe-eval" in relaxed.headers["content-security-policy"]) == (
+        False,
+        True,
+    )
     assert (relaxed.headers["x-frame-options"], relaxed.headers["x-content-type-options"]) == ("DENY", "nosniff")
 
 
@@ -121,8 +132,14 @@ def test_a_new_key_is_shown_once(admin: Client) -> None:
 
 
 def test_a_key_without_expiry_or_with_an_unknown_model_is_refused(admin: Client) -> None:
-    answer = admin.post(reverse("admin:accounts_virtualkey_add"), {"name": "app", "project": str(project().pk), "models": "gone", "environment": "dev"})
-    assert (VirtualKey.objects.count(), "Not in the catalogue: gone." in answer.content.decode(), "This field is required" in answer.content.decode()) == (0, True, True)
+    answer = admin.post(
+        reverse("admin:accounts_virtualkey_add"), {"name": "app", "project": str(project().pk), "models": "gone", "environment": "dev"}
+    )
+    assert (
+        VirtualKey.objects.count(),
+        "Not in the catalogue: gone." in answer.content.decode(),
+        "This field is required" in answer.content.decode(),
+    ) == (0, True, True)
 
 
 def test_bulk_actions_change_keys_and_projects(admin: Client) -> None:
@@ -168,7 +185,7 @@ def test_the_credential_is_on_no_page_and_not_in_the_database_file(origin: str) 
         name = Path(str(connection.settings_dict["NAME"]))
         texts += [path.read_bytes() for path in name.parent.glob(name.name + "*")]
     assert [CREDENTIAL.encode() in text for text in texts] == [False] * len(texts)
-    assert b"mine" in texts[-1] or connection.vendor != "sqlite"
+    assert connection.vendor != "sqlite" or any(b"mine" in text for text in texts[-3:])
 
 
 def test_users_are_made_by_e_mail_with_a_role_and_a_strong_password(admin: Client) -> None:

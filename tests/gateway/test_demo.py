@@ -31,7 +31,9 @@ def test_demo_content_is_loaded_once_kept_and_removed(django_capture_on_commit_c
     assert {table: table._default_manager.count() for table in TABLES} == counts
     with django_capture_on_commit_callbacks(execute=True):
         call_command("demo_remove")
-    assert [table._default_manager.count() for table in TABLES] + [Price.objects.filter(source="simulated").count()] == [0] * (len(TABLES) + 1)
+    assert [table._default_manager.count() for table in TABLES] + [Price.objects.filter(source="simulated").count()] == [0] * (
+        len(TABLES) + 1
+    )
     assert not demo.facts_path().exists()
 
 
@@ -42,7 +44,9 @@ def test_past_usage_repeats_and_is_marked() -> None:
     project, key = Project.objects.get(), VirtualKey.objects.get()
     deployments = list(Deployment.objects.select_related("model", "account", "price").order_by("model__name"))
     today = datetime(2026, 11, 20, tzinfo=UTC)
-    first, second = ([(row.call_id, row.cost_nanousd, row.is_demo) for row in past_usage(project, key, deployments, today)] for _ in range(2))
+    first, second = (
+        [(row.call_id, row.cost_nanousd, row.is_demo) for row in past_usage(project, key, deployments, today)] for _ in range(2)
+    )
     assert first == second
     assert all(marked for _, _, marked in first) and sum(cost for _, cost, _ in first) > 0
     weekdays = [datetime.strptime(call_id.split("_")[2], "%Y%m%d").replace(tzinfo=UTC).weekday() for call_id, _, _ in first]

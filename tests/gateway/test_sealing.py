@@ -2,14 +2,19 @@
 
 import pytest
 
-from gateway.sealing import Sealer, SealBroken, new_keyset
+from gateway.sealing import SealBroken, Sealer, new_keyset
 
 
 def test_a_seal_opens_with_its_row_and_keyset_only() -> None:
     sealer = Sealer(new_keyset())
     sealed = sealer.seal(b"canary", b"row-1")
     assert (sealer.open(sealed, b"row-1"), b"canary" in sealed) == (b"canary", False)
-    for opener, bytes_, row in ((sealer, sealed, b"row-2"), (Sealer(new_keyset()), sealed, b"row-1"), (sealer, sealed[:-1] + b"\0", b"row-1"), (sealer, b"", b"row-1")):
+    for opener, bytes_, row in (
+        (sealer, sealed, b"row-2"),
+        (Sealer(new_keyset()), sealed, b"row-1"),
+        (sealer, sealed[:-1] + b"\0", b"row-1"),
+        (sealer, b"", b"row-1"),
+    ):
         with pytest.raises(SealBroken):
             opener.open(bytes_, row)
 

@@ -48,7 +48,10 @@ def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 def test_lists_are_split_at_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_with(monkeypatch, TRUSTED_PROXIES="10.0.0.0/8, ::1/128", ALLOWED_HOSTS="a.example, b.example")
-    assert ([str(net) for net in settings.trusted_proxies], settings.allowed_hosts) == (["10.0.0.0/8", "::1/128"], ("a.example", "b.example"))
+    assert ([str(net) for net in settings.trusted_proxies], settings.allowed_hosts) == (
+        ["10.0.0.0/8", "::1/128"],
+        ("a.example", "b.example"),
+    )
 
 
 def test_database_urls() -> None:
@@ -75,7 +78,9 @@ def test_the_command_line_says_what_to_do_without_secrets(tmp_path: Path) -> Non
         "SYMBIOSIS_DATA_DIR": str(tmp_path),
         "DJANGO_SETTINGS_MODULE": "gateway.settings",
     }
-    done = subprocess.run([sys.executable, "manage.py", "migrate"], env=environment, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        [sys.executable, "manage.py", "migrate"], env=environment, capture_output=True, text=True, timeout=30, check=False
+    )
     assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (2, "", False)
     assert "init_secrets" in done.stderr
 

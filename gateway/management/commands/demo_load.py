@@ -17,7 +17,11 @@ class Command(BaseCommand):
         """Take the ports and whether provider keys of the environment are used."""
         parser.add_argument("--port", type=int, default=8000, help="port of the portal and the data plane")
         parser.add_argument("--simulator-port", type=int, default=8001, help="port of the simulator")
-        parser.add_argument("--environment-keys", action="store_true", help="make provider accounts of OPENAI_API_KEY, ANTHROPIC_API_KEY, AZURE_OPENAI_API_KEY")
+        parser.add_argument(
+            "--environment-keys",
+            action="store_true",
+            help="make provider accounts of OPENAI_API_KEY, ANTHROPIC_API_KEY, AZURE_OPENAI_API_KEY",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Load and say what was done."""
