@@ -1,6 +1,5 @@
 """Takes the journals of this host's workers into the database, each call exactly once. Knows files and rows; no prices, no live calls."""
 
-import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+import structlog
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
@@ -23,7 +23,7 @@ CHUNK_BYTES = 2 * 1024 * 1024
 MOST_QUARANTINED_BYTES = 1024 * 1024
 MOST_REASON_CHARACTERS = 500
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 class Taken(NamedTuple):
@@ -137,7 +137,7 @@ class Intake:
                 worker.segments[number] = segment
                 self._take_segment(worker, segment, is_closed=number in closed)
         except Overtaken:
-            logger.warning("journal_overtaken", extra={"worker": worker.directory.name})
+            logger.warning("journal_overtaken", worker=worker.directory.name)
             del self._workers[worker.directory.name]
             return
         self._settle_orphans(worker, dead)
@@ -215,10 +215,10 @@ class Intake:
                 self._orphans += inserted
                 self._rows += inserted
                 for index, reason in refused:
-                    logger.error("orphan_refused", extra={"call_id": batch[index].intent.call_id, "reason": reason})
+                    logger.error("orphan_refused", call_id=batch[index].intent.call_id, reason=reason)
         for call in orphans:
             del worker.open_calls[call.intent.call_id]
-        logger.warning("orphans_settled", extra={"worker": worker.directory.name, "calls": len(orphans)})
+        logger.warning("orphans_settled", worker=worker.directory.name, calls=len(orphans))
 
     def _note(self, segment: Segment, end: int, inserted: int, troubles: Sequence[Trouble]) -> None:
         segment.recorded = end
@@ -226,7 +226,7 @@ class Intake:
         self._rows += inserted
         self._quarantined += len(troubles)
         for trouble in troubles:
-            logger.error("receipt_quarantined", extra={"segment": segment.key, "offset": trouble.offset, "reason": trouble.reason})
+            logger.error("receipt_quarantined", segment=segment.key, offset=trouble.offset, reason=trouble.reason)
 
 
 def orphan_of(intent: Intent, progress: Progress | None) -> Settle:
@@ -292,7 +292,7 @@ def _opened(directory: Path, number: int) -> Segment | None:
     if len(header) < HEADER_BYTES:
         return None
     if not header.startswith(MAGIC):
-        logger.error("journal_header_damaged", extra={"path": str(path)})
+        logger.error("journal_header_damaged", path=str(path))
     key = f"{directory.name}/{number:08d}-{header[len(MAGIC) :].hex()}"
     position = JournalPosition.objects.filter(segment=key).first()
     return Segment(path, number, key, position.offset if position else HEADER_BYTES, position is not None)
