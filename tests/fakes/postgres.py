@@ -1,0 +1,36 @@
+"""A real Postgres of the suite's own, from a wheel: started on demand, stopped and started again when a test takes the database away."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pgserver
+import psycopg
+
+
+class Postgres:
+    """One cluster on a unix socket of its own."""
+
+    def __init__(self) -> None:
+        # not under pytest's own directory: run by root, the server works as another user who must get there
+        self.place = Path(tempfile.mkdtemp(prefix="sgw-pg-"))
+        self.place.chmod(0o755)
+        self.start()
+
+    def start(self) -> None:
+        """Start the server, the first time with a new cluster."""
+        self._server = pgserver.get_server(self.place / "data", cleanup_mode="stop")
+
+    def stop(self) -> None:
+        """Stop the server; its data stay."""
+        self._server.cleanup()
+
+    @property
+    def url(self) -> str:
+        """Return the address in the form of SYMBIOSIS_DATABASE_URL."""
+        return str(self._server.get_uri()).replace("postgresql://postgres:@/", "postgresql://postgres@/")
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Return what a query finds."""
+        with psycopg.connect(self.url) as connection:
+            return connection.execute(query).fetchall()
