@@ -30,7 +30,7 @@ class EventBuffer:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the events completed by `data`, in order; raises WireError("too_large") when one event passes the limit."""
-        if self._started and not self._parts and b"\r" not in data and data and data.find(b"\n\n") == len(data) - 2:
+        if self._started and not self._parts and b"\r" not in data and data.find(b"\n\n") == len(data) - 2 >= 0:
             # What vendors nearly always send: exactly one event in one piece.
             if len(data) > self._limit_bytes:
                 raise _too_large(self._limit_bytes)

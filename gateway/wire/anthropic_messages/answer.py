@@ -63,10 +63,8 @@ def finish_of(stop_reason: str | None) -> str:
     return _FINISH.get(stop_reason or "", "stop")
 
 
-def read_vendor_usage(raw: msgspec.Raw | None) -> VendorUsage | None:
+def read_vendor_usage(raw: msgspec.Raw) -> VendorUsage | None:
     """Return the usage object if it is well-formed and every figure believable, else None."""
-    if raw is None:
-        return None
     try:
         reported = _USAGE.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -114,7 +112,8 @@ def _part(block: _Block) -> Part | None:
     if block.type == "thinking":
         return Part(kind=PartKind.REASONING, text=block.thinking or "", signature=block.signature or "")
     if block.type == "tool_use":
-        arguments = bytes(block.input).decode() if block.input is not None else "{}"
+        given = bytes(block.input).decode()
+        arguments = "{}" if given == "null" else given
         return Part(kind=PartKind.TOOL_CALL, id=block.id or "", name=block.name or "", text=arguments)
     return None
 

@@ -30,25 +30,13 @@ _USER_ID_LIMIT = 256
 _Block = dict[str, Any]
 
 
-def dropped(ask: Ask) -> tuple[str, ...]:
-    """Return the names of fields that write_ask cannot carry, those the caller's wire could not read first."""
-    names = list(ask.dropped)
-    if ask.seed is not None:
-        names.append("seed")
-    if ask.service_tier and ask.service_tier not in _TIERS:
-        names.append("service_tier")
-    if len(ask.end_user) > _USER_ID_LIMIT:
-        names.append("user")
-    thinks = bool(ask.reasoning_effort and ask.reasoning_effort != "none")
-    if ask.temperature is not None and thinks:
-        names.append("temperature")
-    if ask.top_p is not None and (thinks or ask.temperature is not None):
-        names.append("top_p")
-    return tuple(dict.fromkeys(names))
-
-
 def write_ask(ask: Ask, upstream_model: str) -> bytes:
     """Return the Messages request body; raises WireError naming what Anthropic would refuse and we cannot mend."""
+    return compose(ask, upstream_model)[0]
+
+
+def compose(ask: Ask, upstream_model: str) -> tuple[bytes, tuple[str, ...]]:
+    """Return the Messages request body and the names of the caller's fields it does not carry; raises WireError like write_ask."""
     system, turns = _conversation(ask)
     body: dict[str, Any] = {
         "model": upstream_model,
@@ -74,7 +62,24 @@ def write_ask(ask: Ask, upstream_model: str) -> bytes:
         body["service_tier"] = _TIERS[ask.service_tier]
     if ask.stream:
         body["stream"] = True
-    return orjson.dumps(body)
+    return orjson.dumps(body), _dropped(ask, body)
+
+
+def _dropped(ask: Ask, body: dict[str, Any]) -> tuple[str, ...]:
+    names = list(ask.dropped)
+    if ask.seed is not None:
+        names.append("seed")
+    if ask.service_tier and "service_tier" not in body:
+        names.append("service_tier")
+    if ask.end_user and "metadata" not in body:
+        names.append("user")
+    if ask.reasoning_effort not in ("", "none") and "thinking" not in body:
+        names.append("reasoning_effort")
+    if ask.temperature is not None and "temperature" not in body:
+        names.append("temperature")
+    if ask.top_p is not None and "top_p" not in body:
+        names.append("top_p")
+    return tuple(dict.fromkeys(names))
 
 
 def _json(raw: msgspec.Raw) -> dict[str, Any]:
@@ -99,6 +104,8 @@ def _set_thinking(body: dict[str, Any], ask: Ask, turns: list[_Block], upstream_
     if not _TAKES_BUDGET.match(upstream_model.rpartition("/")[2].removeprefix("anthropic.")):
         body["thinking"] = {"type": "adaptive"}
         body.setdefault("output_config", {})["effort"] = _EFFORT[effort]
+        if ask.max_output_tokens is None:  # thinking is part of max_tokens
+            body["max_tokens"] = _BUDGET_TOKENS[effort] + DEFAULT_MAX_TOKENS
         return
     if _in_tool_loop(turns):
         return

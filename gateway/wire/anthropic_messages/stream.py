@@ -2,7 +2,7 @@
 
 import msgspec
 
-from gateway.terms import Chunk, ChunkKind
+from gateway.terms import Chunk, ChunkKind, Usage
 from gateway.wire import WireError
 from gateway.wire.anthropic_messages.answer import VendorUsage, finish_of, read_vendor_usage, usage_of
 from gateway.wire.sse import data_of
@@ -66,15 +66,15 @@ class _OpenTool(msgspec.Struct, gc=False):
 
 _EVENT = msgspec.json.Decoder(_Event)
 _EMPTY_INPUT = (b"{}", b"null")
+_NO_FIGURES = (b"{}", b"null")
 
 
 class ChunkReader:
-    """Reads the events of one stream, in order. The START chunk carries the input tokens known so far, for streams that are cut.
-
-    FINISH and USAGE come with the stop reason, END with message_stop; after END or ERROR nothing comes.
+    """Reads the events of one stream, in order. FINISH and USAGE come with the stop reason, END with message_stop; after END or
+    ERROR nothing comes. For streams that are cut, `usage_so_far` knows the input tokens.
     """
 
-    __slots__ = ("_closed", "_finished", "_started", "_tools", "_tools_count", "_usage")
+    __slots__ = ("_closed", "_finished", "_problem", "_started", "_tools", "_tools_count", "_usage")
 
     def __init__(self) -> None:
         self._started = False
@@ -83,6 +83,17 @@ class ChunkReader:
         self._tools: dict[int, _OpenTool] = {}
         self._tools_count = 0
         self._usage = VendorUsage()
+        self._problem = ""
+
+    @property
+    def usage_so_far(self) -> Usage | None:
+        """Tokens reported up to now: the input is exact from the first event on, the output only once USAGE came."""
+        return usage_of(self._usage) if self._usage.input_tokens is not None else None
+
+    @property
+    def problem(self) -> str:
+        """Say "usage_invalid" once figures came that nobody can believe."""
+        return self._problem
 
     def feed(self, event: bytes) -> list[Chunk]:
         """Return the chunks a raw event stands for; raises WireError("garbage") when its data is not a JSON object."""
@@ -117,15 +128,15 @@ class ChunkReader:
             return []
         self._started = True
         message = read.message or _Message()
-        usage = None
-        if self._merge(message.usage):
-            usage = usage_of(self._usage)
-        return [Chunk(kind=ChunkKind.START, id=message.id, usage=usage)]
+        self._merge(message.usage)
+        return [Chunk(kind=ChunkKind.START, id=message.id)]
 
-    def _merge(self, raw: msgspec.Raw | None) -> bool:
+    def _merge(self, raw: msgspec.Raw) -> bool:
         """Take over the figures an event reports: they are cumulative, and a figure left out still stands."""
         new = read_vendor_usage(raw)
         if new is None:
+            if bytes(raw) not in _NO_FIGURES:
+                self._problem = "usage_invalid"
             return False
         old = self._usage
         self._usage = VendorUsage(
@@ -145,7 +156,7 @@ class ChunkReader:
             tool = self._tools[read.index] = _OpenTool(self._tools_count)
             self._tools_count += 1
             start = Chunk(kind=ChunkKind.TOOL_START, index=tool.ordinal, id=block.id or "", name=block.name or "")
-            given = bytes(block.input or b"{}")
+            given = bytes(block.input)
             if given in _EMPTY_INPUT:
                 return [start]
             tool.has_arguments = True
@@ -183,7 +194,7 @@ class ChunkReader:
         if read.delta is not None and read.delta.stop_reason and not self._finished:
             self._finished = True
             chunks.append(Chunk(kind=ChunkKind.FINISH, finish=finish_of(read.delta.stop_reason)))
-        if is_known:
+        if is_known and self._finished:
             chunks.append(Chunk(kind=ChunkKind.USAGE, usage=usage_of(self._usage)))
         return chunks
 

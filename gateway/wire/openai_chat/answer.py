@@ -62,7 +62,7 @@ class ChunkWriter:
 
     __slots__ = ("_closed", "_head", "_include_usage", "_tail")
 
-    def __init__(self, model: str, include_usage: bool, id: str, created_at_s: int) -> None:
+    def __init__(self, model: str, include_usage: bool, id: str, created_at_s: int) -> None:  # noqa: A002 - the wire names it so
         head = orjson.dumps({"id": id, "object": "chat.completion.chunk", "created": created_at_s, "model": model})
         self._head = b"data: " + head[:-1] + b',"choices":['
         self._tail = b'],"usage":null}\n\n' if include_usage else b"]}\n\n"

@@ -1,5 +1,6 @@
 """Reads an OpenAI chat request into the neutral form, for upstreams on another wire. Knows no vendor."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,9 +12,38 @@ from gateway.wire import WireError
 
 _EFFORTS = frozenset(("none", "minimal", "low", "medium", "high", "xhigh", "max"))
 # Read below, or without any meaning for the answer.
-_KNOWN = frozenset(("model", "messages", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "seed", "response_format", "reasoning_effort", "user", "safety_identifier", "service_tier", "n", "logprobs", "modalities", "metadata", "store"))
+_KNOWN = frozenset(
+    (
+        "model",
+        "messages",
+        "stream",
+        "stream_options",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "max_tokens",
+        "max_completion_tokens",
+        "temperature",
+        "top_p",
+        "stop",
+        "seed",
+        "response_format",
+        "reasoning_effort",
+        "user",
+        "safety_identifier",
+        "service_tier",
+        "n",
+        "logprobs",
+        "modalities",
+        "metadata",
+        "store",
+    )
+)
 # Asking for these and not getting them would be a wrong answer, not a poorer one.
 _REFUSED = frozenset(("top_logprobs", "audio", "functions", "function_call", "web_search_options"))
+# Dropped names end in a response header: what a caller made up must not break out of it.
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+_DROPPED_LIMIT = 32
 _SAYS_NOTHING = frozenset((b"null", b"0", b"0.0", b"false", b"{}", b"[]"))
 
 
@@ -23,20 +53,16 @@ def read_ask(fields: Mapping[str, msgspec.Raw]) -> Ask:
     Raises WireError("invalid_request") for nonsense and WireError("unsupported_field") for what cannot be translated
     without changing the answer's meaning; both name the field.
     """
-    given = {
-        name: raw
-        for name, raw in fields.items()
-        if bytes(raw) not in _SAYS_NOTHING or name in ("temperature", "top_p", "seed", "n", "parallel_tool_calls")
-    }
+    given = {name: raw for name, raw in fields.items() if name in _KNOWN or bytes(raw) not in _SAYS_NOTHING}
     for name in _REFUSED & given.keys():
         raise _unsupported(name)
     values = {name: _value(name, raw) for name, raw in given.items() if name in _KNOWN}
     values = {name: value for name, value in values.items() if value is not None}
     _refuse_what_changes_the_answer(values)
-    dropped = [name for name in given if name not in _KNOWN]
+    dropped = [name if _NAME.match(name) else "other" for name in given if name not in _KNOWN]
     tools, choice = _tools(values)
     schema, schema_name, is_object = _format(values.get("response_format"))
-    effort = values.get("reasoning_effort", "")
+    effort = _text(values.get("reasoning_effort", ""), "reasoning_effort")
     if effort and effort not in _EFFORTS:
         raise _invalid("reasoning_effort", f"reasoning_effort must be one of {', '.join(sorted(_EFFORTS))}")
     limit = values.get("max_completion_tokens", values.get("max_tokens"))
@@ -57,7 +83,7 @@ def read_ask(fields: Mapping[str, msgspec.Raw]) -> Ask:
         reasoning_effort=effort,
         end_user=_text(values.get("safety_identifier") or values.get("user") or "", "user"),
         service_tier=_text(values.get("service_tier") or "", "service_tier"),
-        dropped=tuple(dict.fromkeys(dropped)),
+        dropped=tuple(dict.fromkeys(dropped))[:_DROPPED_LIMIT],
     )
 
 
@@ -244,10 +270,8 @@ def _tools(values: Mapping[str, Any]) -> tuple[tuple[Tool, ...], ToolChoice | No
         return tools, ToolChoice(mode="function", name=name, parallel=parallel)
     if wanted.get("type") == "allowed_tools":
         allowed = _object(wanted.get("allowed_tools"), "tool_choice.allowed_tools")
-        names = {
-            _object(_object(entry, "tool_choice").get("function"), "tool_choice").get("name")
-            for entry in _list(allowed.get("tools"), "tool_choice")
-        }
+        entries = [_object(entry, "tool_choice") for entry in _list(allowed.get("tools"), "tool_choice")]
+        names = {_text(_object(entry.get("function"), "tool_choice").get("name"), "tool_choice") for entry in entries}
         mode = "required" if allowed.get("mode") == "required" else "auto"
         return tuple(tool for tool in tools if tool.name in names), ToolChoice(mode=mode, parallel=parallel)
     raise _unsupported("tool_choice")

@@ -1,0 +1,69 @@
+"""The same questions for every provider on the shelf."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from gateway import providers
+from gateway.providers import Provider, shelf
+from gateway.wire import wire
+
+EVERY = pytest.mark.parametrize("provider", shelf().values(), ids=shelf().keys())
+
+
+def test_every_file_is_found_under_its_own_name() -> None:
+    files = {path.stem: len(path.read_text().splitlines()) for path in Path(providers.__path__[0]).glob("[!_]*.py")}
+    assert files.keys() == shelf().keys()
+    assert max(files.values()) <= 60
+
+
+@EVERY
+def test_it_speaks_wires_that_exist(provider: Provider) -> None:
+    assert "chat/completions" in provider.wires
+    for name in provider.wires.values():
+        assert callable(wire(name).error_message)
+
+
+@EVERY
+def test_its_addresses_are_whole(provider: Provider) -> None:
+    if provider.base_url:
+        assert urlsplit(provider.base_url).scheme in ("http", "https")
+        assert not provider.base_url.endswith("/")
+    for endpoint in provider.wires:
+        path = provider.path(endpoint, "a/b model?", {})
+        assert path.startswith("/")
+        assert " " not in path
+        assert path.count("?") <= 1
+    assert provider.models_path == "" or provider.models_path.startswith("/")
+
+
+@EVERY
+def test_its_headers_carry_the_credential_once(provider: Provider) -> None:
+    headers = provider.headers("s3cret")
+    assert [name for name, value in headers if b"s3cret" in value] in ([b"authorization"], [b"x-api-key"], [b"api-key"])
+    assert all(name == name.lower() and b"\n" not in value for name, value in headers)
+
+
+@EVERY
+def test_it_reads_its_listing_and_prints_no_nonsense(provider: Provider) -> None:
+    assert provider.read_models({"data": [{"id": "one"}, {"id": "two"}]}) == ["one", "two"]
+    assert provider.title
+    assert all(name == name.lower() for name in provider.reads_headers)
+    assert provider.simulated == provider.slug.startswith("simulator")
+    assert not provider.reads_headers & {b"set-cookie", b"content-type", b"content-length"}
+
+
+def test_the_shelf_is_complete() -> None:
+    assert sorted(shelf()) == ["anthropic", "azure", "ollama", "openai", "openai_compatible", "simulator", "simulator_anthropic", "vllm"]
+
+
+def test_paths_of_the_two_vendors_that_differ() -> None:
+    azure, anthropic = shelf()["azure"], shelf()["anthropic"]
+    assert (
+        azure.path("chat/completions", "my gpt", {"api_version": "2025-01-01"})
+        == "/openai/deployments/my%20gpt/chat/completions?api-version=2025-01-01"
+    )
+    assert azure.headers("k") == ((b"api-key", b"k"),)
+    assert anthropic.path("chat/completions", "claude", {}) == "/v1/messages"
+    assert anthropic.headers("k") == ((b"x-api-key", b"k"), (b"anthropic-version", b"2023-06-01"))
