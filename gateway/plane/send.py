@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
+from math import ceil
 from typing import Generic, TypeVar
 
 from gateway.errors import Overloaded, Refusal, TooFast, UpstreamFailed, UpstreamFault, UpstreamTimeout
@@ -17,6 +18,12 @@ BUSY = frozenset({503, 529})
 OUR_FAULT = frozenset({401, 402, 403, 407})
 ERROR_BODY_BYTES = 64 * 1024
 VENDOR_HEADERS = frozenset({b"openai-processing-ms", b"openai-version", b"x-ratelimit-limit-requests", b"x-ratelimit-limit-tokens", b"x-ratelimit-remaining-requests", b"x-ratelimit-remaining-tokens", b"x-ratelimit-reset-requests", b"x-ratelimit-reset-tokens"})
+
+
+class CredentialRefused(UpstreamFailed):
+    """Every provider refused our credential: the same call will meet the same answer."""
+
+    retryable = False
 
 
 class VendorRefusal(Exception):
@@ -176,7 +183,7 @@ def passed_headers(exchange: Exchange, pool: Pool) -> Headers:
 def verdict(attempts: list[Attempt], waits: list[float]) -> Refusal:
     """Return the refusal that sums up why no deployment served the call."""
     outcomes = [attempt.outcome for attempt in attempts]
-    wait_s = max(1, round(min(waits) + 0.5)) if waits else None
+    wait_s = max(1, ceil(min(waits))) if waits else None
     detail = {"attempts": [{"deployment": a.deployment, "outcome": a.outcome} for a in attempts]}
     if all(outcome == "429" for outcome in outcomes) and (outcomes or waits):
         return TooFast("Every deployment of this model is rate limited by its provider. Try again later.", retry_after_s=wait_s or 1, detail=detail)
@@ -184,4 +191,6 @@ def verdict(attempts: list[Attempt], waits: list[float]) -> Refusal:
         return Overloaded("Every deployment of this model is overloaded. Try again later.", retry_after_s=wait_s or 1, detail=detail)
     if all(outcome.endswith("_timeout") or outcome in {"408", "504"} for outcome in outcomes):
         return UpstreamTimeout("No deployment of this model answered in time. Try again, or raise the account's deadlines.", detail=detail)
+    if outcomes and all(outcome in {"401", "402", "403", "407"} for outcome in outcomes):
+        return CredentialRefused("The provider refuses the gateway's own credential. Tell your IT administrator.", detail=detail)
     return UpstreamFailed(f"No deployment of this model could answer ({', '.join(outcomes)}). Try again; if it lasts, tell your IT administrator.", detail=detail)

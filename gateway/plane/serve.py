@@ -175,7 +175,7 @@ class Walk:
         if content_type(exchange) != b"application/json":
             raise UpstreamFault("protocol", "the answer is not JSON", sent=True)
         body = await exchange.read(ANSWER_BYTES)
-        return speak.whole(self.call, body, pool.provider.wires[self.call.endpoint])
+        return speak.whole(self.call, body, pool.provider.wires[self.call.endpoint], int(self._corridor.wall()))
 
     async def _read_opening(self, exchange: Exchange, pool: Pool, deployment: Deployment) -> bytes:
         self.reader = speak.reader(self.call, pool.provider.wires[self.call.endpoint], int(self._corridor.wall()), EVENT_BYTES)

@@ -26,7 +26,8 @@ def request(call: Call, deployment: Deployment, provider: Provider) -> Spoken:
     if wire != CLIENT_WIRE:
         try:
             ask = openai_chat.read_ask(call.fields)
-            return Spoken(body=anthropic_messages.write_ask(ask, deployment.upstream_model), dropped=ask.dropped)
+            body, dropped = anthropic_messages.compose(ask, deployment.upstream_model)
+            return Spoken(body=body, dropped=dropped)
         except WireError as error:
             raise UnsupportedField(error.message, param=error.param) from None
     changes: dict[str, bytes | None] = {}
@@ -63,14 +64,15 @@ class Whole(Frozen, frozen=True):
     text_bytes: int = 0
 
 
-def whole(call: Call, body: bytes, wire: str) -> Whole:
-    """Return the answer for the caller. Raises UpstreamFault (protocol) when it is no answer at all."""
+def whole(call: Call, body: bytes, wire: str, created_at_s: int) -> Whole:
+    """Return the answer for the caller, dated `created_at_s` (Unix) if undated. Raises UpstreamFault when it is none."""
     try:
         if wire == CLIENT_WIRE:
             usage, problem = openai_chat.read_usage(body)
             return Whole(body=body, usage=usage, problem=problem, text_bytes=len(body))
         answer = anthropic_messages.read_answer(body)
-        return Whole(body=openai_chat.write_answer(answer, call.model), usage=answer.usage, text_bytes=sum(len(p.text) for p in answer.parts))
+        told = openai_chat.write_answer(answer, call.model, created_at_s)
+        return Whole(body=told, usage=answer.usage, text_bytes=sum(len(p.text) for p in answer.parts))
     except WireError as error:
         raise UpstreamFault("protocol", error.message, sent=True) from None
 
