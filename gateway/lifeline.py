@@ -12,7 +12,7 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
-    """Have the kernel send this process signal `number` when its parent ends; ends now if `parent` is gone already. Linux only, else nothing."""
+    """Have the kernel send this process signal `number` when its parent ends, or now if `parent` is gone already; Linux only."""
     if _libc is None:
         return
     _libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)

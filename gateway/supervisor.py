@@ -53,7 +53,11 @@ def backoff_s(failures: int) -> float:
 
 def say(event: str, **facts: object) -> None:
     """Write one structured log line to standard error."""
-    print(json.dumps({"timestamp": time.time(), "level": "info", "logger": "supervisor", "event": event, **facts}), file=sys.stderr, flush=True)
+    print(
+        json.dumps({"timestamp": time.time(), "level": "info", "logger": "supervisor", "event": event, **facts}),
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 class Supervisor:
@@ -191,7 +195,17 @@ def celery_command(data_dir: Path) -> tuple[str, ...]:
     """Return the command line of the Celery worker with beat; its files stay in the data directory."""
     return (
         *(sys.executable, "-W", "ignore::RuntimeWarning", "-m", "celery", "--quiet", "-A", "gateway.celery", "worker", "-B"),
-        *("--pool", "threads", "--concurrency", "2", "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"),
+        *(
+            "--pool",
+            "threads",
+            "--concurrency",
+            "2",
+            "--loglevel",
+            "WARNING",
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+        ),
         *("--pidfile", "", "--schedule", str(data_dir / "run" / "celerybeat-schedule")),
     )
 

@@ -37,7 +37,7 @@ def curl_line(base_url: str, key: str, model: str) -> str:
 def box(facts: Mapping[str, object], model: str) -> str:
     """Return the closing lines of a start: portal, users, password, key and a curl line, which stands on one line of its own."""
     users = facts["users"]
-    assert isinstance(users, Mapping)  # noqa: S101 - written by demo_load
+    assert isinstance(users, Mapping)
     rows = [
         ("Portal", facts["portal"]),
         *((f"User {name}", email) for name, email in users.items()),
@@ -49,7 +49,9 @@ def box(facts: Mapping[str, object], model: str) -> str:
     width = max(len(line) for line in lines)
     framed = [f"│ {line:<{width}} │" for line in lines]
     curl = curl_line(str(facts["base_url"]), str(facts["key"]), model)
-    return "\n".join(["┌" + "─" * (width + 2) + "┐", *framed, "└" + "─" * (width + 2) + "┘", "Try it:", "", curl, "", "Ctrl-C stops everything."])
+    return "\n".join(
+        ["┌" + "─" * (width + 2) + "┐", *framed, "└" + "─" * (width + 2) + "┘", "Try it:", "", curl, "", "Ctrl-C stops everything."]
+    )
 
 
 def progress(text: str) -> None:

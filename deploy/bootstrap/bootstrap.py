@@ -30,7 +30,7 @@ if __name__ == "__main__":
         newer = newer_python()
         if newer is None:
             sys.exit(advice(sys.version_info))
-        os.execv(newer, [newer] + sys.argv)
+        os.execv(newer, [newer, *sys.argv])
     import environment
 
     sys.exit(environment.main(sys.argv[1:]))

@@ -93,7 +93,9 @@ def check_disk(folder: Path, needed_bytes: int) -> None:
     """Refuse to start on a disk that is too full. Raises BootstrapFailed."""
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < needed_bytes:
-        raise BootstrapFailed(f"The disk of {folder} has {free_bytes // 10**6} MB free; {needed_bytes // 10**6} MB are needed. Make room and start again.")
+        raise BootstrapFailed(
+            f"The disk of {folder} has {free_bytes // 10**6} MB free; {needed_bytes // 10**6} MB are needed. Make room and start again."
+        )
 
 
 def run_pip(python: Path, requirements: Path, say: Say) -> None:
@@ -107,7 +109,7 @@ def run_pip(python: Path, requirements: Path, say: Say) -> None:
     ]
     with tempfile.TemporaryFile("w+") as complaints:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True, env=pip_environment(), cwd=ROOT) as pip:
-            assert pip.stdout is not None  # noqa: S101 - it was asked for as a pipe
+            assert pip.stdout is not None
             show_progress(pip.stdout, total, say)
         if pip.returncode != 0:
             complaints.seek(0)
@@ -145,7 +147,10 @@ def pip_advice(complaints: str) -> str:
         hint = "The disk is full: make room and start again."
     elif "hashes" in text and "do not match" in text:
         hint = "A package is not the one this release was locked with: check your package index or mirror, then start again."
-    elif any(word in text for word in ("connection", "resolve", "timed out", "network", "no matching distribution", "could not find a version", "proxy")):
+    elif any(
+        word in text
+        for word in ("connection", "resolve", "timed out", "network", "no matching distribution", "could not find a version", "proxy")
+    ):
         hint = "The packages could not be fetched: check the network (and pip's own settings for a proxy or mirror), then start again."
     else:
         hint = "The packages could not be installed."

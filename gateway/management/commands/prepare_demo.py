@@ -31,6 +31,8 @@ class Command(BaseCommand):
             self.stdout.write("Loading the price book ...")
             seed_prices()
             self.stdout.write("Loading demo content ...")
-            call_command("demo_load", port=options["port"], simulator_port=options["simulator_port"], environment_keys=True, stdout=self.stdout)
+            call_command(
+                "demo_load", port=options["port"], simulator_port=options["simulator_port"], environment_keys=True, stdout=self.stdout
+            )
         except DatabaseError as error:
             raise CommandError(f"The database cannot be used: {error}. Check SYMBIOSIS_DATABASE_URL, rights and free space.") from error

@@ -36,7 +36,17 @@ class Command(BaseCommand):
         if not settings.public_url:
             raise CommandError("SYMBIOSIS_PUBLIC_URL is not set. Set it to the address callers use, such as https://gateway.example.com.")
         refuse_unready()
-        command = [sys.executable, "-m", "gateway.supervisor", "--role", role, "--workers", str(workers), "--drain-s", str(settings.drain_s)]
+        command = [
+            sys.executable,
+            "-m",
+            "gateway.supervisor",
+            "--role",
+            role,
+            "--workers",
+            str(workers),
+            "--drain-s",
+            str(settings.drain_s),
+        ]
         command += ["--data-dir", str(settings.data_dir)]
         if role != "worker":
             try:
@@ -51,7 +61,7 @@ class Command(BaseCommand):
 def address(text: str) -> tuple[str, int]:
     """Return host and port of HOST:PORT or [IPv6]:PORT; raises CommandError for anything else."""
     host, _, port = text.rpartition(":")
-    host = host.strip("[]") or "0.0.0.0"
+    host = host.strip("[]") or "0.0.0.0"  # noqa: S104 (":8000" asks for exactly that)
     try:
         ipaddress.ip_address(host)
         number = int(port)
@@ -69,7 +79,10 @@ def refuse_unready() -> None:
         waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
         if waiting:
             raise CommandError("The database is not up to date. Run: python manage.py migrate")
-        users, keys = User.objects.filter(is_demo=True, is_active=True).count(), VirtualKey.objects.filter(is_demo=True, state="active").count()
+        users, keys = (
+            User.objects.filter(is_demo=True, is_active=True).count(),
+            VirtualKey.objects.filter(is_demo=True, state="active").count(),
+        )
     except DatabaseError as error:
         print(f"The database does not answer ({type(error).__name__}); serving from the last known good snapshot.", file=sys.stderr)
         return
