@@ -76,7 +76,7 @@ def npm_install(source: Path, folder: Path) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copyfile(source / name, folder / name)
     npm = node() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    command = [node() / "bin" / "node", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]
+    command: list[str | Path] = [node() / "bin" / "node", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]
     path = f"{node() / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
     done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -179,10 +179,10 @@ def tools_environment() -> Mapping[str, str]:
 
 def on_postgres(environment: Mapping[str, str]) -> None:
     """Run the tests that touch the database on a Postgres of their own. Raises CheckFailed."""
-    import pgserver  # only here: it carries a whole Postgres
+    from pgserver.postgres_server import get_server  # only here: it carries a whole Postgres
 
     with tempfile.TemporaryDirectory(prefix="symbiosis-postgres-") as folder:
-        server = pgserver.get_server(folder, cleanup_mode="delete")
+        server = get_server(folder, cleanup_mode="delete")
         try:
             url = server.get_uri()
             run((PYTHON, "-m", "pytest", "-q", "-n", "2", "-m", ON_POSTGRES), **environment, SYMBIOSIS_TEST_DATABASE_URL=url)

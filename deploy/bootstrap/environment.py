@@ -102,7 +102,7 @@ def run_pip(python: Path, requirements: Path, say: Say) -> None:
     """Install locked requirements into the environment of `python`; the user's own pip configuration says from where."""
     check_wheel(PIP_WHEEL, PIP_SHA256)
     total = len(REQUIREMENT.findall(requirements.read_text()))
-    command = [
+    command: list[str | Path] = [
         *(python, PIP_WHEEL / "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"),
         *("--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-warn-script-location", "--root-user-action", "ignore"),
         *("-r", requirements),
@@ -145,7 +145,7 @@ def pip_advice(complaints: str) -> str:
     text = complaints.lower()
     if "no space left" in text:
         hint = "The disk is full: make room and start again."
-    elif "hashes" in text and "do not match" in text:
+    elif "do not match the hashes" in text:
         hint = "A package is not the one this release was locked with: check your package index or mirror, then start again."
     elif any(
         word in text
