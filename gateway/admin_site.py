@@ -44,7 +44,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         {
             "title": "Usage",
             "separator": True,
-            "items": [item("Calls", "receipt_long", "billing_usagerecord_changelist")],
+            "items": [
+                item("Calls", "receipt_long", "billing_usagerecord_changelist"),
+                item("Quarantined receipts", "report", "billing_quarantinedreceipt_changelist"),
+            ],
         },
         {
             "title": "Running",

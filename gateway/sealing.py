@@ -3,7 +3,7 @@
 from typing import Any
 
 
-class SealBroken(Exception):
+class SealBroken(ValueError):
     """The sealed bytes, the key or the row they are bound to do not fit together."""
 
 

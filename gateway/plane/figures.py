@@ -27,7 +27,7 @@ FAMILIES = (
     Family(name="sgw_tokens", kind="counter", help="Tokens by catalogue model and kind.", labels=("model", "kind")),
     Family(name="sgw_cost_nanousd", kind="counter", help="Cost in nano-USD by catalogue model and provider account.", labels=("model", "account")),
     Family(name="sgw_upstream_attempts", kind="counter", help="Tries at a provider account by outcome.", labels=("account", "outcome")),
-    Family(name="sgw_unsettled", kind="counter", help="Receipts the journal would not take; their calls are settled as orphans."),
+    Family(name="sgw_unsettled", kind="counter", help="Receipts the journal would not take at first."),
     Family(name="sgw_in_flight", kind="gauge", help="Calls being served now."),
     Family(name="sgw_deployments_open", kind="gauge", help="Deployments whose circuit is not closed, summed over workers."),
     Family(name="sgw_bad_snapshots", kind="counter", help="Configurations a worker refused; the one before stays in use."),

@@ -19,8 +19,12 @@ class Reply(Protocol):
 
     started: bool
 
+    async def whole(self, status: int, headers: list[Header], body: bytes) -> None:
+        """Send a whole answer."""
+        ...
+
     async def start(self, status: int, headers: list[Header]) -> None:
-        """Send status and headers."""
+        """Send status and headers of a body that follows in parts."""
         ...
 
     async def write(self, data: bytes) -> None:
@@ -46,19 +50,19 @@ async def open_stream(exchange: Exchange, reader: Reader) -> bytes:
         raise UpstreamFault("protocol", "a stream was asked for, something else came", sent=True)
     while True:
         data = await exchange.chunks()
-        if not data:
-            raise UpstreamFault("reset", "the stream ended before its first event", sent=True)
         out = feed(reader, data)
         if out or reader.tail:
             return out
         if reader.error:
             raise UpstreamFault("stream_error", reader.error, sent=True)
+        if not data:
+            raise UpstreamFault("reset", "the stream ended before its first event", sent=True)
 
 
 def feed(reader: Reader, data: bytes) -> bytes:
-    """Return what may be passed on of newly arrived bytes. Raises UpstreamFault on garbage."""
+    """Return what may be passed on of newly arrived bytes, b"" for the upstream's end. Raises UpstreamFault on garbage."""
     try:
-        return reader.feed(data)
+        return reader.feed(data) if data else reader.ending()
     except WireError as error:
         raise UpstreamFault("protocol", error.message, sent=True) from None
 
@@ -75,12 +79,9 @@ async def stream(exchange: Exchange, reader: Reader, opening: bytes, reply: Repl
         if reader.error:
             raise UpstreamFault("stream_error", reader.error, sent=True)
         data = await exchange.chunks()
-        if not data:
-            if not reader.finished or not (ending := reader.ending()):
-                raise UpstreamFault("reset", "the stream ended without its end", sent=True)
-            reader.tail, out = ending, b""
-            break
         out = feed(reader, data)
+        if not data and not reader.tail:
+            raise UpstreamFault("reset", "the stream ended without its end", sent=True)
         progress()
     settle()
     await reply.end(out + reader.tail)

@@ -1,5 +1,6 @@
 """Tries the plan's deployments in order until one answers: failover, cool-down, bulkheads. Knows nothing of keys, money or the caller's connection."""
 
+import math
 from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
 from math import ceil

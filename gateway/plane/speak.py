@@ -2,7 +2,7 @@
 
 import msgspec
 
-from gateway.errors import UnsupportedField, UpstreamFault
+from gateway.errors import BadRequest, UnsupportedField, UpstreamFault
 from gateway.providers import Provider
 from gateway.terms import Account, Call, ChunkKind, Deployment, Frozen, Usage
 from gateway.wire import WireError, anthropic_messages, openai_chat
@@ -21,7 +21,7 @@ class Spoken(Frozen, frozen=True):
 
 
 def request(call: Call, deployment: Deployment, provider: Provider) -> Spoken:
-    """Return the body for a deployment: untouched bytes wherever the wire is the same. Raises UnsupportedField."""
+    """Return the body for a deployment: untouched bytes wherever the wire is the same. Raises BadRequest, UnsupportedField."""
     wire = provider.wires[call.endpoint]
     if wire != CLIENT_WIRE:
         try:
@@ -29,7 +29,8 @@ def request(call: Call, deployment: Deployment, provider: Provider) -> Spoken:
             body, dropped = anthropic_messages.compose(ask, deployment.upstream_model)
             return Spoken(body=body, dropped=dropped)
         except WireError as error:
-            raise UnsupportedField(error.message, param=error.param) from None
+            kind = UnsupportedField if error.code == "unsupported_field" else BadRequest
+            raise kind(error.message, param=error.param) from None
     changes: dict[str, bytes | None] = {}
     if call.model != deployment.upstream_model:
         changes["model"] = msgspec.json.encode(deployment.upstream_model)
@@ -95,12 +96,19 @@ class SameWire:
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes to pass on now; the terminal event goes to `tail`. Raises WireError on garbage."""
+        return self._pass(self._buffer.feed(data))
+
+    def ending(self) -> bytes:
+        """Return what was left when the upstream ended; a stream that had finished gets the terminal event it lacked."""
+        out = self._pass(self._buffer.end())
+        if self.finished or self.tail:
+            self.tail = b"data: [DONE]\n\n"
+        return out
+
+    def _pass(self, events: list[bytes]) -> bytes:
         out = []
-        for event in self._buffer.feed(data):
+        for event in events:
             seen = self._meter.feed(event)
-            if seen is None:
-                out.append(event)
-                continue
             if seen.terminal:
                 self.tail = event
                 break
@@ -122,10 +130,6 @@ class SameWire:
         elif self.usage is None or usage.input_tokens + usage.output_tokens >= self.usage.input_tokens + self.usage.output_tokens:
             self.usage = usage
 
-    def ending(self) -> bytes:
-        """Return the terminal event of a stream that finished without one."""
-        return b"data: [DONE]\n\n"
-
 
 class Translated:
     """An Anthropic stream told to the caller as OpenAI chunks."""
@@ -145,8 +149,15 @@ class Translated:
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes to pass on now; the terminal event goes to `tail`. Raises WireError on garbage."""
+        return self._tell(self._buffer.feed(data))
+
+    def ending(self) -> bytes:
+        """Return what was left when the upstream ended; without message_stop it was cut."""
+        return self._tell(self._buffer.end())
+
+    def _tell(self, events: list[bytes]) -> bytes:
         out: list[bytes] = []
-        for event in self._buffer.feed(data):
+        for event in events:
             for chunk in self._reader.feed(event):
                 if chunk.kind == ChunkKind.ERROR:
                     self.error = chunk.text or "the provider reported an error"
@@ -161,10 +172,6 @@ class Translated:
                 self.text_bytes += len(chunk.text)
                 out.append(self._writer.write(chunk))
         return b"".join(out)
-
-    def ending(self) -> bytes:
-        """Return nothing: a stream that ends without message_stop was cut."""
-        return b""
 
 
 Reader = SameWire | Translated
