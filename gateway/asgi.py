@@ -14,7 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")
 django.setup(set_prefix=False)
 
 from gateway.consumers import GatewayConsumer, Receive, Scope, Send  # noqa: E402  (Django's apps come first)
-from gateway.insight import Insight  # noqa: E402
+from gateway.insight import Insight, answer  # noqa: E402
 from gateway.plane.worker import Settings, Worker  # noqa: E402
 from gateway.sealing import Sealer  # noqa: E402
 from gateway.settings import settings  # noqa: E402
@@ -39,6 +39,11 @@ def make_worker() -> Worker:
     )
 
 
+async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a path that this role of the gateway does not serve."""
+    await answer(send, 404, b"This process serves calls only; the portal runs elsewhere.\n")
+
+
 class Application:
     """The ASGI application of a worker: hot paths by one comparison, the rest through Channels."""
 
@@ -46,13 +51,10 @@ class Application:
         self.worker = make_worker()
         self.insight = Insight(self.worker, settings.metrics_token)
         self._plane: Any = GatewayConsumer.as_asgi(worker=self.worker)
-        django_app = get_asgi_application()
-        self._rest: Any = ProtocolTypeRouter(
-            {"http": URLRouter([re_path(r"^(healthz|readyz|metrics)$", self.insight), re_path(r"", django_app)])}
-        )
+        portal: Any = get_asgi_application() if settings.role in ("all", "portal") else nothing_here
+        insight: Any = self.insight
+        self._rest: Any = ProtocolTypeRouter({"http": URLRouter([re_path(r"^(healthz|readyz|metrics)$", insight), re_path(r"", portal)])})
         self._starting: asyncio.Task[None] | None = None
-        self._serves_portal = settings.role in ("all", "portal")
-        self._serves_plane = settings.role in ("all", "gateway")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
@@ -60,7 +62,7 @@ class Application:
             if self._starting is None or not self._starting.done():
                 await self.start()
             path: bytes = scope.get("raw_path") or scope["path"].encode()
-            if path.startswith(b"/v1/") or path == b"/v1":
+            if (path.startswith(b"/v1/") or path == b"/v1") and settings.role != "portal":
                 return await self._plane(scope, receive, send)  # type: ignore[no-any-return]
             return await self._rest(scope, receive, send)  # type: ignore[no-any-return]
         if scope["type"] == "lifespan":

@@ -203,7 +203,7 @@ class Publisher:
         changes = list(models.Change.objects.filter(number__gt=self.seen, number__lte=number).values_list("kind", "object_id"))
         if len(changes) != number - self.seen:
             return self._whole(number)
-        ids = {object_id for kind, object_id in changes if kind == models.Change.Kind.KEY}
+        ids = {object_id for kind, object_id in changes if kind == models.Change.Kind.KEY and object_id is not None}
         rows = {row.id: compile_key(row) for row in VirtualKey.objects.filter(id__in=ids)} if ids else {}
         gone_whole = bool(ids - rows.keys())
         if gone_whole:

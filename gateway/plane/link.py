@@ -114,16 +114,17 @@ class Link:
     async def _ask(self, what: str, timeout_s: float) -> Told:
         if self._writer is None:
             return Told(number=0, ok=False)
-        self._number += 1
-        waiter = self._waiting[self._number] = asyncio.get_running_loop().create_future()
-        self._writer.write(frame(Ask(number=self._number, what=what)))
+        number = self._number = self._number + 1
+        waiter: asyncio.Future[Told] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = waiter
+        self._writer.write(frame(Ask(number=number, what=what)))
         try:
             async with asyncio.timeout(timeout_s):
                 return await waiter
         except TimeoutError:
             return Told(number=0, ok=False)
         finally:
-            self._waiting.pop(self._number, None)
+            self._waiting.pop(number, None)
 
     async def refresh(self) -> bool:
         """Have the configuration polled now; one poll serves all who wait, at most ten a second. False: the database could not be asked."""

@@ -187,7 +187,7 @@ def reader(call: Call, wire: str, created_at_s: int, limit_bytes: int) -> Reader
 def vendor_message(body: bytes, account: Account, wire: str) -> str:
     """Return the vendor's own words from an error body, without our credential should the vendor have repeated it."""
     module = openai_chat if wire == CLIENT_WIRE else anthropic_messages
-    message = module.error_message(body)
+    message: str = module.error_message(body)
     if account.credential and account.credential in message:
         message = message.replace(account.credential, "[credential]")
     return message[:2_000]
