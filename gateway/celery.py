@@ -4,6 +4,9 @@ import os
 from pathlib import Path
 
 from celery import Celery
+from celery.signals import beat_embedded_init
+
+from gateway.lifeline import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")
 
@@ -21,3 +24,9 @@ app.conf.beat_schedule = {
     "check provider accounts": {"task": "gateway.tasks.check_provider_accounts", "schedule": 3600.0},
     "import prices": {"task": "gateway.tasks.import_prices", "schedule": 86400.0},
 }
+
+
+@beat_embedded_init.connect
+def _end_with_the_worker(**_: object) -> None:
+    """Tie beat, which the worker forks, to the worker: two beats at once would do everything twice."""
+    die_with_parent(os.getppid())
