@@ -92,7 +92,8 @@ def _get(url: str, headers: Mapping[str, str], ca_pem: str, rules: AddressRules)
         if ca_pem:
             context.load_verify_locations(cadata=ca_pem)
         transport = httpx.HTTPTransport(verify=context, trust_env=False)
-        transport._pool = httpcore.ConnectionPool(ssl_context=context, network_backend=_CheckedBackend(rules))
+        # httpx has no public way to choose the network backend, and the address must be checked where it is connected
+        transport._pool = httpcore.ConnectionPool(ssl_context=context, network_backend=_CheckedBackend(rules))  # noqa: SLF001
         with (
             httpx.Client(transport=transport, timeout=TIMEOUT_S, trust_env=False, follow_redirects=False) as client,
             client.stream("GET", url, headers=headers) as answer,

@@ -110,7 +110,9 @@ class Deployment(models.Model):
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="deployments")
     upstream_model = models.CharField(max_length=200)
     order = models.PositiveSmallIntegerField(default=0, help_text="Lower is tried first.")
-    weight = models.PositiveSmallIntegerField(default=100, validators=[MinValueValidator(1), MaxValueValidator(1000)], help_text="Share among deployments of the same order.")
+    weight = models.PositiveSmallIntegerField(
+        default=100, validators=[MinValueValidator(1), MaxValueValidator(1000)], help_text="Share among deployments of the same order."
+    )
     region = models.CharField(max_length=64, blank=True)
     max_parallel = models.PositiveIntegerField(default=0, help_text="Calls in flight per worker; 0 for no limit.")
     state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)

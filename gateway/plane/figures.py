@@ -19,7 +19,12 @@ class Family(Frozen, frozen=True):
 
 
 FAMILIES = (
-    Family(name="sgw_calls", kind="counter", help="Calls by endpoint, catalogue model, provider account and status.", labels=("endpoint", "model", "account", "status")),
+    Family(
+        name="sgw_calls",
+        kind="counter",
+        help="Calls by endpoint, catalogue model, provider account and status.",
+        labels=("endpoint", "model", "account", "status"),
+    ),
     Family(name="sgw_refusals", kind="counter", help="Calls refused before their caller was known, by code.", labels=("code",)),
     Family(name="sgw_call_duration_seconds", kind="histogram", help="Time from first header to last byte.", labels=("endpoint",)),
     Family(name="sgw_gateway_overhead_seconds", kind="histogram", help="Time a call spent in the gateway itself.", labels=("endpoint",)),

@@ -77,7 +77,8 @@ def intent(call: Call, caller: Caller, plan: Plan, deployment: Deployment, provi
 def progress(call: Call, deployment: Deployment, text_bytes: int, at_ms: int) -> Progress:
     """Return what is journalled every few seconds of a long stream."""
     guess = estimate(len(call.body), text_bytes)
-    return Progress(call_id=call.id, at_ms=at_ms, input_tokens=guess.input_tokens, output_tokens=guess.output_tokens, cost_nanousd=cost(deployment.price, guess))
+    spent_nanousd = cost(deployment.price, guess)
+    return Progress(call_id=call.id, at_ms=at_ms, input_tokens=guess.input_tokens, output_tokens=guess.output_tokens, cost_nanousd=spent_nanousd)
 
 
 class Times(Frozen, frozen=True):

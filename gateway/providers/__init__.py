@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Any
 
 from gateway.terms import Frozen, Headers
 
@@ -23,12 +24,18 @@ def same_endpoint(rest: str) -> str:
     return rest.removeprefix("v1/")
 
 
+def listed_ids(listing: Mapping[str, Any]) -> list[str]:
+    """Return the model names of a listing in OpenAI's shape."""
+    return [str(row["id"]) for row in listing.get("data", [])]
+
+
 class Provider(Frozen, frozen=True):
     """A kind of vendor.
 
     `wires` maps an endpoint (`chat/completions`, `embeddings`) to the wire spoken there; `headers` builds the
     authentication headers from the opened credential; `path` the path under the account's base URL from endpoint,
-    upstream model and account options; `locate` finds the endpoint from the rest of a provider path; `options` lists the option names an account of this kind needs, with a hint.
+    upstream model and account options; `locate` finds the endpoint from the rest of a provider path;
+    `options` lists the option names an account of this kind needs, with a hint.
     `drop` are request fields the vendor refuses; `rename` maps request fields to the vendor's names.
     `reads_headers` are vendor answer headers worth passing to the caller. `models_path` lists models ("" : no listing).
     `read_models` turns that listing's JSON into names. `cancel_stops_billing` says whether closing the connection does.
@@ -49,7 +56,7 @@ class Provider(Frozen, frozen=True):
     asks_stream_usage: bool = True
     reads_headers: frozenset[bytes] = frozenset()
     models_path: str = "/models"
-    read_models: Callable[[Mapping[str, object]], list[str]] = lambda listing: [str(row["id"]) for row in listing.get("data", [])]  # type: ignore[attr-defined]
+    read_models: Callable[[Mapping[str, Any]], list[str]] = listed_ids
     cancel_stops_billing: bool = True
     price_provider: str = ""
     simulated: bool = False

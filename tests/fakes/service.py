@@ -1,5 +1,6 @@
 """The whole product as `make run` starts it, on a free port with a data directory of its own, for tests that need the real thing."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -16,6 +17,29 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 90.0
+
+# Runs inside the copy's own Django: one account for every deployment, so that no deployment shares a pool or a breaker with another.
+ADD_MODELS = """
+import json, sys
+from datetime import UTC, datetime
+from django.db import transaction
+from billing.models import Price
+from gateway import actions
+from gateway.models import Deployment, Model, ProviderAccount
+simulators = dict(ProviderAccount.objects.filter(is_demo=True).values_list("provider", "base_url"))
+with transaction.atomic():
+    price = Price.objects.get_or_create(provider="tests", upstream_model="any", valid_from=datetime(2026, 1, 1, tzinfo=UTC),
+        defaults={"input_nanousd": 1_000_000_000, "output_nanousd": 2_000_000_000})[0]
+    for name, deployments in json.loads(%r).items():
+        model = Model(name=name)
+        actions.save_row(model)
+        for order, wish in enumerate(deployments):
+            provider, upstream_model = wish.pop("provider", "simulator"), wish.pop("upstream_model", "sim-chat")
+            base_url, credential = wish.pop("base_url", "") or simulators[provider], wish.pop("credential", "a-credential")
+            account = ProviderAccount(slug=f"t-{name}-{order}", name=name, provider=provider, base_url=base_url, **wish)
+            actions.save_provider_account(account, credential)
+            actions.save_row(Deployment(model=model, account=account, upstream_model=upstream_model, order=order, price=price))
+"""
 
 
 def free_port() -> int:
@@ -57,7 +81,6 @@ class Service:
 
     def start(self) -> "Service":
         """Start everything and wait until it is ready."""
-        (self.data_dir / "demo.json").unlink(missing_ok=True) if not self.data_dir.exists() else None
         before = self._stamp()
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
@@ -73,7 +96,7 @@ class Service:
         def ready() -> bool:
             assert self.process is not None
             assert self.process.poll() is None, self.log()[-4000:]
-            return self._stamp() != before and self.status("/readyz") == 200
+            return self._stamp() not in (0, before) and self.status("/readyz") == 200
 
         wait_for(ready, START_S, "the service is ready")
         self.demo: dict[str, Any] = json.loads((self.data_dir / "demo.json").read_text())
@@ -138,7 +161,7 @@ class Service:
         done = subprocess.run(
             [sys.executable, "manage.py", *command],
             cwd=ROOT,
-            env=self.environment,
+            env={"SYMBIOSIS_PRIVATE_UPSTREAMS": "loopback", **self.environment},
             capture_output=True,
             text=True,
             timeout=120,
@@ -146,6 +169,21 @@ class Service:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def add_models(self, models: dict[str, list[dict[str, Any]]]) -> None:
+        """Add chat models by name, each with deployments in order, and wait until they are served.
+
+        A deployment names `provider` (default simulator), `base_url` (default the simulator's), `upstream_model`, `credential` and
+        fields of its account, which is its own and called t-<model>-<order>.
+        """
+        self.manage("shell", "-v", "0", "-c", ADD_MODELS % json.dumps(models))
+        request = urllib.request.Request(f"{self.base_url}/models", headers={"authorization": f"Bearer {self.key}"})
+
+        def served() -> bool:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return set(models) <= {model["id"] for model in json.loads(answer.read())["data"]}
+
+        wait_for(served, 10, "the new models are served")
 
     def rows(self, where: str = "is_demo = 0", columns: str = "*") -> list[dict[str, Any]]:
         """Return usage records of the embedded database."""
@@ -182,10 +220,8 @@ class Service:
         """Kill every process at once, as a power switch would."""
         assert self.process is not None
         for pid in self.pids():
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         self.process.wait(10)
 
     def stop(self, within_s: float = 60) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from dataclasses import dataclass, field
+from typing import Self
 
 import httpx
 
@@ -52,7 +53,7 @@ class Callers:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
-    def __enter__(self) -> "Callers":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.fakes.postgres import Postgres
 from tests.fakes.service import Service, wait_for
-from tests.journeys.load import Callers, Delivered, call, chat
+from tests.journeys.load import Callers, Delivered, chat
 
 pytestmark = pytest.mark.journey
 
@@ -170,11 +170,18 @@ def test_a_new_key_works_at_once_and_a_revoked_one_stops_within_a_second_in_ever
         key_id, key = made[-2], made[-1]
         with httpx.Client(timeout=10) as client:
             assert post(client, service, key) == 200
-            service.manage("shell", "-c", f"from accounts.models import VirtualKey; k = VirtualKey.objects.get(public_id='{key_id}'); k.state = 'revoked'; k.save()")
+            service.manage("shell", "-c", REVOKE_KEY.format(key_id))
             # the command has ended: the change was committed before this moment
             wait_for(lambda: [post(fresh, service, key) for fresh in fresh_clients(12)] == [401] * 12, 1.0, "every worker refuses the key")
         assert service.stop() == 0
 
+
+REVOKE_KEY = """
+from accounts.models import VirtualKey
+key = VirtualKey.objects.get(public_id={0!r})
+key.state = "revoked"
+key.save()
+"""
 
 MAKE_KEY = """
 from datetime import timedelta

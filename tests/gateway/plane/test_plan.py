@@ -12,7 +12,7 @@ from . import builders
 
 
 def draw() -> random.Random:
-    return random.Random(7)  # noqa: S311 (a test's dice)
+    return random.Random(7)
 
 
 def test_deployments_come_in_order_and_cost_is_quoted_at_the_dearest() -> None:
