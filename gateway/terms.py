@@ -230,13 +230,14 @@ class Usage(Frozen, frozen=True):
 
 
 class Answer(Frozen, frozen=True):
-    """A whole answer in neutral form; `finish` is stop, length, tool_calls, content_filter."""
+    """A whole answer in neutral form; `finish` is stop, length, tool_calls, content_filter; `problem` says why usage is None."""
 
     id: str
     model: str
     parts: tuple[Part, ...]
     finish: str
     usage: Usage | None
+    problem: str = ""
     created_at_s: int = 0
     service_tier: str = ""
 

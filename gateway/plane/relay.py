@@ -51,11 +51,11 @@ async def open_stream(exchange: Exchange, reader: Reader) -> bytes:
     while True:
         data = await exchange.chunks()
         out = feed(reader, data)
-        if out or reader.tail:
+        if out:
             return out
         if reader.error:
             raise UpstreamFault("stream_error", reader.error, sent=True)
-        if not data:
+        if not data or reader.tail:
             raise UpstreamFault("reset", "the stream ended before its first event", sent=True)
 
 

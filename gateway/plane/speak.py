@@ -70,12 +70,29 @@ def whole(call: Call, body: bytes, wire: str, created_at_s: int) -> Whole:
     try:
         if wire == CLIENT_WIRE:
             usage, problem = openai_chat.read_usage(body)
-            return Whole(body=body, usage=usage, problem=problem, text_bytes=len(body))
+            return Whole(body=body, usage=usage, problem=problem, text_bytes=0 if usage is not None else _message_bytes(body))
         answer = anthropic_messages.read_answer(body)
         told = openai_chat.write_answer(answer, call.model, created_at_s)
-        return Whole(body=told, usage=answer.usage, text_bytes=sum(len(p.text) for p in answer.parts))
+        text_bytes = sum(len(part.text.encode("utf-8", "replace")) for part in answer.parts)
+        return Whole(body=told, usage=answer.usage, problem=answer.problem, text_bytes=text_bytes)
     except WireError as error:
         raise UpstreamFault("protocol", error.message, sent=True) from None
+
+
+class _Choice(msgspec.Struct):
+    message: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Choices(msgspec.Struct):
+    choices: list[_Choice] = []
+
+
+def _message_bytes(body: bytes) -> int:
+    """Return the size in bytes of an answer's messages, to estimate tokens from; the whole answer's if its shape is unknown."""
+    try:
+        return sum(len(bytes(choice.message)) for choice in msgspec.json.decode(body, type=_Choices).choices)
+    except (msgspec.DecodeError, RecursionError):
+        return len(body)
 
 
 class SameWire:
@@ -103,6 +120,7 @@ class SameWire:
         out = self._pass(self._buffer.end())
         if self.finished or self.tail:
             self.tail = b"data: [DONE]\n\n"
+            self._note_missing()
         return out
 
     def _pass(self, events: list[bytes]) -> bytes:
@@ -111,6 +129,7 @@ class SameWire:
             seen = self._meter.feed(event)
             if seen.terminal:
                 self.tail = event
+                self._note_missing()
                 break
             if seen.error:
                 self.error = seen.error
@@ -123,6 +142,10 @@ class SameWire:
             if not seen.usage_only or self._keep_usage:
                 out.append(event)
         return out[0] if len(out) == 1 else b"".join(out)
+
+    def _note_missing(self) -> None:
+        if self.usage is None:
+            self.problem = self.problem or "usage_missing"
 
     def _take(self, usage: Usage | None, problem: str) -> None:
         if usage is None:
@@ -168,6 +191,8 @@ class Translated:
                     self.finished = True
                 if chunk.kind == ChunkKind.END:
                     self.tail = self._writer.write(chunk)
+                    if self.usage is None:
+                        self.problem = self._reader.problem or "usage_missing"
                     return b"".join(out)
                 self.text_bytes += len(chunk.text)
                 out.append(self._writer.write(chunk))

@@ -95,12 +95,14 @@ def read_answer(body: bytes) -> Answer:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise WireError("garbage", "the provider's answer is not a message") from None
     reported = read_vendor_usage(message.usage)
+    usage = usage_of(reported) if reported is not None and reported.output_tokens is not None else None
     return Answer(
         id=message.id,
         model=message.model,
         parts=tuple(part for block in message.content if (part := _part(block)) is not None),
         finish=finish_of(message.stop_reason),
-        usage=usage_of(reported) if reported is not None and reported.output_tokens is not None else None,
+        usage=usage,
+        problem="" if usage is not None else "usage_missing" if bytes(message.usage) == b"null" else "usage_invalid",
         service_tier=_TIERS.get((reported.service_tier or "") if reported else "", ""),
     )
 
