@@ -216,6 +216,15 @@ class Service:
             todo += children.get(found[-1], [])
         return found
 
+    def worker_rss_bytes(self) -> int:
+        """Return the resident memory of all processes that serve calls."""
+        total = 0
+        for pid in self.pids():
+            entry = Path(f"/proc/{pid}")
+            if b"gateway.worker" in (entry / "cmdline").read_bytes():
+                total += int((entry / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return total
+
     def kill(self) -> None:
         """Kill every process at once, as a power switch would."""
         assert self.process is not None
