@@ -63,9 +63,7 @@ class Asked:
 def client_of(service: Service, asked: Asked | None = None, *, key: str = "", path: str = "", **options: Any) -> openai.OpenAI:
     """Return the SDK's client, writing down every answer it meets."""
     hooks: Any = {"response": [asked.answers.append]} if asked is not None else {}
-    return openai.OpenAI(
-        base_url=service.base_url + path, api_key=key or service.key, http_client=openai.DefaultHttpx2Client(event_hooks=hooks), **options
-    )
+    return openai.OpenAI(base_url=service.base_url + path, api_key=key or service.key, http_client=openai.DefaultHttpx2Client(event_hooks=hooks), **options)
 
 
 @pytest.fixture
@@ -214,9 +212,7 @@ def test_structured_output_is_parsed(client: openai.OpenAI, model: str) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_an_image_arrives(client: openai.OpenAI, model: str) -> None:
-    messages: Any = [
-        {"role": "user", "content": [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": PIXEL}}]}
-    ]
+    messages: Any = [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": PIXEL}}]}]
     told = client.chat.completions.create(model=model, messages=messages).choices[0].message.content or ""
     opening = f"Simulated answer from {model}. I was shown 1 image (image/png)."
     assert told[: len(opening)] == opening
@@ -245,9 +241,7 @@ def test_fields_we_do_not_know_reach_the_vendor_untouched(client: openai.OpenAI)
 
 
 def test_what_the_other_wire_cannot_carry_is_named_or_refused(client: openai.OpenAI) -> None:
-    raw = client.chat.completions.with_raw_response.create(
-        model="sim-claude", messages=say("Yes."), seed=5, n=1, presence_penalty=0.5, logit_bias={"5": 1}
-    )
+    raw = client.chat.completions.with_raw_response.create(model="sim-claude", messages=say("Yes."), seed=5, n=1, presence_penalty=0.5, logit_bias={"5": 1})
     assert set(raw.headers["x-sgw-dropped"].split(",")) == {"seed", "presence_penalty", "logit_bias"}
     refused: Any
     for refused in ({"n": 2}, {"logprobs": True}):
@@ -309,9 +303,7 @@ def test_models_are_listed_and_found(service: Service, issued: dict[str, str]) -
 def test_a_key_is_told_about_itself(service: Service, issued: dict[str, str]) -> None:
     with client_of(service, key=issued["one"], max_retries=0) as client:
         told: Any = client.get("/key", cast_to=object)
-    assert re.fullmatch(r"prj_[0-9a-f-]{36}", told.pop("project")) and re.fullmatch(
-        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", told.pop("expires_at")
-    )
+    assert re.fullmatch(r"prj_[0-9a-f-]{36}", told.pop("project")) and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", told.pop("expires_at"))
     public_id = keys.parse(issued["one"].encode()).public_id
     assert told == {
         "object": "key",
