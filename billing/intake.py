@@ -3,18 +3,20 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import structlog
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
+from accounts.models import VirtualKey
 from billing.models import JournalPosition, QuarantinedReceipt
 from billing.receipts import Frame, Intent, Progress, Settle, Stop, decode_frames, next_frame
-from billing.rows import Row, insert_or_refuse, mended, row_of
+from billing.rows import LAST_MOMENT_MS, Row, insert_or_refuse, mended, row_of
 from billing.segments import HEADER_BYTES, MAGIC, first_live_number, segment_numbers, segment_path
 
 BATCH_RECORDS = 1000
@@ -183,6 +185,7 @@ class Intake:
                 inserted, refused = insert_or_refuse(rows)
                 troubles += [Trouble(base + sources[index].start, sources[index].payload, reason) for index, reason in refused]
                 _quarantine(segment, troubles)
+                _note_use(batch)
                 _advance(segment, base + batch[-1].end)
             self._note(segment, base + batch[-1].end, inserted, troubles)
         for frame in batch:
@@ -227,6 +230,19 @@ class Intake:
         self._quarantined += len(troubles)
         for trouble in troubles:
             logger.error("receipt_quarantined", segment=segment.key, offset=trouble.offset, reason=trouble.reason)
+
+
+def _note_use(batch: Sequence[Frame]) -> None:
+    """Record when each key was used last; no configuration change, so no revision."""
+    used: dict[str, int] = {}
+    for frame in batch:
+        if isinstance(frame.record, Settle):
+            used[frame.record.key] = max(used.get(frame.record.key, 0), frame.record.started_at_ms)
+    for key, at_ms in sorted(used.items()):
+        if not 0 < at_ms <= LAST_MOMENT_MS:
+            continue
+        at = datetime.fromtimestamp(at_ms / 1000, UTC)
+        VirtualKey.objects.filter(Q(last_used_at__lt=at) | Q(last_used_at=None), public_id=key).update(last_used_at=at)
 
 
 def orphan_of(intent: Intent, progress: Progress | None) -> Settle:

@@ -8,16 +8,18 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import psycopg
 import structlog
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from billing.intake import Intake
+from gateway.changes import CHANNEL
 from gateway.plane.figures import BOUNDS_S, FAMILIES, SEPARATOR, Family
-from gateway.plane.link import Ask, Figures, Hello, Told, frame, receive
+from gateway.plane.link import Ask, Figures, Hello, Told, frame, reachable, receive
 from gateway.plane.snapshot import BadSnapshot, Update
 from gateway.publish import Publisher
 
@@ -26,6 +28,7 @@ T = TypeVar("T")
 POLL_S = 0.2
 INTAKE_S = 0.25
 SAVE_S = 0.5
+LISTEN_AGAIN_S = 2.0
 DATABASE_ERRORS = (DatabaseError, InterfaceError, OSError)
 
 
@@ -55,9 +58,10 @@ class Steward:
             log.info("the last good snapshot is loaded", revision=self._publisher.revision)
         self._socket_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._socket_path.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(self._welcome, str(self._socket_path))
+        with reachable(self._socket_path) as path:
+            server = await asyncio.start_unix_server(self._welcome, path)
         os.chmod(self._socket_path, 0o600)
-        tasks = [asyncio.create_task(work) for work in (self._follow(), self._take_in(), self._keep())]
+        tasks = [asyncio.create_task(work) for work in (self._follow(), self._listen(), self._take_in(), self._keep())]
         await stopping.wait()
         for task in tasks:
             task.cancel()
@@ -77,6 +81,16 @@ class Steward:
         while True:
             await self._poll()
             await asyncio.sleep(POLL_S)
+
+    async def _listen(self) -> None:
+        """Poll at once when Postgres says that a change was committed; the regular poll goes on whatever happens here."""
+        while connection.vendor == "postgresql":
+            with contextlib.suppress(psycopg.Error, OSError):
+                async with await psycopg.AsyncConnection.connect(**psycopg_parameters(), autocommit=True) as listening:
+                    await listening.execute(f"LISTEN {CHANNEL}")
+                    async for _ in listening.notifies():
+                        await self._poll()
+            await asyncio.sleep(LISTEN_AGAIN_S)
 
     async def _poll(self) -> bool:
         """Poll once and announce; False when the database could not be asked."""
@@ -229,6 +243,11 @@ class Steward:
         yield CounterMetricFamily("sgw_receipts_quarantined", "Receipts the database would not take.", value=self._taken["quarantined"])
         yield CounterMetricFamily("sgw_orphans_settled", "Calls settled after their worker died.", value=self._taken["orphans"])
         yield GaugeMetricFamily("sgw_steward_time_seconds", "Unix time of this page.", value=time.time())
+
+
+def psycopg_parameters() -> dict[str, Any]:
+    """Return how Django reaches its Postgres, for a connection outside its pool."""
+    return {name: value for name, value in connection.get_connection_params().items() if name not in ("cursor_factory", "context", "pool", "prepare_threshold")}
 
 
 def exposed(family: Family, samples: list[tuple[list[str], float]]) -> Metric:

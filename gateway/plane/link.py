@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from gateway.plane.snapshot import Update
 FRAME = struct.Struct("<I")
 LIMIT_BYTES = 1 << 30
 RECONNECT_S = 0.1
+SUN_PATH_BYTES = 100
 REFRESH_GAP_S = 0.1
 
 
@@ -63,6 +65,19 @@ async def receive(reader: asyncio.StreamReader) -> Message:
     return decoder.decode(await reader.readexactly(length))
 
 
+@contextlib.contextmanager
+def reachable(path: Path) -> Iterator[str]:
+    """Give a unix socket's path in a form that fits the 108 bytes of sun_path (unix(7)), however deep the directory is."""
+    if len(os.fsencode(path)) < SUN_PATH_BYTES:
+        yield str(path)
+        return
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
+
+
 class Link:
     """Keeps the line open, hands every Update to `on_update`, and asks questions with a deadline."""
 
@@ -83,7 +98,8 @@ class Link:
             await asyncio.sleep(RECONNECT_S)
 
     async def _connected(self) -> None:
-        reader, writer = await asyncio.open_unix_connection(str(self._path))
+        with reachable(self._path) as path:
+            reader, writer = await asyncio.open_unix_connection(path)
         self._writer = writer
         try:
             writer.write(frame(Hello(worker=self._worker)))

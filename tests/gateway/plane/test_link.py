@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from gateway.plane.link import Ask, Figures, Hello, Link, Message, Told, frame, receive
+from gateway.plane.link import Ask, Figures, Hello, Link, Message, Told, frame, reachable, receive
 from gateway.plane.snapshot import Update
 
 
@@ -67,3 +67,16 @@ async def test_without_a_steward_a_question_is_answered_no_at_once(tmp_path: Pat
     async with asyncio.timeout(1):
         assert await link.refresh() is False
         assert await link.scrape() is None
+
+
+async def test_a_deep_directory_does_not_cut_the_line(tmp_path: Path) -> None:
+    steward, got = FakeSteward(), asyncio.Queue[Update]()
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True)
+    with reachable(deep / "s") as path:
+        server = await asyncio.start_unix_server(steward.serve, path)
+    running = asyncio.create_task(Link(deep / "s", "w1", got.put_nowait, dict).run())
+    async with asyncio.timeout(5):
+        assert await got.get() == Update(revision=7, whole=True)
+    running.cancel()
+    server.close()
