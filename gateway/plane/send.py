@@ -78,15 +78,17 @@ class Sender:
         """Return the first deployment's exchange that answers well; every try is appended to `attempts`.
 
         `prepare` gives head and body and is called right before each try; `first` reads the beginning and raises
-        UpstreamFault when it is no good. Raises VendorRefusal, TooFast, Overloaded, UpstreamFailed, UpstreamTimeout.
+        UpstreamFault when it is no good. `timeout_ms` is what the caller allows for all tries together, 0 for no limit of theirs.
+        Raises VendorRefusal, TooFast, Overloaded, UpstreamFailed, UpstreamTimeout.
         """
-        health = self._health
+        health, began = self._health, self._clock()
         health.counted_call()
         skipped: list[Deployment] = []
         waits: list[float] = []
         for deployment in deployments:
             pool = self._pools[deployment.account]
-            if attempts and not health.may_retry():
+            left_ms = self._left_ms(timeout_ms, began)
+            if attempts and (left_ms == 1 or not health.may_retry()):
                 break
             if self._full(pool, deployment):
                 attempts_note(attempts, deployment, "busy")
@@ -94,19 +96,23 @@ class Sender:
             if not health.admits(deployment.id):
                 skipped.append(deployment)
                 continue
-            sent = await self._try(deployment, pool, prepare, first, attempts, waits, timeout_ms)
+            sent = await self._try(deployment, pool, prepare, first, attempts, waits, left_ms)
             if sent is not None:
                 return sent
         if not any(attempt.elapsed_ms >= 0 and attempt.outcome != "busy" for attempt in attempts):
             for deployment in skipped:
                 # never leave every deployment out: the one that did not ask for patience gets the call after all
                 if health.retry_after_s(deployment.id) is None:
-                    sent = await self._try(deployment, self._pools[deployment.account], prepare, first, attempts, waits, timeout_ms)
+                    sent = await self._try(deployment, self._pools[deployment.account], prepare, first, attempts, waits, self._left_ms(timeout_ms, began))
                     if sent is not None:
                         return sent
                     break
         waits.extend(wait for d in skipped if (wait := health.retry_after_s(d.id)) is not None)
         raise verdict(attempts, waits)
+
+    def _left_ms(self, timeout_ms: int, began: float) -> int:
+        """Return what is left of the caller's limit in milliseconds, at least 1; 0 when they set none."""
+        return max(1, timeout_ms - int((self._clock() - began) * 1000)) if timeout_ms else 0
 
     def _full(self, pool: Pool, deployment: Deployment) -> bool:
         return bool(pool.account.max_parallel) and pool.in_flight >= pool.account.max_parallel
@@ -146,7 +152,10 @@ class Sender:
             raise VendorRefusal(status, refusal, pool)
         except UpstreamFault as fault:
             outcome = fault.kind
-            self._health.failed(deployment.id)
+            if impatient(fault, pool.account.deadlines, timeout_ms):
+                self._health.abandoned(deployment.id)
+            else:
+                self._health.failed(deployment.id)
             return None
         finally:
             if outcome == "abandoned":
@@ -173,6 +182,14 @@ def deadlines(account: Deadlines, timeout_ms: int) -> Deadlines:
         idle_ms=min(account.idle_ms, timeout_ms),
         total_ms=min(account.total_ms, timeout_ms),
     )
+
+
+def impatient(fault: UpstreamFault, account: Deadlines, timeout_ms: int) -> bool:
+    """Return whether a caller's own limit ended a try before the account's would have: that says nothing about the deployment."""
+    if not timeout_ms or not fault.kind.endswith("_timeout"):
+        return False
+    own_ms: int = getattr(account, f"{fault.kind.removesuffix('_timeout')}_ms")
+    return timeout_ms < own_ms
 
 
 def passed_headers(exchange: Exchange, pool: Pool) -> Headers:

@@ -32,10 +32,15 @@ class FakeExchange:
 class FakeClient:
     """Answers each request with the next of its outcomes: a status, a status with Retry-After, or a fault."""
 
-    def __init__(self, outcomes: list[int | tuple[int, str] | errors.UpstreamFault]) -> None:
-        self.outcomes, self.exchanges = outcomes, list[FakeExchange]()
+    takes_s = 0.0
+
+    def __init__(self, outcomes: list[int | tuple[int, str] | errors.UpstreamFault], clock: "Clock") -> None:
+        self.clock = clock
+        self.outcomes, self.exchanges, self.totals_ms = outcomes, list[FakeExchange](), list[int]()
 
     async def open(self, head: bytes, body: bytes, deadlines: Deadlines | None = None) -> Exchange:
+        self.clock.now += self.takes_s
+        self.totals_ms.append(deadlines.total_ms if deadlines else 0)
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, errors.UpstreamFault):
             raise outcome
@@ -60,10 +65,10 @@ class Scene:
     """Two accounts with scripted clients."""
 
     def __init__(self, outcomes: Mapping[str, list[int | tuple[int, str] | errors.UpstreamFault]], **account: object) -> None:
-        self.clients = {slug: FakeClient(list(given)) for slug, given in outcomes.items()}
+        self.clock = Clock()
+        self.clients = {slug: FakeClient(list(given), self.clock) for slug, given in outcomes.items()}
         self.pools = Pools(builders.SHELF, self._client, b"test")
         self.pools.adopt(builders.snapshot(accounts=tuple(builders.sealed_account(slug, **account) for slug in outcomes)).accounts)
-        self.clock = Clock()
         self.health = Health(self.clock)
         self.sender = Sender(self.pools, self.health, self.clock, self.clock)
         self.attempts: list[Attempt] = []
@@ -72,13 +77,13 @@ class Scene:
     def _client(self, account: Account) -> FakeClient:
         return self.clients[account.slug]
 
-    async def send(self) -> Sent[str]:
-        """Send one call."""
+    async def send(self, timeout_ms: int = 0) -> Sent[str]:
+        """Send one call whose caller allows `timeout_ms`."""
 
         async def first(exchange: Exchange, pool: Pool, deployment: Deployment) -> str:
             return deployment.account
 
-        return await self.sender.send(self.deployments, lambda d, p: (b"head", b"body"), first, self.attempts, 0)
+        return await self.sender.send(self.deployments, lambda d, p: (b"head", b"body"), first, self.attempts, timeout_ms)
 
     def outcomes(self) -> list[tuple[str, str]]:
         """Return account and outcome of every attempt."""
@@ -145,8 +150,30 @@ async def test_the_last_open_deployment_is_tried_all_the_same() -> None:
     assert scene.health.state("one/up-1") == "closed"
 
 
-async def test_a_full_account_is_passed_over() -> None:
-    scene = Scene({"one": [200], "two": [200]}, max_parallel=1)
+async def test_an_impatient_caller_does_not_open_the_deployment_for_all() -> None:
+    late = errors.UpstreamFault("total_timeout", "", sent=True)
+    scene = Scene({"one": [late] * 5})
+    for _ in range(5):
+        with pytest.raises(errors.UpstreamTimeout):
+            await scene.send(timeout_ms=200)
+        scene.attempts.clear()
+    assert scene.health.state("one/up-1") == "closed"
+    assert scene.clients["one"].totals_ms == [200] * 5
+
+
+async def test_a_callers_limit_is_for_all_tries_together() -> None:
+    scene = Scene({"one": [500], "two": [500], "three": [200]})
+    scene.clients["one"].takes_s, scene.clients["two"].takes_s = 3.0, 2.0
+    with pytest.raises(errors.UpstreamFailed):
+        await scene.send(timeout_ms=5_000)
+    assert [client.totals_ms for client in scene.clients.values()] == [[5_000], [2_000], []]
+
+
+@pytest.mark.parametrize("limited", ["account", "deployment"])
+async def test_what_has_all_its_calls_in_flight_is_passed_over(limited: str) -> None:
+    scene = Scene({"one": [200], "two": [200]}, max_parallel=1 if limited == "account" else 0)
+    if limited == "deployment":
+        scene.deployments = tuple(builders.deployment(slug, max_parallel=1) for slug in ("one", "two"))
     for served in ("one", "two"):
         scene.attempts.clear()
         assert (await scene.send()).opening == served
