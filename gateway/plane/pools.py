@@ -6,7 +6,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from gateway.providers import Provider
-from gateway.terms import Account, Deadlines
+from gateway.terms import Account, Deadlines, Deployment
 
 
 class Exchange(Protocol):
@@ -43,13 +43,32 @@ class Client(Protocol):
 class Pool:
     """One account in use."""
 
-    __slots__ = ("_heads", "_via", "account", "client", "in_flight", "provider")
+    __slots__ = ("_busy", "_heads", "_via", "account", "client", "in_flight", "provider")
 
     def __init__(self, account: Account, provider: Provider, client: Client, via: bytes) -> None:
         self.account, self.provider, self.client = account, provider, client
         self.in_flight = 0
+        self._busy: dict[str, int] = {}
         self._via = via
         self._heads: dict[tuple[str, str], bytes] = {}
+
+    def is_full(self, deployment: Deployment) -> bool:
+        """Return whether the account or the deployment has as many calls in flight as it may."""
+        if self.account.max_parallel and self.in_flight >= self.account.max_parallel:
+            return True
+        return bool(deployment.max_parallel) and self._busy.get(deployment.id, 0) >= deployment.max_parallel
+
+    def enter(self, deployment: Deployment) -> None:
+        """Count a call in."""
+        self.in_flight += 1
+        if deployment.max_parallel:
+            self._busy[deployment.id] = self._busy.get(deployment.id, 0) + 1
+
+    def leave(self, deployment: Deployment) -> None:
+        """Count a call out."""
+        self.in_flight -= 1
+        if deployment.max_parallel:
+            self._busy[deployment.id] -= 1
 
     def head(self, endpoint: str, upstream_model: str) -> bytes:
         """Return the prepared head of a POST, without content-length and the blank line."""

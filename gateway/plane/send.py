@@ -1,6 +1,5 @@
 """Tries the plan's deployments in order until one answers: failover, cool-down, bulkheads. Knows nothing of keys, money or the caller's connection."""
 
-import math
 from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
 from math import ceil
@@ -18,7 +17,18 @@ LIMITED = frozenset({429})
 BUSY = frozenset({503, 529})
 OUR_FAULT = frozenset({401, 402, 403, 407})
 ERROR_BODY_BYTES = 64 * 1024
-VENDOR_HEADERS = frozenset({b"openai-processing-ms", b"openai-version", b"x-ratelimit-limit-requests", b"x-ratelimit-limit-tokens", b"x-ratelimit-remaining-requests", b"x-ratelimit-remaining-tokens", b"x-ratelimit-reset-requests", b"x-ratelimit-reset-tokens"})
+VENDOR_HEADERS = frozenset(
+    {
+        b"openai-processing-ms",
+        b"openai-version",
+        b"x-ratelimit-limit-requests",
+        b"x-ratelimit-limit-tokens",
+        b"x-ratelimit-remaining-requests",
+        b"x-ratelimit-remaining-tokens",
+        b"x-ratelimit-reset-requests",
+        b"x-ratelimit-reset-tokens",
+    }
+)
 
 
 class CredentialRefused(UpstreamFailed):
@@ -90,7 +100,7 @@ class Sender:
             left_ms = self._left_ms(timeout_ms, began)
             if attempts and (left_ms == 1 or not health.may_retry()):
                 break
-            if self._full(pool, deployment):
+            if pool.is_full(deployment):
                 attempts_note(attempts, deployment, "busy")
                 continue
             if not health.admits(deployment.id):
@@ -114,9 +124,6 @@ class Sender:
         """Return what is left of the caller's limit in milliseconds, at least 1; 0 when they set none."""
         return max(1, timeout_ms - int((self._clock() - began) * 1000)) if timeout_ms else 0
 
-    def _full(self, pool: Pool, deployment: Deployment) -> bool:
-        return bool(pool.account.max_parallel) and pool.in_flight >= pool.account.max_parallel
-
     async def _try(
         self,
         deployment: Deployment,
@@ -130,7 +137,7 @@ class Sender:
         began = self._clock()
         exchange: Exchange | None = None
         outcome, status, kept = "abandoned", 0, False
-        pool.in_flight += 1
+        pool.enter(deployment)
         try:
             head, body = prepare(deployment, pool)
             exchange = await pool.client.open(head, body, deadlines(pool.account.deadlines, timeout_ms) if timeout_ms else None)
@@ -161,7 +168,7 @@ class Sender:
             if outcome == "abandoned":
                 self._health.abandoned(deployment.id)
             if not kept:
-                pool.in_flight -= 1
+                pool.leave(deployment)
                 if exchange is not None:
                     exchange.close()
             attempts.append(
@@ -211,4 +218,5 @@ def verdict(attempts: list[Attempt], waits: list[float]) -> Refusal:
         return UpstreamTimeout("No deployment of this model answered in time. Try again, or raise the account's deadlines.", detail=detail)
     if outcomes and all(outcome in {"401", "402", "403", "407"} for outcome in outcomes):
         return CredentialRefused("The provider refuses the gateway's own credential. Tell your IT administrator.", detail=detail)
-    return UpstreamFailed(f"No deployment of this model could answer ({', '.join(outcomes)}). Try again; if it lasts, tell your IT administrator.", detail=detail)
+    tried = ", ".join(outcomes)
+    return UpstreamFailed(f"No deployment of this model could answer ({tried}). Try again; if it lasts, tell your IT administrator.", detail=detail)

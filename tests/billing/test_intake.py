@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from django.db import OperationalError, connection
 
+from accounts.models import BusinessUnit, Project, VirtualKey
 from billing.actions import NotReleasable, release_quarantined
 from billing.intake import Intake, Metrics, Taken
 from billing.models import JournalPosition, QuarantinedReceipt, UsageRecord
@@ -221,3 +222,14 @@ def test_two_intakes_over_one_journal_count_each_call_once(tmp_path: Path) -> No
 
 def test_a_missing_directory_is_an_empty_journal(tmp_path: Path) -> None:
     assert Intake(tmp_path / "none").run_once() == Taken()
+
+
+def test_a_keys_last_use_is_noted_and_never_goes_back(tmp_path: Path) -> None:
+    project = Project.objects.create(name="P", business_unit=BusinessUnit.objects.create(name="U"))
+    expires_at = datetime.now(UTC) + timedelta(days=1)
+    VirtualKey.objects.create(public_id="abcdefghij", name="k", project=project, digest=b"d", expires_at=expires_at)
+    write_segment(tmp_path, settle("call_1"), settle("call_2", started_at_ms=STARTED_AT_MS + 5_000))
+    Intake(tmp_path).run_once()
+    write_segment(tmp_path, settle("call_3", started_at_ms=STARTED_AT_MS - 5_000), number=2)
+    Intake(tmp_path).run_once()
+    assert VirtualKey.objects.get().last_used_at == datetime.fromtimestamp(STARTED_AT_MS / 1000 + 5, UTC)
