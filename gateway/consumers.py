@@ -14,6 +14,7 @@ import structlog
 from channels.generic.http import AsyncHttpConsumer
 
 from gateway import listings
+from gateway.direct import Connection, take_connection
 from gateway.errors import BadKey, BadRequest, LoopDetected, MethodNotAllowed, Overloaded, Refusal, SlowSender, TooLarge, UnknownEndpoint, WrongContentType
 from gateway.plane.identify import UnknownKey
 from gateway.plane.serve import JSON, SAFE
@@ -35,6 +36,8 @@ INLINE_BYTES = 32 * 1024
 # most calls end sooner than this and never need a watcher for a caller who leaves
 WATCH_AFTER_S = 0.05
 LABEL_CHARS = 200
+# answers with these have no body to put into chunks (RFC 9110 §15.3.5, §15.4.5)
+NO_BODY = frozenset({204, 304})
 SINGLE = (b"host", b"content-length", b"content-type", b"transfer-encoding")
 
 
@@ -66,26 +69,50 @@ read_head = msgspec.json.Decoder(Head).decode
 
 
 class Reply:
-    """What has been given to the caller so far."""
+    """What has been given to the caller so far: through our worker's own connection where there is one, else through plain ASGI."""
 
-    __slots__ = ("_send", "started")
+    __slots__ = ("_connection", "_send", "started")
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
+    def __init__(self, send: Send, connection: Connection | None = None) -> None:
+        self._send, self._connection = send, connection
         self.started = False
 
-    async def start(self, status: int, headers: list[Header]) -> None:
-        """Send status and headers."""
+    async def whole(self, status: int, headers: list[Header], body: bytes) -> None:
+        """Send a whole answer."""
         self.started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        connection = self._connection
+        if connection is None:
+            await self._send({"type": "http.response.start", "status": status, "headers": headers})
+            await self._send({"type": "http.response.body", "body": body})
+        elif connection.is_open or await connection.ready():
+            connection.whole(status, headers, body)
+
+    async def start(self, status: int, headers: list[Header]) -> None:
+        """Send status and headers of a body that follows in parts."""
+        self.started = True
+        if status in NO_BODY:
+            self._connection = None
+        connection = self._connection
+        if connection is None:
+            await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        elif connection.is_open or await connection.ready():
+            connection.start(status, headers)
 
     async def write(self, data: bytes) -> None:
         """Send a part of the body."""
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        connection = self._connection
+        if connection is None:
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        elif connection.is_open or await connection.ready():
+            connection.write(data)
 
     async def end(self, data: bytes) -> None:
         """Send the last part of the body."""
-        await self._send({"type": "http.response.body", "body": data})
+        connection = self._connection
+        if connection is None:
+            await self._send({"type": "http.response.body", "body": data})
+        elif connection.is_open or await connection.ready():
+            connection.end(data)
 
 
 class Visitor:
@@ -98,7 +125,7 @@ class Visitor:
         self.id = f"call_{time.time_ns() // 1_000_000:011x}{os.urandom(8).hex()}"
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.reply = Reply(send)
+        self.reply = Reply(send, take_connection(scope))
         self.left = False
         self.watch: asyncio.TimerHandle | None = None
 
@@ -137,6 +164,8 @@ class GatewayConsumer(AsyncHttpConsumer):
         scope, headers = visitor.scope, visitor.headers
         if len(headers) != len(scope["headers"]):
             refuse_repeated(scope["headers"])
+        if b"host" not in headers and scope["http_version"] == "1.1":
+            raise BadRequest("Send a Host header.")
         path: bytes = scope.get("raw_path") or scope["path"].encode()
         endpoint = ENDPOINTS.get(path)
         try:
@@ -148,7 +177,7 @@ class GatewayConsumer(AsyncHttpConsumer):
         if endpoint is None:
             listing = await self._list(visitor, path, caller)
             if listing is not None:
-                return
+                return None
             account, endpoint = self._provider_path(path, visitor)
             if endpoint not in KNOWN:
                 return await self._unmetered(visitor, receive, task, caller, account, endpoint)
@@ -286,8 +315,8 @@ class GatewayConsumer(AsyncHttpConsumer):
             body = listings.upstream_models(caller, snapshot, account.decode())
         if visitor.scope["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed("Use GET here.")
-        await visitor.reply.start(200, [(b"x-request-id", visitor.id.encode()), JSON, (b"content-length", b"%d" % len(body)), *SAFE])
-        await visitor.reply.end(b"" if visitor.scope["method"] == "HEAD" else body)
+        headers = [(b"x-request-id", visitor.id.encode()), JSON, (b"content-length", b"%d" % len(body)), *SAFE]
+        await visitor.reply.whole(200, headers, b"" if visitor.scope["method"] == "HEAD" else body)
         return body
 
     def _provider_path(self, path: bytes, visitor: Visitor) -> tuple[str, str]:
@@ -356,8 +385,7 @@ class GatewayConsumer(AsyncHttpConsumer):
         if isinstance(refusal, BadKey) or refusal.status in (408, 413, 415):
             headers.append((b"connection", b"close"))
             self.worker.figures.add("sgw_refusals", refusal.code)
-        await visitor.reply.start(refusal.status, headers)
-        await visitor.reply.end(body)
+        await visitor.reply.whole(refusal.status, headers, body)
 
 
 def watch(visitor: Visitor, receive: Receive, task: "asyncio.Task[object]") -> None:
@@ -397,6 +425,6 @@ def timeout_ms(value: bytes | None) -> int:
     """Return the caller's own deadline in milliseconds, 0 for none. Raises BadRequest."""
     if value is None:
         return 0
-    if not value.isdigit() or not 1 <= int(value[:12]) <= 86_400_000:
+    if len(value) > 8 or not value.isdigit() or not 1 <= int(value) <= 86_400_000:
         raise BadRequest("x-sgw-timeout-ms must be a whole number of milliseconds from 1 to 86400000.")
     return int(value)
