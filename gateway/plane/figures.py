@@ -39,46 +39,88 @@ FAMILIES = (
 )
 
 
+class Histogram:
+    """How often a duration fell under each bound, and the sum of all in seconds."""
+
+    __slots__ = ("counts", "sum_s")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS_S) + 1)
+        self.sum_s = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Put a duration in."""
+        self.counts[bisect_left(BOUNDS_S, seconds)] += 1
+        self.sum_s += seconds
+
+
+class Times:
+    """The histograms of an endpoint."""
+
+    __slots__ = ("duration", "first_byte", "gateway")
+
+    def __init__(self) -> None:
+        self.duration, self.gateway, self.first_byte = Histogram(), Histogram(), Histogram()
+
+
+class Series:
+    """Calls of one endpoint, model, account and status: one look-up per call instead of one per figure."""
+
+    __slots__ = ("calls", "times")
+
+    def __init__(self, times: Times) -> None:
+        self.calls = 0
+        self.times = times
+
+
+class Spent:
+    """Tokens and cost in nano-USD of one model at one account."""
+
+    __slots__ = ("cached_tokens", "cost_nanousd", "input_tokens", "output_tokens", "reasoning_tokens")
+
+    def __init__(self) -> None:
+        self.input_tokens = self.output_tokens = self.cached_tokens = self.reasoning_tokens = self.cost_nanousd = 0
+
+
 class Figures:
     """Everything one worker counted since its start."""
 
     def __init__(self) -> None:
         self._counts: dict[tuple[str, ...], float] = {}
-        self._histograms: dict[tuple[str, str], list[float]] = {}
+        self._times: dict[str, Times] = {}
+        self._series: dict[tuple[str, str, str, int], Series] = {}
+        self._spent: dict[tuple[str, str], Spent] = {}
         self.in_flight = 0
 
     def add(self, *key: str, by: float = 1) -> None:
         """Raise a counter; `key` is the family's name and its label values in order."""
         self._counts[key] = self._counts.get(key, 0) + by
 
-    def observe(self, name: str, endpoint: str, seconds: float) -> None:
-        """Put a duration into a histogram."""
-        buckets = self._histograms.get((name, endpoint))
-        if buckets is None:
-            buckets = self._histograms[name, endpoint] = [0.0] * (len(BOUNDS_S) + 2)
-        buckets[bisect_left(BOUNDS_S, seconds)] += 1
-        buckets[-1] += seconds
-
     def count_call(self, endpoint: str, model: str, account: str, status: int, *, duration_s: float, gateway_s: float, first_byte_s: float) -> None:
         """Count a settled call and its times."""
-        self.add("sgw_calls", endpoint, model, account, str(status))
-        self.observe("sgw_call_duration_seconds", endpoint, duration_s)
-        self.observe("sgw_gateway_overhead_seconds", endpoint, gateway_s)
+        series = self._series.get((endpoint, model, account, status))
+        if series is None:
+            times = self._times.setdefault(endpoint, Times())
+            series = self._series[endpoint, model, account, status] = Series(times)
+        series.calls += 1
+        times = series.times
+        times.duration.observe(duration_s)
+        times.gateway.observe(gateway_s)
         if first_byte_s > 0:
-            self.observe("sgw_first_byte_seconds", endpoint, first_byte_s)
+            times.first_byte.observe(first_byte_s)
 
     def count_usage(self, model: str, account: str, usage: Usage, cost_nanousd: int) -> None:
         """Count tokens and cost of a call."""
-        if usage.input_tokens:
-            self.add("sgw_tokens", model, "input", by=usage.input_tokens)
-        if usage.output_tokens:
-            self.add("sgw_tokens", model, "output", by=usage.output_tokens)
+        spent = self._spent.get((model, account))
+        if spent is None:
+            spent = self._spent[model, account] = Spent()
+        spent.input_tokens += usage.input_tokens
+        spent.output_tokens += usage.output_tokens
         if usage.cached_tokens:
-            self.add("sgw_tokens", model, "cached", by=usage.cached_tokens)
+            spent.cached_tokens += usage.cached_tokens
         if usage.reasoning_tokens:
-            self.add("sgw_tokens", model, "reasoning", by=usage.reasoning_tokens)
-        if cost_nanousd:
-            self.add("sgw_cost_nanousd", model, account, by=cost_nanousd)
+            spent.reasoning_tokens += usage.reasoning_tokens
+        spent.cost_nanousd += cost_nanousd
 
     def count_attempts(self, attempts: list[Attempt]) -> None:
         """Count the tries of a call."""
@@ -87,10 +129,31 @@ class Figures:
 
     def flat(self, deployments_open: int) -> dict[str, float]:
         """Return all figures as one mapping; keys are the name and label values (for a histogram also the bucket) joined by U+001F."""
-        values = {SEPARATOR.join(key): count for key, count in self._counts.items()}
-        for (name, endpoint), buckets in self._histograms.items():
-            for bound, count in zip((*map(str, BOUNDS_S), "+Inf", "sum"), buckets, strict=True):
-                values[SEPARATOR.join((name, endpoint, bound))] = count
+        values: dict[str, float] = {SEPARATOR.join(key): count for key, count in self._counts.items()}
+        for (endpoint, model, account, status), series in self._series.items():
+            values[SEPARATOR.join(("sgw_calls", endpoint, model, account, str(status)))] = series.calls
+        for (model, account), spent in self._spent.items():
+            for kind, tokens in (
+                ("input", spent.input_tokens),
+                ("output", spent.output_tokens),
+                ("cached", spent.cached_tokens),
+                ("reasoning", spent.reasoning_tokens),
+            ):
+                if tokens:
+                    key = SEPARATOR.join(("sgw_tokens", model, kind))
+                    values[key] = values.get(key, 0) + tokens
+            if spent.cost_nanousd:
+                values[SEPARATOR.join(("sgw_cost_nanousd", model, account))] = spent.cost_nanousd
+        for endpoint, times in self._times.items():
+            for name, histogram in (
+                ("sgw_call_duration_seconds", times.duration),
+                ("sgw_gateway_overhead_seconds", times.gateway),
+                ("sgw_first_byte_seconds", times.first_byte),
+            ):
+                if any(histogram.counts):
+                    for bound, count in zip((*map(str, BOUNDS_S), "+Inf"), histogram.counts, strict=True):
+                        values[SEPARATOR.join((name, endpoint, bound))] = count
+                    values[SEPARATOR.join((name, endpoint, "sum"))] = histogram.sum_s
         values["sgw_in_flight"] = self.in_flight
         values["sgw_deployments_open"] = deployments_open
         return values

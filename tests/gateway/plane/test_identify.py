@@ -1,10 +1,11 @@
 """Who a key says is calling."""
 
 import pytest
+from msgspec.structs import replace
 
 from accounts import keys
 from gateway import errors
-from gateway.plane.identify import UnknownKey, identify
+from gateway.plane.identify import UnknownKey, Verified, identify
 from gateway.terms import Caller
 
 from . import builders
@@ -54,3 +55,20 @@ def test_a_suspended_project_stops_its_keys() -> None:
     text, key = builders.new_key()
     with pytest.raises(errors.ProjectSuspended):
         identify(text, builders.snapshot(keys=(key,), projects=(builders.project(suspended=True),)), builders.PEPPERS, 1_000)
+
+
+def test_a_verified_credential_is_judged_anew_by_each_snapshot() -> None:
+    text, key = builders.new_key()
+    verified = Verified()
+    good = builders.snapshot(keys=(key,))
+    for _ in range(2):
+        assert identify(text, good, builders.PEPPERS, 1_000, verified) == Caller(key=key, project=builders.project())
+    with pytest.raises(errors.KeyRevoked):
+        identify(text, builders.snapshot(keys=(replace(key, state="revoked"),)), builders.PEPPERS, 1_000, verified)
+    with pytest.raises(errors.KeyExpired):
+        identify(text, good, builders.PEPPERS, key.expires_at_s, verified)
+    with pytest.raises(UnknownKey):
+        identify(text, builders.snapshot(keys=(replace(key, digest=bytes(32)),)), builders.PEPPERS, 1_000, verified)
+    with pytest.raises(UnknownKey):
+        identify(text, builders.snapshot(), builders.PEPPERS, 1_000, verified)
+    assert identify(text, good, builders.PEPPERS, 1_000, verified) == Caller(key=key, project=builders.project())
