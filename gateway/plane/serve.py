@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from billing.receipts import encode
+from billing.receipts import Settle, encode
 from gateway.errors import DependencyUnavailable, Refusal, UpstreamFailed, UpstreamFault, UpstreamTimeout
 from gateway.plane import speak
 from gateway.plane.calllog import Line
@@ -49,6 +49,16 @@ class Corridor:
     ) -> None:
         self.sender, self.journal, self.figures, self.log = sender, journal, figures, log
         self.clock, self.wall, self.draw = clock, wall, draw
+        self.unsettled: list[Settle] = []
+
+    def settle_again(self) -> None:
+        """Write the receipts that the journal would not take before."""
+        while self.unsettled and self.journal.healthy:
+            try:
+                self.journal.append(encode(self.unsettled[-1]))
+            except JournalBroken:
+                return
+            self.unsettled.pop()
 
     async def carry(self, call: Call, caller: Caller, snapshot: Snapshot, reply: Reply, began: float) -> None:
         """Serve one call to its end. Raises Refusal while nothing was given to the caller; after that, failures are events of the stream."""
@@ -128,10 +138,9 @@ class Walk:
             headers.append((b"content-length", b"%d" % len(answer.body)))
             if len(answer.body) <= PRICED_BODY_BYTES:
                 headers.append((b"x-sgw-cost-usd", usd(self.billed_nanousd)))
-            await self.reply.start(200, headers)
-            await self.reply.end(answer.body)
+            await self.reply.whole(200, headers, answer.body)
         finally:
-            sent.pool.in_flight -= 1
+            sent.pool.leave(sent.deployment)
             sent.exchange.close()
 
     async def _stream(self) -> None:
@@ -146,7 +155,7 @@ class Walk:
             assert self.reader is not None
             await stream(sent.exchange, self.reader, sent.opening, self.reply, self.settle, self._note_progress)
         finally:
-            sent.pool.in_flight -= 1
+            sent.pool.leave(sent.deployment)
             sent.exchange.close()
 
     async def _send(self, first: Callable[[Exchange, Pool, Deployment], Awaitable[T]]) -> Sent[T]:
@@ -164,6 +173,9 @@ class Walk:
         """Journal the intent to call a deployment. Raises JournalBroken."""
         assert self.plan is not None
         corridor = self._corridor
+        if not corridor.journal.writable:
+            # what little room is left belongs to the calls already admitted
+            raise JournalBroken("the journal takes no new calls")
         self.deployment, self.provider = deployment, pool.provider.slug
         started_at_ms = int((corridor.wall() - (corridor.clock() - self.began)) * 1000)
         corridor.journal.append(encode(intent(self.call, self.caller, self.plan, deployment, pool.provider.slug, started_at_ms)))
@@ -276,7 +288,8 @@ class Walk:
         try:
             corridor.journal.append(encode(record))
         except JournalBroken:
-            # its intent is on disk: it will be settled as an orphan, and readiness already says the journal is broken
+            # its intent is on disk; tried again every second, and if this worker dies first it is settled as an orphan
+            corridor.unsettled.append(record)
             corridor.figures.add("sgw_unsettled")
         model = self.plan.model.name if self.plan is not None else ""
         figures, account = corridor.figures, record.account
@@ -326,7 +339,7 @@ class Unmetered(Walk):
             self.settle()
             await self.reply.end(b"")
         finally:
-            sent.pool.in_flight -= 1
+            sent.pool.leave(sent.deployment)
             sent.exchange.close()
 
     def _prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
