@@ -30,8 +30,8 @@ sys.exit(asyncio.run(run()))
 LASTING = """
 import os, signal, sys
 def stop(*_):
-    print("{name} stops", flush=True)
-    sys.exit(0)
+    os.write(1, b"{name} stops\\n")
+    os._exit(0)
 signal.signal(signal.SIGTERM, stop)
 print("{name}", os.getpid(), flush=True)
 while True:
