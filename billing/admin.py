@@ -54,7 +54,7 @@ class PriceAdmin(ModelAdmin):
             tiers=obj.tiers,
         )
         obj.pk = added.pk
-        obj._state.adding = False  # noqa: SLF001  # as Model.save does
+        obj._state.adding = False  # as Model.save does
 
     @display(description="input, per million")
     def input_usd(self, price: Price) -> str:

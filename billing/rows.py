@@ -67,7 +67,7 @@ LAST_MOMENT_MS = 221_845_392_000_000
 OUTCOMES = frozenset({"ok", "refused", "failed", "aborted", "unknown"})
 USAGE_SOURCES = frozenset({"provider", "counted", "estimated", "none"})
 
-_meta = UsageRecord._meta  # noqa: SLF001  # Django's documented way to a model's columns
+_meta = UsageRecord._meta  # Django's documented way to a model's columns
 _table = _meta.db_table
 _fields: dict[str, Any] = {name: _meta.get_field(name) for name in COLUMNS}
 _names = ", ".join(f'"{_fields[name].column}"' for name in COLUMNS)

@@ -186,12 +186,12 @@ class GatewayConsumer(AsyncHttpConsumer):
         caller = await self._identify(credential)
         account = ""
         if endpoint is None:
-            listing = await self._list(visitor, path, caller)
-            if listing is not None:
-                return None
+            if await self._list(visitor, path, caller):
+                return
             account, endpoint = self._provider_path(path, visitor)
             if endpoint not in KNOWN:
-                return await self._unmetered(visitor, receive, task, caller, account, endpoint)
+                await self._unmetered(visitor, receive, task, caller, account, endpoint)
+                return
         if scope["method"] != "POST":
             raise MethodNotAllowed(f"Use POST for /v1/{endpoint}.")
         self._check_transport(headers)
@@ -309,8 +309,8 @@ class GatewayConsumer(AsyncHttpConsumer):
 
     # ---- the less travelled ways ------------------------------------------------------------------------------------
 
-    async def _list(self, visitor: Visitor, path: bytes, caller: Caller) -> bytes | None:
-        """Answer GET /v1/models, /v1/models/{id} and /v1/key from the snapshot; None for any other path."""
+    async def _list(self, visitor: Visitor, path: bytes, caller: Caller) -> bool:
+        """Answer GET /v1/models, /v1/models/{id} and /v1/key from the snapshot; False for any other path."""
         snapshot = self.worker.snapshot
         assert snapshot is not None
         if path == b"/v1/key":
@@ -322,13 +322,13 @@ class GatewayConsumer(AsyncHttpConsumer):
         else:
             account, _, rest = path.removeprefix(b"/v1/").partition(b"/")
             if rest not in (b"models", b"v1/models") or account.decode("latin-1") not in snapshot.accounts:
-                return None
+                return False
             body = listings.upstream_models(caller, snapshot, account.decode())
         if visitor.scope["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed("Use GET here.")
         headers = [(b"x-request-id", visitor.id.encode()), JSON, (b"content-length", b"%d" % len(body)), *SAFE]
         await visitor.reply.whole(200, headers, b"" if visitor.scope["method"] == "HEAD" else body)
-        return body
+        return True
 
     def _provider_path(self, path: bytes, visitor: Visitor) -> tuple[str, str]:
         """Return account slug and endpoint of a provider path. Raises UnknownEndpoint."""

@@ -22,7 +22,11 @@ def models(caller: Caller, snapshot: Snapshot) -> bytes:
 
 def upstream_models(caller: Caller, snapshot: Snapshot, account: str) -> bytes:
     """Return the models this key may use at one provider account, under their upstream names."""
-    rows = [_row(model, name) for (slug, name), model in sorted(snapshot.by_upstream.items()) if slug == account and may_use(caller, model)]
+    rows = []
+    for (slug, name), served in sorted(snapshot.by_upstream.items()):
+        mine = [model for model in served if may_use(caller, model)]
+        if slug == account and mine:
+            rows.append(_row(mine[0], name))
     return orjson.dumps({"object": "list", "data": rows})
 
 

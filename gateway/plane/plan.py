@@ -21,7 +21,7 @@ def plan(call: Call, caller: Caller, snapshot: Snapshot, draw: random.Random) ->
 
     Raises NoSuchModel, NotAllowed, PriceUnknown, or BadRequest when the model does not serve this endpoint.
     """
-    model = snapshot.by_upstream.get((call.account, call.model)) or snapshot.models.get(call.model) if call.account else snapshot.models.get(call.model)
+    model = named(call, caller, snapshot) if call.account else snapshot.models.get(call.model)
     if model is None or (call.account and not any(d.account == call.account for d in model.deployments)):
         place = f" at the provider account {call.account!r}" if call.account else ""
         raise NoSuchModel(f"The model {call.model[:200]!r} is not in the catalogue{place}. GET /v1/models lists what this key may use.", param="model")
@@ -41,6 +41,14 @@ def plan(call: Call, caller: Caller, snapshot: Snapshot, draw: random.Random) ->
             raise PriceUnknown(f"No price is known for {model.name!r}, and its policy is to refuse then. Ask finance to enter one.", param="model")
     ordered = deployments if len(deployments) == 1 else arrange(deployments, draw)
     return Plan(model=model, deployments=ordered, quote_nanousd=quote(call, ordered))
+
+
+def named(call: Call, caller: Caller, snapshot: Snapshot) -> Model | None:
+    """Return what a provider path's model name stands for: an upstream name there, of several models one this key may use, or a catalogue name."""
+    served = snapshot.by_upstream.get((call.account, call.model))
+    if served is None:
+        return snapshot.models.get(call.model)
+    return next((model for model in served if may_use(caller, model)), served[0])
 
 
 def arrange(deployments: tuple[Deployment, ...], draw: random.Random) -> tuple[Deployment, ...]:

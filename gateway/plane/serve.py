@@ -76,7 +76,7 @@ class Walk:
         "_beat", "_corridor", "_progress_at", "_reached", "answered_at", "attempts", "began", "billed_nanousd", "call", "caller", "deployment",
         "dropped", "error_code", "first_byte_at", "outcome", "plan", "problem", "provider", "reader", "reply", "sent_at", "settled", "status",
         "text_bytes", "usage",
-    )  # fmt: skip
+    )
 
     def __init__(self, corridor: Corridor, call: Call, caller: Caller, reply: Reply, began: float) -> None:
         self._corridor, self.call, self.caller, self.reply, self.began = corridor, call, caller, reply, began
@@ -236,7 +236,8 @@ class Walk:
         self.status, self.outcome, self.error_code, self._reached = refusal.status, "refused", "vendor_refused", False
         wire = refusal.pool.provider.wires[self.call.endpoint]
         message = speak.vendor_message(refusal.body, refusal.pool.account, wire)
-        mild = VendorError(message or f"The provider refused the request with status {refusal.status}.", refusal.status)
+        code, param = speak.vendor_code(refusal.body)
+        mild = VendorError(message or f"The provider refused the request with status {refusal.status}.", refusal.status, code, param)
         self.settle()
         if not self.reply.started:
             raise mild
@@ -284,7 +285,7 @@ class Walk:
         record = receipt(
             self.call, self.caller, self.plan, self.deployment, self.provider, billed, times, self.attempts,
             status=self.status, outcome=self.outcome, error_code=self.error_code,
-        )  # fmt: skip
+        )
         try:
             corridor.journal.append(encode(record))
         except JournalBroken:
@@ -301,7 +302,7 @@ class Walk:
                 event="call", at=corridor.wall(), call=self.call.id, endpoint=self.call.endpoint, status=self.status, code=self.error_code,
                 key=self.caller.key.id, project=self.caller.project.id, model=model, deployment=record.deployment,
                 attempts=len(self.attempts), duration_ms=times.duration_ms,
-            )  # fmt: skip
+            )
         )
 
 
@@ -319,7 +320,7 @@ class Unmetered(Walk):
         deployment = Deployment(
             id=f"{account.id}/-", slug=f"{account.slug}/-", model="", account=account.slug, upstream_model="-",
             order=0, weight=1, region="", max_parallel=0, price=None,
-        )  # fmt: skip
+        )
         model = Model(id="", name="-", kind="", owned_by="", created_at_s=0, unknown_price="free", deployments=(deployment,))
         self.plan = Plan(model=model, deployments=(deployment,), quote_nanousd=0)
         self.problem = "unmetered"
@@ -356,11 +357,11 @@ beats: set[asyncio.Task[None]] = set()
 class VendorError(Refusal):
     """A vendor's 4xx about the request itself, passed on with its own message."""
 
-    code, kind = "vendor_refused", "invalid_request_error"
+    kind = "invalid_request_error"
 
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
+    def __init__(self, message: str, status: int, code: str, param: str | None) -> None:
+        super().__init__(message, param=param)
+        self.status, self.code = status, code
 
 
 def error_event(refusal: Refusal) -> bytes:

@@ -63,7 +63,7 @@ class Snapshot(Frozen, frozen=True):
     models: Mapping[str, Model]
     projects: Mapping[str, Project]
     keys: Mapping[str, Key]
-    by_upstream: Mapping[tuple[str, str], Model]
+    by_upstream: Mapping[tuple[str, str], tuple[Model, ...]]
 
 
 def _open(sealed: SealedAccount, shelf: Mapping[str, Provider], open_credential: Callable[[bytes, bytes], bytes]) -> Account:
@@ -89,8 +89,13 @@ def _open(sealed: SealedAccount, shelf: Mapping[str, Provider], open_credential:
     )
 
 
-def _upstream_names(models: tuple[Model, ...]) -> dict[tuple[str, str], Model]:
-    return {(deployment.account, deployment.upstream_model): model for model in models for deployment in model.deployments}
+def _upstream_names(models: tuple[Model, ...]) -> dict[tuple[str, str], tuple[Model, ...]]:
+    found: dict[tuple[str, str], tuple[Model, ...]] = {}
+    for model in models:
+        for deployment in model.deployments:
+            place = (deployment.account, deployment.upstream_model)
+            found[place] = (*found.get(place, ()), model)
+    return found
 
 
 def _check(deployments: tuple[Deployment, ...], accounts: Mapping[str, Account]) -> None:

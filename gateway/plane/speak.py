@@ -216,3 +216,23 @@ def vendor_message(body: bytes, account: Account, wire: str) -> str:
     if account.credential and account.credential in message:
         message = message.replace(account.credential, "[credential]")
     return message[:2_000]
+
+
+class _VendorError(msgspec.Struct):
+    code: object = None
+    param: object = None
+
+
+class _VendorErrorBody(msgspec.Struct):
+    error: _VendorError = msgspec.field(default_factory=_VendorError)
+
+
+def vendor_code(body: bytes) -> tuple[str, str | None]:
+    """Return the code and the parameter a vendor's error names, which clients look for; invalid_request and None where it names none."""
+    try:
+        error = msgspec.json.decode(body, type=_VendorErrorBody).error
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return "invalid_request", None
+    code = error.code if isinstance(error.code, str) and error.code.isprintable() else ""
+    param = error.param if isinstance(error.param, str) and error.param.isprintable() else ""
+    return code[:100] or "invalid_request", param[:200] or None

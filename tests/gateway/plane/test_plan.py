@@ -59,3 +59,9 @@ def test_a_provider_path_knows_upstream_names_and_stays_at_its_account() -> None
 def test_a_free_model_needs_no_price() -> None:
     free = builders.model("chat", builders.deployment(price=None), unknown_price="free")
     assert plan(builders.call(), builders.caller(), builders.snapshot(free), draw()).quote_nanousd == 0
+
+
+def test_an_upstream_name_shared_by_two_models_means_the_one_the_key_may_use() -> None:
+    snapshot = builders.snapshot(builders.model("first", builders.deployment()), builders.model("second", builders.deployment()))
+    found = plan(builders.call(account="acme", model="up-1"), builders.caller(models=frozenset({"second"})), snapshot, draw())
+    assert found.model.name == "second"
