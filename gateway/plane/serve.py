@@ -233,10 +233,11 @@ class Walk:
 
     async def _pass_on(self, refusal: VendorRefusal) -> None:
         """Give a vendor's refusal of the request itself to the caller, in the vendor's own words."""
+        # what is recorded is our own word: a vendor's code may repeat what was said
         self.status, self.outcome, self.error_code, self._reached = refusal.status, "refused", "vendor_refused", False
         wire = refusal.pool.provider.wires[self.call.endpoint]
         message = speak.vendor_message(refusal.body, refusal.pool.account, wire)
-        code, param = speak.vendor_code(refusal.body)
+        code, param = speak.vendor_code(refusal.body, refusal.pool.account)
         mild = VendorError(message or f"The provider refused the request with status {refusal.status}.", refusal.status, code, param)
         self.settle()
         if not self.reply.started:
@@ -360,7 +361,7 @@ class VendorError(Refusal):
     kind = "invalid_request_error"
 
     def __init__(self, message: str, status: int, code: str, param: str | None) -> None:
-        super().__init__(message, param=param)
+        super().__init__(message, param=param, detail={"from_provider": True})
         self.status, self.code = status, code
 
 

@@ -1,5 +1,7 @@
 """Puts a call into the wire of the deployment that serves it and reads what comes back, metering on the way."""
 
+import re
+
 import msgspec
 
 from gateway.errors import BadRequest, UnsupportedField, UpstreamFault
@@ -10,6 +12,8 @@ from gateway.wire.sse import EventBuffer
 from gateway.wire.strict import splice
 
 CLIENT_WIRE = "openai_chat"
+PLAIN_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+PLAIN_PARAM = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]]{0,127}")
 STREAM_OPTIONS_WITH_USAGE = b'{"include_usage":true}'
 
 
@@ -227,12 +231,18 @@ class _VendorErrorBody(msgspec.Struct):
     error: _VendorError = msgspec.field(default_factory=_VendorError)
 
 
-def vendor_code(body: bytes) -> tuple[str, str | None]:
+def vendor_code(body: bytes, account: Account) -> tuple[str, str | None]:
     """Return the code and the parameter a vendor's error names, which clients look for; invalid_request and None where it names none."""
     try:
         error = msgspec.json.decode(body, type=_VendorErrorBody).error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return "invalid_request", None
-    code = error.code if isinstance(error.code, str) and error.code.isprintable() else ""
-    param = error.param if isinstance(error.param, str) and error.param.isprintable() else ""
-    return code[:100] or "invalid_request", param[:200] or None
+    code, param = _plain(error.code, PLAIN_CODE, account), _plain(error.param, PLAIN_PARAM, account)
+    return code or "invalid_request", param or None
+
+
+def _plain(value: object, shape: "re.Pattern[str]", account: Account) -> str:
+    """Return a word of the vendor's that looks like one and repeats no credential, else nothing."""
+    if not isinstance(value, str) or not shape.fullmatch(value) or (account.credential and account.credential in value):
+        return ""
+    return value

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.fakes.issued import issue
 from tests.fakes.service import ROOT, Service
-from tests.journeys.faults import FAULTS, IN_STREAM, MODELS, PATIENT, WIRES, add_faulty_models, asking_for, model_of
+from tests.journeys.faults import FAULTS, IN_STREAM, MODELS, PATIENT, WIRES, add_faulty_models, asking_for, model_of, told_by
 
 TOOLS = ROOT / ".tools"
 OPENAI2 = os.environ.get("SYMBIOSIS_TEST_OPENAI2") or str(TOOLS / "openai2" / "bin" / "python")
@@ -68,7 +68,8 @@ def expected(classes: Mapping[int, str]) -> dict[str, Any]:
             **{
                 f"{wire} {directive}": [classes[told.status], told.status, told.code, told.should_retry, told.requests]
                 for wire in WIRES
-                for directive, told in FAULTS.items()
+                for directive in FAULTS
+                for told in [told_by(wire, directive)]
             },
             **{f"{wire} {PATIENT}": [classes[502], 502, "upstream_error", None, 3] for wire in WIRES},
         },

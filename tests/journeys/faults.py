@@ -20,7 +20,7 @@ class Told(NamedTuple):
     requests: int
 
 
-REFUSED = {"code": "vendor_refused", "kind": "invalid_request_error", "should_retry": "false", "retry_after": None, "requests": 1}
+REFUSED = {"code": "invalid_request", "kind": "invalid_request_error", "should_retry": "false", "retry_after": None, "requests": 1}
 BROKEN = {"code": "upstream_error", "kind": "api_error", "retry_after": None}
 # directive of the simulator: what the caller is told
 FAULTS: dict[str, Told] = {
@@ -38,6 +38,14 @@ FAULTS: dict[str, Told] = {
     "status=529": Told(503, "overloaded", "overloaded_error", None, "1", 2),
     "reset=before": Told(status=502, should_retry=None, requests=2, **BROKEN),
 }
+
+
+def told_by(wire: str, directive: str) -> Told:
+    """Return what the caller is told on one wire: OpenAI's errors carry a code of their own, which is passed on."""
+    told = FAULTS[directive]
+    return told._replace(code="model_not_found") if (wire, directive) == ("openai", "status=404") else told
+
+
 IN_STREAM = ("in_stream_error", "cut", "reset=mid")
 PATIENT = "status=500 again"
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from accounts import keys
 from tests.fakes.issued import issue
 from tests.fakes.service import Service, wait_for
-from tests.journeys.faults import FAULTS, IN_STREAM, MODELS, PATIENT, WIRES, Told, add_faulty_models, asking_for, model_of
+from tests.journeys.faults import FAULTS, IN_STREAM, MODELS, PATIENT, WIRES, Told, add_faulty_models, asking_for, model_of, told_by
 
 pytestmark = pytest.mark.journey
 
@@ -416,7 +416,7 @@ def test_the_providers_own_path(service: Service) -> None:
 @pytest.mark.parametrize("directive", FAULTS)
 @pytest.mark.parametrize("wire", WIRES)
 def test_a_failing_provider(faulty: Service, wire: str, directive: str) -> None:
-    model, told, asked, messages = model_of("p3", wire, directive), FAULTS[directive], Asked(), asking_for(directive)
+    model, told, asked, messages = model_of("p3", wire, directive), told_by(wire, directive), Asked(), asking_for(directive)
     options: Any = {"model": model, "messages": messages}
     with client_of(faulty, asked, max_retries=1) as client:
         with pytest.raises(CLASSES[told.status]) as caught:
@@ -431,14 +431,15 @@ def test_a_failing_provider(faulty: Service, wire: str, directive: str) -> None:
             headers.get("retry-after"),
             len(asked.answers),
         )
-        if told.code == "vendor_refused":
+        if told.status in (400, 404, 413, 422):
             assert f"Simulated status {told.status}." in caught.value.message
         # each request of the client is a call of its own, tried once at the one deployment, and recorded as such
         for answer in asked.answers:
             row = faulty.row_of(answer.headers["x-request-id"])
             tried = [(account, status) for _, account, _, status, _ in json.loads(row["attempts"])]
             upstream = 0 if directive == "reset=before" else int(directive.partition("=")[2][:3])
-            assert (row["status"], row["error_code"], tried) == (told.status, told.code, [(f"t-{model}-0", upstream)])
+            recorded = "vendor_refused" if told.status in (400, 404, 413, 422) else told.code
+            assert (row["status"], row["error_code"], tried) == (told.status, recorded, [(f"t-{model}-0", upstream)])
             assert (row["cost_nanousd"], row["output_tokens"]) == (0, 0)
         with pytest.raises(CLASSES[told.status]) as streamed:
             client.with_options(max_retries=0).chat.completions.create(**options, stream=True)
