@@ -38,8 +38,7 @@ class Provider(Frozen, frozen=True):
     `options` lists the option names an account of this kind needs, with a hint.
     `drop` are request fields the vendor refuses; `rename` maps request fields to the vendor's names.
     `reads_headers` are vendor answer headers worth passing to the caller. `models_path` lists models ("" : no listing).
-    `read_models` turns that listing's JSON into names. `cancel_stops_billing` says whether closing the connection does.
-    `price_provider` is the vendor's id in the seeded price book ("" : none).
+    `read_models` turns that listing's JSON into names. `price_provider` is the vendor's id in the seeded price book ("" : none).
     """
 
     slug: str
@@ -57,7 +56,6 @@ class Provider(Frozen, frozen=True):
     reads_headers: frozenset[bytes] = frozenset()
     models_path: str = "/models"
     read_models: Callable[[Mapping[str, Any]], list[str]] = listed_ids
-    cancel_stops_billing: bool = True
     price_provider: str = ""
     simulated: bool = False
 
