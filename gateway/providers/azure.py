@@ -1,5 +1,6 @@
 """Azure OpenAI: the deployment is part of the path, the API version of the query, the key has a header of its own."""
 
+import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -19,12 +20,19 @@ def _path(endpoint: str, model: str, options: Mapping[str, str]) -> str:
     return f"/openai/deployments/{quote(model, safe='')}/{endpoint}?api-version={quote(version, safe='')}"
 
 
+def _locate(rest: str) -> str:
+    # the deployment in the path is not believed: the one that is called follows from the body's model, which is governed
+    found = re.fullmatch(r"openai/deployments/[^/]+/(.+)", rest)
+    return found[1] if found else rest.removeprefix("openai/v1/")
+
+
 PROVIDER = Provider(
     slug="azure",
     title="Azure OpenAI",
     wires={"chat/completions": "openai_chat", "embeddings": "openai_chat"},
     headers=_headers,
     path=_path,
+    locate=_locate,
     options={"api_version": f"API version, for example {API_VERSION}"},
     reads_headers=frozenset((b"apim-request-id", b"x-ms-region")),
     models_path=f"/openai/models?api-version={API_VERSION}",

@@ -67,3 +67,14 @@ def test_paths_of_the_two_vendors_that_differ() -> None:
     assert azure.headers("k") == ((b"api-key", b"k"),)
     assert anthropic.path("chat/completions", "claude", {}) == "/v1/messages"
     assert anthropic.headers("k") == ((b"x-api-key", b"k"), (b"anthropic-version", b"2023-06-01"))
+
+
+@EVERY
+def test_the_rest_of_a_provider_path_is_located(provider: Provider) -> None:
+    assert [provider.locate(rest) for rest in ("chat/completions", "embeddings")] == ["chat/completions", "embeddings"]
+
+
+def test_azures_own_paths_are_located_whatever_deployment_they_name() -> None:
+    azure = shelf()["azure"]
+    rests = ("openai/deployments/gpt-4o/chat/completions", "openai/v1/embeddings", "openai/deployments/a/b")
+    assert [azure.locate(rest) for rest in rests] == ["chat/completions", "embeddings", "b"]
