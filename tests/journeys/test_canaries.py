@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.fakes.service import Service
+from tests.fakes.service import Service, wait_for
 from tests.fakes.upstream import Turn, Upstream, whole
 
 pytestmark = pytest.mark.journey
@@ -134,8 +134,10 @@ def test_our_own_errors_do_not_repeat_what_was_said(heard: list[httpx.Response])
         assert PROMPT not in answer.text
 
 
-@pytest.mark.usefixtures("heard")
-def test_the_log_holds_none_of_them(service: Service, key: str) -> None:
+def test_the_log_holds_none_of_them(service: Service, key: str, heard: list[httpx.Response]) -> None:
+    # lines are written once a second, in order
+    served = [answer.headers["x-request-id"] for answer in heard if "x-sgw-model" in answer.headers]
+    wait_for(lambda: served[-1] in service.log(), 10, "the last line is written")
     log = service.log()
     assert log.count('"event":"call"') > len(LEAKY)
     for secret in (CREDENTIAL, PROMPT, ANSWER, secret_of(key)):
