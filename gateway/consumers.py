@@ -119,7 +119,7 @@ _chances: list[str] = []
 
 
 def chance() -> str:
-    """Return 64 random bits as 16 hexadecimal digits; drawn 256 at a time, for a system call each would cost 2 µs."""
+    """Return 64 random bits as 16 hexadecimal digits; drawn 256 at a time, to save a system call each."""
     if not _chances:
         drawn = os.urandom(8 * 256).hex()
         _chances.extend(drawn[at : at + 16] for at in range(0, len(drawn), 16))

@@ -1,7 +1,7 @@
 """Answers written straight to uvicorn's connection, as one piece of bytes. Leans on uvicorn's private parts, and knows nothing else.
 
-uvicorn checks every header of every answer with two regular expressions; with our fourteen headers that is 25 µs a call, more than
-everything else it does. Here all headers are checked at once (1 µs). Servers other than our worker get plain ASGI: see consumers.Reply.
+uvicorn checks every header of every answer with two regular expressions, and we send fourteen; here all headers are checked at once.
+Together with the rest of that commit it took a call from 163 to 148 µs. Servers other than our worker get plain ASGI: see consumers.Reply.
 """
 
 from typing import Any
@@ -100,7 +100,7 @@ class Connection:
 def take_connection(scope: Any) -> Connection | None:
     """Take the connection our own worker put into an ASGI scope; None under any other server.
 
-    Taken out, because scope and connection hold each other: left to the garbage collector, each call costs 10 µs more.
+    Taken out, because scope and connection hold each other: otherwise every call would be left to the garbage collector.
     """
     extensions = scope.get("extensions")
     return extensions.pop(EXTENSION, None) if extensions else None

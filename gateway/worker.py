@@ -45,7 +45,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then take everything that stays out of the garbage collector's sight."""
         await super().startup(sockets)
-        # A call leaves no cycles behind; walking over Django's half million objects again and again cost each call 6 µs.
+        # A call leaves no cycles behind: nothing is gained by walking over all of Django's objects again and again.
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)

@@ -16,7 +16,7 @@ class UnknownKey(BadKey):
 
 
 class Verified:
-    """Credentials whose digest was computed before: parsing and HMAC once per key and worker instead of per call (4 µs).
+    """Credentials whose digest was computed before: parsing and HMAC once per key and worker instead of per call.
 
     What is kept proves nothing by itself: it holds only while the snapshot has the same digest under the same id.
     """
