@@ -1,51 +1,15 @@
-"""What it cost: prices, usage records, and how far each journal has been taken in. Knows no provider accounts and no screens."""
-
-import uuid
+"""What calls cost: usage records, how far each journal has been taken in, and receipts put aside. Knows no provider accounts and no screens."""
 
 from django.db import models
 from django.db.models import F, Q
 
 
-class Price(models.Model):
-    """Rates per million tokens in nano-USD, valid from a moment on. A price never changes; a change is a new price."""
-
-    class Source(models.TextChoices):
-        """Where the figures come from."""
-
-        SEED = "genai-prices"
-        ENTERED = "entered"
-        SIMULATED = "simulated"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    provider = models.CharField(max_length=64)
-    upstream_model = models.CharField(max_length=200)
-    valid_from = models.DateTimeField()
-    input_nanousd = models.PositiveBigIntegerField("input, nano-USD per million tokens")
-    output_nanousd = models.PositiveBigIntegerField("output, nano-USD per million tokens")
-    cached_nanousd = models.PositiveBigIntegerField("cached input", null=True, blank=True)
-    cache_write_nanousd = models.PositiveBigIntegerField("cache write", null=True, blank=True)
-    audio_input_nanousd = models.PositiveBigIntegerField("audio input", null=True, blank=True)
-    audio_output_nanousd = models.PositiveBigIntegerField("audio output", null=True, blank=True)
-    reasoning_nanousd = models.PositiveBigIntegerField("reasoning", null=True, blank=True)
-    request_nanousd = models.PositiveBigIntegerField("per request, nano-USD", default=0)
-    tiers = models.JSONField(default=list, blank=True)
-    source = models.CharField(max_length=16, choices=Source.choices, default=Source.ENTERED)
-    source_version = models.CharField(max_length=32, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        ordering = ("provider", "upstream_model", "-valid_from")
-        constraints = (
-            models.UniqueConstraint("provider", "upstream_model", "valid_from", name="price_once_per_moment"),
-            models.CheckConstraint(condition=~Q(upstream_model="") & ~Q(provider=""), name="price_named"),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.provider}/{self.upstream_model} from {self.valid_from:%Y-%m-%d}"
-
-
 class UsageRecord(models.Model):
-    """One row per call, written once from its receipt. Names and ids are facts of that moment, not references."""
+    """One row per call, written once from its receipt. Names and ids are facts of that moment, not references.
+
+    `windows` names the budget windows the call was held against, separated by spaces; `worker` whose leases it drew on; `posting` the
+    ledger posting that consumed its cost.
+    """
 
     class Kind(models.TextChoices):
         """Corrections are further kinds of the same call, never edits."""
@@ -91,6 +55,9 @@ class UsageRecord(models.Model):
     ip = models.GenericIPAddressField(null=True)
     user_agent = models.CharField(max_length=200, blank=True)
     client_request_id = models.CharField(max_length=200, blank=True)
+    worker = models.CharField(max_length=64, blank=True)
+    windows = models.TextField(blank=True)
+    posting = models.BigIntegerField(null=True, blank=True)
     is_demo = models.BooleanField(default=False)
     recorded_at = models.DateTimeField(auto_now_add=True)
 
@@ -106,6 +73,7 @@ class UsageRecord(models.Model):
         indexes = (
             models.Index(fields=("key", "-started_at"), name="usage_by_key"),
             models.Index(fields=("project", "-started_at"), name="usage_by_project"),
+            models.Index(fields=("posting",), name="usage_by_posting", condition=Q(posting__isnull=False)),
         )
 
     def __str__(self) -> str:

@@ -1,0 +1,23 @@
+"""What is stored about money."""
+
+from billing.models.budgets import Budget, DisputedHold, Lease, Limit, Unit, Window
+from billing.models.ledger import CreditAccount, CreditGrant, Entry, Posting
+from billing.models.prices import Price
+from billing.models.usage import JournalPosition, QuarantinedReceipt, UsageRecord
+
+__all__ = [
+    "Budget",
+    "CreditAccount",
+    "CreditGrant",
+    "DisputedHold",
+    "Entry",
+    "JournalPosition",
+    "Lease",
+    "Limit",
+    "Posting",
+    "Price",
+    "QuarantinedReceipt",
+    "Unit",
+    "UsageRecord",
+    "Window",
+]
