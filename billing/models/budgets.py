@@ -162,7 +162,9 @@ class Window(models.Model):
     class Meta:
         ordering = ("-opens_at",)
         constraints = (
-            models.CheckConstraint(condition=Q(budget__isnull=False, limit__isnull=True) | Q(budget__isnull=True, limit__isnull=False), name="window_one_owner"),
+            models.CheckConstraint(
+                condition=Q(budget__isnull=False, limit__isnull=True) | Q(budget__isnull=True, limit__isnull=False), name="window_one_owner"
+            ),
             models.CheckConstraint(condition=Q(spent__gte=F("overrun")), name="window_overrun_is_spent"),
         )
         indexes = (models.Index(fields=("closes_at",), name="window_open", condition=Q(closed_at__isnull=True)),)
