@@ -12,12 +12,12 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from accounts.actions import make_key
+from accounts.addresses import AddressRules
 from accounts.models import Environment, Project, User, VirtualKey
+from accounts.sealing import Sealer
 from gateway import discovery
 from gateway.models import Deployment, Model, ProviderAccount
-from gateway.plane.addresses import AddressRules
 from gateway.providers import Provider, shelf
-from gateway.sealing import Sealer
 from gateway.settings import settings
 
 log = structlog.get_logger(__name__)

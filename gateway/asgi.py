@@ -13,10 +13,10 @@ from django.urls import re_path
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")
 django.setup(set_prefix=False)
 
+from accounts.sealing import Sealer  # noqa: E402
 from gateway.consumers import GatewayConsumer, Receive, Scope, Send  # noqa: E402  (Django's apps come first)
 from gateway.insight import Insight, answer  # noqa: E402
 from gateway.plane.worker import Settings, Worker  # noqa: E402
-from gateway.sealing import Sealer  # noqa: E402
 from gateway.settings import settings  # noqa: E402
 
 

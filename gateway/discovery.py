@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
-from gateway.plane.addresses import AddressRules
+from accounts.addresses import AddressRules
 from gateway.providers import Provider
 
 TIMEOUT_S = 10.0

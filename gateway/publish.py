@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from accounts.models import BusinessUnit, Project, VirtualKey
+from accounts.sealing import Sealer
 from billing import prices
 from gateway import models
 from gateway.plane import snapshot as plane
 from gateway.plane.link import encoder
 from gateway.plane.worker import SNAPSHOT_BINDING
 from gateway.providers import shelf
-from gateway.sealing import Sealer
 from gateway.terms import Deadlines, Deployment, Key, Model
 from gateway.terms import Project as PlaneProject
 

@@ -5,7 +5,7 @@ import os
 import secrets
 from pathlib import Path
 
-from gateway.sealing import new_keyset
+from accounts.sealing import new_keyset
 
 NAMES = ("secret_key", "kek", "key_pepper", "audit_key")
 

@@ -6,12 +6,12 @@ from celery import shared_task
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
+from accounts.sealing import SealBroken
 from billing.prices import seed_prices
 from gateway import actions
 from gateway.changes import publish_change
 from gateway.discovery import ProbeFailed
 from gateway.models import Change, ProviderAccount, State
-from gateway.sealing import SealBroken
 
 
 @shared_task

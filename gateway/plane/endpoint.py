@@ -7,8 +7,8 @@ import socket
 import ssl
 from urllib.parse import urlsplit
 
+from accounts.addresses import AddressRules
 from gateway.errors import UpstreamFault
-from gateway.plane.addresses import AddressRules
 from gateway.terms import Deadlines, Frozen
 
 

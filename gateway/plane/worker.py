@@ -12,9 +12,9 @@ from typing import Protocol
 
 import structlog
 
+from accounts.addresses import AddressRules
 from gateway.errors import DependencyUnavailable
 from gateway.plane import snapshot as snapshots
-from gateway.plane.addresses import AddressRules
 from gateway.plane.calllog import CallLog
 from gateway.plane.client import Client, endpoint_of
 from gateway.plane.client_httpx import HttpxClient

@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from accounts import actions as account_actions
 from accounts.models import BusinessUnit, Project
+from accounts.sealing import SealBroken
 from gateway import actions
 from gateway.discovery import ProbeFailed
 from gateway.models import Change, Deployment, Model, ProviderAccount, Revision
-from gateway.sealing import SealBroken
 from tests.fakes.listing import CREDENTIAL, listing_provider
 
 pytestmark = pytest.mark.django_db

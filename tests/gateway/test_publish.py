@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from accounts import keys
 from accounts.models import BusinessUnit, Project, VirtualKey
+from accounts.sealing import Sealer
 from billing.models import Price
 from gateway.models import Deployment, Model, ProviderAccount
 from gateway.plane.snapshot import BadSnapshot
 from gateway.publish import Publisher, binding
-from gateway.sealing import Sealer
 from gateway.settings import settings
 
 pytestmark = pytest.mark.django_db

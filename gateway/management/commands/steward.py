@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from accounts.sealing import Sealer
 from billing.intake import Intake
 from gateway.publish import Publisher
-from gateway.sealing import Sealer
 from gateway.settings import settings
 from gateway.steward import Steward
 

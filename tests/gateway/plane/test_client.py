@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from accounts.addresses import AddressRules
 from gateway.errors import UpstreamFault
-from gateway.plane.addresses import AddressRules
 from gateway.plane.client import Client, Endpoint, Exchange, Limits, endpoint_of
 from gateway.plane.client_httpx import HttpxClient
 from gateway.terms import Deadlines

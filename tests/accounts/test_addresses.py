@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.plane.addresses import AddressRules
+from accounts.addresses import AddressRules
 
 PUBLIC = ("8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8")
 NEVER = (

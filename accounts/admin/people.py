@@ -4,67 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.models import Group
-from django.core.exceptions import ValidationError
-from django.db import models
 from django.db.models import Count, Q, QuerySet
-from django.forms import BaseModelFormSet, ModelForm
+from django.forms import ModelForm
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from accounts import access, actions
+from accounts.admin.governed import STATE_COLOURS, GovernedAdmin
 from accounts.forms import BusinessUnitForm, UserForm
 from accounts.models import BusinessUnit, Membership, Project, User
 
 admin.site.unregister(Group)
-STATE_COLOURS = {"active": "success", "suspended": "warning", "draining": "warning", "disabled": "danger", "revoked": "danger"}
-
-
-class GovernedAdmin(ModelAdmin):
-    """An admin page whose writes are actions: pages override `store`, and inlines name their action in `stores`."""
-
-    list_fullwidth = True
-    warn_unsaved_form = True
-    compressed_fields = True
-
-    def store(self, request: HttpRequest, obj: Any, form: ModelForm[Any]) -> None:
-        """Hand the checked row to its action."""
-        raise NotImplementedError
-
-    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm[Any], change: bool) -> None:
-        """Store by action, then run the button of the submit line that was pressed."""
-        self.store(request, obj, form)
-        for button in self.get_actions_submit_line(request, obj.pk):
-            if button.action_name in request.POST:
-                button.method(request, obj)
-
-    def save_formset(self, request: HttpRequest, form: ModelForm[Any], formset: BaseModelFormSet[Any, Any], change: bool) -> None:
-        """Store rows of an inline by their action."""
-        rows = formset.save(commit=False)
-        for gone in formset.deleted_objects:
-            actions.remove(gone)
-        for row in rows:
-            self.store_inline(row)
-        formset.save_m2m()
-
-    def store_inline(self, row: models.Model) -> None:
-        """Hand a row of an inline to its action."""
-        raise NotImplementedError
-
-    def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
-        """Delete by action."""
-        actions.remove(obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Delete each row by action."""
-        for row in queryset:
-            actions.remove(row)
-
-    def tell(self, request: HttpRequest, done: int, words: str) -> None:
-        """Say how many rows an action changed."""
-        self.message_user(request, f"{done} {words}." if done else "Nothing to change.", messages.SUCCESS if done else messages.INFO)
 
 
 class MembershipInline(TabularInline):
@@ -207,8 +160,3 @@ class ProjectAdmin(GovernedAdmin):
     def resume(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
         """Resume the chosen projects."""
         self.tell(request, sum(actions.set_project_state(project, Project.State.ACTIVE) for project in queryset), "resumed")
-
-
-def said(error: ValidationError) -> str:
-    """Return a refusal as one line."""
-    return " ".join(error.messages)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.sealing import SealBroken, Sealer, new_keyset
+from accounts.sealing import SealBroken, Sealer, new_keyset
 
 
 def test_a_seal_opens_with_its_row_and_keyset_only() -> None:

@@ -1,0 +1,5 @@
+"""What is stored about people and about notices to them."""
+
+from accounts.models.people import BusinessUnit, Environment, Membership, Project, User, UserManager, VirtualKey
+
+__all__ = ["BusinessUnit", "Environment", "Membership", "Project", "User", "UserManager", "VirtualKey"]
