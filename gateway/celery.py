@@ -23,6 +23,9 @@ app.conf.beat_schedule = {
     "clear sessions": {"task": "gateway.tasks.clear_sessions", "schedule": 86400.0},
     "check provider accounts": {"task": "gateway.tasks.check_provider_accounts", "schedule": 3600.0},
     "import prices": {"task": "gateway.tasks.import_prices", "schedule": 86400.0},
+    # Expiring: behind a sweep that takes long, only one more waits.
+    "sweep outbox": {"task": "accounts.tasks.sweep_outbox", "schedule": 5.0, "options": {"expires": 5.0}},
+    "prune outbox": {"task": "accounts.tasks.prune_outbox", "schedule": 86400.0},
 }
 
 

@@ -17,7 +17,7 @@ from gateway import logs, secretfile
 
 PREFIX = "SYMBIOSIS_"
 BASE_DIR = Path(__file__).resolve().parent.parent
-SECRETS = (*secretfile.NAMES, "database_url", "redis_url", "broker_url", "metrics_token")
+SECRETS = (*secretfile.NAMES, "database_url", "redis_url", "broker_url", "smtp_url", "metrics_token")
 
 
 class FileSource(PydanticBaseSettingsSource):
@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     public_url: str = ""
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
     private_upstreams: str = "none"
+    private_channels: str = "none"
+    smtp_url: str = Field("", repr=False)
+    mail_from: str = ""
     body_limit_bytes: int = Field(32 * 1024 * 1024, ge=1024, le=1024**3)
     body_timeout_s: float = Field(30.0, gt=0, le=3600)
     metrics_token: str = Field("", repr=False)
@@ -119,7 +122,24 @@ class Settings(BaseSettings):
         database(value, Path("var"))
         return value
 
-    @field_validator("private_upstreams")
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server(cls, value: str) -> str:
+        parts = urlsplit(value)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        known = (parts.scheme == "smtps" and not query) or (parts.scheme == "smtp" and query in ({}, {"tls": "starttls"}, {"tls": "none"}))
+        if value and (not known or not parts.hostname or parts.path.strip("/")):
+            raise ValueError("must look like smtp://user:password@host:587?tls=starttls (or tls=none), or smtps://user:password@host:465")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender(cls, value: str) -> str:
+        if value and (not value.isascii() or value.count("@") != 1 or any(letter in " <>,\"" or not letter.isprintable() for letter in value)):
+            raise ValueError("must be a plain address such as gateway@example.com")
+        return value
+
+    @field_validator("private_upstreams", "private_channels")
     @classmethod
     def _private(cls, value: str) -> str:
         for part in value.split(","):
@@ -134,6 +154,8 @@ class Settings(BaseSettings):
     def _apart(self) -> "Settings":
         if len({self.secret_key, self.key_pepper, self.audit_key}) < 3:
             raise ValueError("SECRET_KEY, KEY_PEPPER and AUDIT_KEY must differ from each other")
+        if self.smtp_url and not self.mail_from:
+            raise ValueError("SYMBIOSIS_SMTP_URL is set, so SYMBIOSIS_MAIL_FROM must name the sender of mails")
         return self
 
     @property
@@ -291,10 +313,17 @@ STATIC_ROOT = BASE_DIR / "staticfiles" if (BASE_DIR / "staticfiles").is_dir() el
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
+# Notices: accounts.channels and accounts.outbox read these.
+SEALING_KEY = settings.kek
+PUBLIC_URL = settings.public_url
+PRIVATE_CHANNELS = settings.private_channels
+MAIL_URL = settings.smtp_url
+MAIL_FROM = settings.mail_from
+
 LOGGING_CONFIG = None
 logs.configure(settings.log_level)
 
-CELERY_BROKER_URL = settings.broker_url or "filesystem://"
+CELERY_BROKER_URL = settings.broker_url or settings.redis_url or "filesystem://"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {}
     if CELERY_BROKER_URL != "filesystem://"

@@ -38,6 +38,7 @@ os.environ.update(
     SYMBIOSIS_AUDIT_KEY="test-audit-key-" + "a" * 32,
     SYMBIOSIS_KEK=TEST_KEYSET,
     SYMBIOSIS_PRIVATE_UPSTREAMS="loopback",
+    SYMBIOSIS_PRIVATE_CHANNELS="loopback",
     SYMBIOSIS_DATABASE_URL=os.environ.get("SYMBIOSIS_TEST_DATABASE_URL", ""),
 )
 

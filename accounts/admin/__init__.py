@@ -1,6 +1,17 @@
-"""The admin of people and projects; other apps build their pages on what `governed` states."""
+"""The admin of people, projects and notices; other apps build their pages on what `governed` states."""
 
-from accounts.admin.governed import STATE_COLOURS, GovernedAdmin, said
+from accounts.admin.governed import STATE_COLOURS, GovernedAdmin, ReadOnlyAdmin, said
+from accounts.admin.notices import NotificationChannelAdmin, OutboxMessageAdmin
 from accounts.admin.people import BusinessUnitAdmin, ProjectAdmin, UserAdmin
 
-__all__ = ["STATE_COLOURS", "BusinessUnitAdmin", "GovernedAdmin", "ProjectAdmin", "UserAdmin", "said"]
+__all__ = [
+    "STATE_COLOURS",
+    "BusinessUnitAdmin",
+    "GovernedAdmin",
+    "NotificationChannelAdmin",
+    "OutboxMessageAdmin",
+    "ProjectAdmin",
+    "ReadOnlyAdmin",
+    "UserAdmin",
+    "said",
+]

@@ -65,3 +65,21 @@ class GovernedAdmin(ModelAdmin):
 def said(error: ValidationError) -> str:
     """Return a refusal as one line."""
     return " ".join(error.messages)
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Rows that only the system writes."""
+
+    list_fullwidth = True
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody adds by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody edits."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes."""
+        return False

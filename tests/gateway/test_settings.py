@@ -103,3 +103,35 @@ def test_credentials_are_struck_out_of_logs() -> None:
         "input_tokens": 5,
     }
     assert json.loads(logs._as_json(dict(struck))) == struck
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"SMTP_URL": "mail.example.com:587"}, "SYMBIOSIS_SMTP_URL: must look like smtp://"),
+        ({"SMTP_URL": "smtp://mail.example.com?tls=maybe", "MAIL_FROM": "a@example.com"}, "SYMBIOSIS_SMTP_URL: must look like smtp://"),
+        ({"SMTP_URL": "smtp://mail.example.com"}, "SYMBIOSIS_MAIL_FROM must name the sender"),
+        ({"MAIL_FROM": "Gateway <a@example.com>"}, "SYMBIOSIS_MAIL_FROM: must be a plain address"),
+        ({"PRIVATE_CHANNELS": "not a host!"}, "SYMBIOSIS_PRIVATE_CHANNELS"),
+    ],
+)
+def test_nonsense_about_notices_is_refused_in_words(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        load_with(monkeypatch, **variables)
+    assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "broker"),
+    [
+        ({}, "filesystem://"),
+        ({"REDIS_URL": "redis://a/0"}, "redis://a/0"),
+        ({"BROKER_URL": "amqp://b"}, "amqp://b"),
+        ({"REDIS_URL": "redis://a/0", "BROKER_URL": "amqp://b"}, "amqp://b"),
+    ],
+)
+def test_the_broker_is_the_one_named_else_redis_else_files(variables: dict[str, str], broker: str) -> None:
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "gateway.settings", **{f"SYMBIOSIS_{name}": value for name, value in variables.items()}}
+    asked = [sys.executable, "-c", "from gateway.settings import CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS as o; print(CELERY_BROKER_URL, bool(o))"]
+    said = subprocess.run(asked, env=environment, capture_output=True, text=True, check=True).stdout.split()
+    assert said == [broker, str(broker == "filesystem://")]

@@ -1,0 +1,17 @@
+"""Periodic work on notices. A task calls one action and holds no logic."""
+
+from celery import shared_task
+
+from accounts import outbox
+
+
+@shared_task
+def sweep_outbox() -> int:
+    """Deliver what is due; return how many messages were taken."""
+    return outbox.deliver_due()
+
+
+@shared_task
+def prune_outbox() -> int:
+    """Forget what was delivered long ago; return how many messages."""
+    return outbox.prune()
