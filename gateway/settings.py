@@ -110,9 +110,7 @@ class Settings(BaseSettings):
     @classmethod
     def _origin(cls, value: str) -> str:
         parts = urlsplit(value)
-        if value and (
-            parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query or parts.username
-        ):
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query or parts.username):
             raise ValueError("must look like https://gateway.example.com, without a path")
         return value.rstrip("/")
 
@@ -135,7 +133,7 @@ class Settings(BaseSettings):
     @field_validator("mail_from")
     @classmethod
     def _sender(cls, value: str) -> str:
-        if value and (not value.isascii() or value.count("@") != 1 or any(letter in " <>,\"" or not letter.isprintable() for letter in value)):
+        if value and (not value.isascii() or value.count("@") != 1 or any(letter in ' <>,"' or not letter.isprintable() for letter in value)):
             raise ValueError("must be a plain address such as gateway@example.com")
         return value
 
@@ -325,9 +323,7 @@ logs.configure(settings.log_level)
 
 CELERY_BROKER_URL = settings.broker_url or settings.redis_url or "filesystem://"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {}
-    if CELERY_BROKER_URL != "filesystem://"
-    else {"data_folder_in": _messages, "data_folder_out": _messages, "control_folder": f"{_messages}/control"}
+    {} if CELERY_BROKER_URL != "filesystem://" else {"data_folder_in": _messages, "data_folder_out": _messages, "control_folder": f"{_messages}/control"}
 )
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"

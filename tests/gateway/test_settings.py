@@ -78,9 +78,7 @@ def test_the_command_line_says_what_to_do_without_secrets(tmp_path: Path) -> Non
         "SYMBIOSIS_DATA_DIR": str(tmp_path),
         "DJANGO_SETTINGS_MODULE": "gateway.settings",
     }
-    done = subprocess.run(
-        [sys.executable, "manage.py", "migrate"], env=environment, capture_output=True, text=True, timeout=30, check=False
-    )
+    done = subprocess.run([sys.executable, "manage.py", "migrate"], env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (2, "", False)
     assert "init_secrets" in done.stderr
 
