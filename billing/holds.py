@@ -74,7 +74,7 @@ class Grant(msgspec.Struct, frozen=True, gc=False, array_like=True):
     reason: str = ""
 
 
-class Take(msgspec.Struct, frozen=True, array_like=True, tag="take"):
+class Take(msgspec.Struct, frozen=True, tag="take"):
     """A worker asks. `number` rises with every question of this worker, so that one asked twice is granted once."""
 
     number: int
@@ -82,14 +82,14 @@ class Take(msgspec.Struct, frozen=True, array_like=True, tag="take"):
     wants: tuple[Want, ...]
 
 
-class Granted(msgspec.Struct, frozen=True, array_like=True, tag="granted"):
+class Granted(msgspec.Struct, frozen=True, tag="granted"):
     """The authority answers a Take."""
 
     number: int
     grants: tuple[Grant, ...]
 
 
-class GiveBack(msgspec.Struct, frozen=True, array_like=True, tag="giveback"):
+class GiveBack(msgspec.Struct, frozen=True, tag="giveback"):
     """A worker returns unused amounts, by window; numbered like Take. Held by the worker until it is answered, then forgotten."""
 
     number: int
@@ -97,16 +97,22 @@ class GiveBack(msgspec.Struct, frozen=True, array_like=True, tag="giveback"):
     amounts: dict[str, int]
 
 
-class GaveBack(msgspec.Struct, frozen=True, array_like=True, tag="gaveback"):
+class GaveBack(msgspec.Struct, frozen=True, tag="gaveback"):
     """The authority has taken back what GiveBack returned."""
 
     number: int
 
 
-class Recall(msgspec.Struct, frozen=True, array_like=True, tag="recall"):
+class Recall(msgspec.Struct, frozen=True, tag="recall"):
     """The authority wants idle amounts of these windows back at once; answered by a GiveBack, empty if nothing is idle."""
 
     windows: tuple[str, ...]
+
+
+class Clock(msgspec.Struct, frozen=True, tag="clock"):
+    """The authority tells the database's clock in Unix seconds, at connect and every now and then."""
+
+    now_s: float
 
 
 class Authority(Protocol):

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from accounts.models import VirtualKey
 from billing.models import JournalPosition, QuarantinedReceipt
 from billing.receipts import Frame, Intent, Progress, Settle, Stop, decode_frames, next_frame
 from billing.rows import LAST_MOMENT_MS, Row, insert_or_refuse, mended, row_of
-from billing.segments import HEADER_BYTES, MAGIC, first_live_number, segment_numbers, segment_path
+from billing.segments import HEADER_BYTES, MAGIC, first_live_number, host_of, segment_numbers, segment_path
 
 BATCH_RECORDS = 1000
 # More than the longest record, so that a frame cut off at the start of a chunk is cut off in the file.
@@ -96,6 +97,11 @@ class Intake:
         self.directory = directory
         self._workers: dict[str, Worker] = {}
         self._rows = self._quarantined = self._orphans = self._lag_bytes = 0
+
+    @cached_property
+    def host(self) -> str:
+        """The name under which this directory's workers hold leases."""
+        return host_of(self.directory)
 
     def run_once(self) -> Taken:
         """Take in everything there is, settle orphans of dead workers and remove finished segments.
@@ -339,9 +345,7 @@ def _advance(segment: Segment, end: int) -> None:
 def _quarantine(segment: Segment, troubles: Sequence[Trouble]) -> None:
     QuarantinedReceipt.objects.bulk_create(
         [
-            QuarantinedReceipt(
-                segment=segment.key, offset=t.offset, payload=t.payload, reason=t.reason.replace("\0", "")[:MOST_REASON_CHARACTERS]
-            )
+            QuarantinedReceipt(segment=segment.key, offset=t.offset, payload=t.payload, reason=t.reason.replace("\0", "")[:MOST_REASON_CHARACTERS])
             for t in troubles
         ],
         ignore_conflicts=True,

@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import secrets
+import socket
 from pathlib import Path
 
 # A segment opens with this and 16 random bytes, so that its identity outlives its file name.
@@ -10,6 +12,24 @@ IDENTITY_BYTES = 16
 HEADER_BYTES = len(MAGIC) + IDENTITY_BYTES
 LOCK_NAME = "lock"
 SUFFIX = ".journal"
+HOST_NAME = "host"
+
+
+def host_of(directory: Path) -> str:
+    """Return the name under which the workers of this journal directory hold leases; made on first use, it moves with the journals."""
+    path = directory / HOST_NAME
+    if not path.exists():
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = directory / f".{HOST_NAME}-{os.getpid()}"
+        draft.write_text(f"{socket.gethostname()[:40]}-{secrets.token_hex(8)}")
+        try:
+            # whole or not at all, and the first one stays
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text()
 
 
 def segment_path(directory: Path, number: int) -> Path:

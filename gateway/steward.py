@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,8 +16,11 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from billing.holds import Clock, GiveBack, Recall, Take
 from billing.intake import Intake
+from billing.leases import CHANNEL as RECALLS
 from gateway.changes import CHANNEL
+from gateway.leasing import Leasing
 from gateway.plane.figures import BOUNDS_S, FAMILIES, SEPARATOR, Family
 from gateway.plane.link import Ask, Figures, Hello, Told, frame, reachable, receive
 from gateway.plane.snapshot import BadSnapshot, Update
@@ -43,6 +46,9 @@ class Steward:
         # one thread each, so that each keeps one database connection and a slow intake never delays a revocation
         self._polling = ThreadPoolExecutor(1, "publish")
         self._taking = ThreadPoolExecutor(1, "intake")
+        self._granting = ThreadPoolExecutor(1, "leases")
+        self._leasing = Leasing(intake.host, lambda work: self._in(self._granting, work))
+        self._tasks: set[asyncio.Task[None]] = set()
         self._poll_lock = asyncio.Lock()
         self._unsaved = False
         self._database_up = True
@@ -61,7 +67,7 @@ class Steward:
         with reachable(self._socket_path) as path:
             server = await asyncio.start_unix_server(self._welcome, path)
         os.chmod(self._socket_path, 0o600)
-        tasks = [asyncio.create_task(work) for work in (self._follow(), self._listen(), self._take_in(), self._keep())]
+        tasks = [asyncio.create_task(work) for work in (self._follow(), self._listen(), self._take_in(), self._keep(), self._leasing.run())]
         await stopping.wait()
         for task in tasks:
             task.cancel()
@@ -74,6 +80,7 @@ class Steward:
             await loop.run_in_executor(self._polling, self._publisher.save)
         self._polling.shutdown()
         self._taking.shutdown()
+        self._granting.shutdown()
 
     # ---- configuration ----------------------------------------------------------------------------------------------
 
@@ -88,8 +95,12 @@ class Steward:
             with contextlib.suppress(psycopg.Error, OSError):
                 async with await psycopg.AsyncConnection.connect(**psycopg_parameters(), autocommit=True) as listening:
                     await listening.execute(f"LISTEN {CHANNEL}")
-                    async for _ in listening.notifies():
-                        await self._poll()
+                    await listening.execute(f"LISTEN {RECALLS}")
+                    async for notice in listening.notifies():
+                        if notice.channel == RECALLS:
+                            self._leasing.heard()
+                        else:
+                            await self._poll()
             await asyncio.sleep(LISTEN_AGAIN_S)
 
     async def _poll(self) -> bool:
@@ -180,6 +191,10 @@ class Steward:
 
     async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         name = ""
+
+        def send(message: Recall | Clock) -> None:
+            writer.write(frame(message))
+
         try:
             whole = self._publisher.whole()
             if whole is not None:
@@ -189,14 +204,18 @@ class Steward:
                 message = await receive(reader)
                 if isinstance(message, Hello):
                     name = self._writers[writer] = message.worker
+                    self._begin(self._leasing.welcome(name, send))
                 elif isinstance(message, Figures):
                     self._figures[message.worker] = message.values
                 elif isinstance(message, Ask):
                     await self._answer(message, writer)
+                elif isinstance(message, Take | GiveBack):
+                    self._begin(self._lease(message, writer))
         except (asyncio.IncompleteReadError, ValueError, OSError):
             pass  # the worker is gone; its figures are kept below
         finally:
             self._writers.pop(writer, None)
+            self._leasing.farewell(name, send)
             if name not in self._writers.values():
                 self._bury(name)
             writer.close()
@@ -206,6 +225,17 @@ class Steward:
             writer.write(frame(Told(number=ask.number, ok=await self._poll())))
         elif ask.what == "scrape":
             writer.write(frame(Told(number=ask.number, ok=True, text=self.page())))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        # kept, for the loop itself holds tasks only weakly
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _lease(self, question: Take | GiveBack, writer: asyncio.StreamWriter) -> None:
+        answer = await (self._leasing.take(question) if isinstance(question, Take) else self._leasing.give_back(question))
+        if not writer.is_closing():
+            writer.write(frame(answer))
 
     # ---- figures ----------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """What is stored about money."""
 
-from billing.models.budgets import Budget, DisputedHold, Lease, Limit, Unit, Window
+from billing.models.budgets import Budget, DisputedHold, Host, Lease, Limit, Unit, Window
 from billing.models.ledger import CreditAccount, CreditGrant, Entry, Posting
 from billing.models.prices import Price
 from billing.models.usage import JournalPosition, QuarantinedReceipt, UsageRecord
@@ -11,6 +11,7 @@ __all__ = [
     "CreditGrant",
     "DisputedHold",
     "Entry",
+    "Host",
     "JournalPosition",
     "Lease",
     "Limit",

@@ -178,16 +178,27 @@ class Window(models.Model):
         return self.base + self.credit
 
 
+class Host(models.Model):
+    """A machine whose steward takes leases, named by its journal directory; heard of every few seconds while it runs."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.id
+
+
 class Lease(models.Model):
-    """What one worker holds of a window. `request` and `granted` answer the same question twice in the same way."""
+    """What one worker holds of a window. `request`, `granted` and `returned` (a GiveBack's number) answer the same question twice in the same way."""
 
     id = models.BigAutoField(primary_key=True)
     worker = models.CharField(max_length=64)
-    host = models.CharField(max_length=64)
+    host = models.CharField(max_length=64, db_index=True)
     window = models.ForeignKey(Window, on_delete=models.CASCADE, related_name="leases")
     outstanding = models.PositiveBigIntegerField(default=0)
     request = models.PositiveBigIntegerField(default=0)
     granted = models.PositiveBigIntegerField(default=0)
+    returned = models.PositiveBigIntegerField(default=0)
     recall_seen = models.PositiveIntegerField(default=0)
     at = models.DateTimeField(auto_now=True)
 

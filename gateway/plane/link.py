@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from billing.holds import Clock, GaveBack, GiveBack, Granted, Recall, Take
 from gateway.plane.snapshot import Update
 
 FRAME = struct.Struct("<I")
@@ -46,7 +47,7 @@ class Told(msgspec.Struct, tag="told", frozen=True):
     text: bytes = b""
 
 
-Message = Hello | Figures | Ask | Told | Update
+Message = Hello | Figures | Ask | Told | Update | Take | Granted | GiveBack | GaveBack | Recall | Clock
 encoder = msgspec.msgpack.Encoder()
 decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 

@@ -1,0 +1,108 @@
+"""The ledger: postings of balanced entries in nano-USD, written once and never changed. Knows accounts, not why amounts move."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Sum
+
+from accounts.models import User
+from billing.models import Entry, Posting
+
+BUDGETS, CREDITS, EXPIRED, OVERRUN = "budgets", "credits", "expired", "overrun"
+MOST_REASON_CHARACTERS = 500
+
+
+class Movement(NamedTuple):
+    """An amount in nano-USD that goes out of one account into another."""
+
+    debit: str
+    credit: str
+    amount_nanousd: int
+
+
+class Draft(NamedTuple):
+    """A posting about to be written."""
+
+    kind: str
+    reference: str
+    movements: Sequence[Movement]
+
+
+def free(window: str) -> str:
+    """Return the account of what a window has left."""
+    return f"window:{window}:free"
+
+
+def held(window: str) -> str:
+    """Return the account of what leases and disputed calls keep of a window."""
+    return f"window:{window}:held"
+
+
+def consumed(window: str) -> str:
+    """Return the account of what calls used of a window."""
+    return f"window:{window}:consumed"
+
+
+def grant_account(grant: int) -> str:
+    """Return the account of what is left of a credit grant."""
+    return f"grant:{grant}"
+
+
+def next_posting_id() -> int:
+    """Return an id for a posting still to be written, so that rows which never change can name it; call it inside the writing transaction."""
+    table = Posting._meta.db_table
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id'))", [table])
+        else:
+            # the writing transaction is the only one there is
+            cursor.execute("SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = %s), 0) + 1", [table])
+        return int(cursor.fetchone()[0])
+
+
+def post(
+    kind: str,
+    reference: str,
+    entries: Iterable[Movement],
+    actor: User | None = None,
+    reason: str = "",
+    *,
+    reverses: Posting | None = None,
+    posting_id: int | None = None,
+) -> Posting:
+    """Write one event with its entries in nano-USD; movements of nothing are left out. Raises ValidationError when the event was posted before."""
+    try:
+        with transaction.atomic():
+            posting = Posting.objects.create(
+                id=posting_id, kind=kind, reference=reference, actor=actor, reason=reason[:MOST_REASON_CHARACTERS], reverses=reverses
+            )
+    except IntegrityError as error:
+        if not Posting.objects.filter(reference=reference).exists():
+            raise
+        raise ValidationError(f"{reference} was posted before. Post it under another reference if it really happened again.") from error
+    Entry.objects.bulk_create([_entry(posting, movement) for movement in entries if movement.amount_nanousd])
+    return posting
+
+
+def post_all(drafts: Iterable[Draft]) -> None:
+    """Write several events at once; those without a movement are left out. Raises IntegrityError when one was posted before."""
+    wanted = [draft for draft in drafts if any(movement.amount_nanousd for movement in draft.movements)]
+    if not wanted:
+        return
+    postings = Posting.objects.bulk_create([Posting(kind=draft.kind, reference=draft.reference) for draft in wanted])
+    Entry.objects.bulk_create(
+        [_entry(posting, move) for posting, draft in zip(postings, wanted, strict=True) for move in draft.movements if move.amount_nanousd]
+    )
+
+
+def balance(account: str) -> int:
+    """Return what came into an account less what went out of it, in nano-USD."""
+    came = Entry.objects.filter(credit=account).aggregate(total=Sum("amount_nanousd"))["total"] or 0
+    went = Entry.objects.filter(debit=account).aggregate(total=Sum("amount_nanousd"))["total"] or 0
+    return int(came) - int(went)
+
+
+def _entry(posting: Posting, movement: Movement) -> Entry:
+    return Entry(posting=posting, debit=movement.debit, credit=movement.credit, amount_nanousd=movement.amount_nanousd)
