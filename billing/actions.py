@@ -62,8 +62,8 @@ def release_quarantined(receipt: QuarantinedReceipt) -> bool:
         try:
             inserted, refused = insert_or_refuse([row_of(record, now)])
         except ValueError:
-            inserted, refused = 0, [(0, "")]
+            inserted, refused = set(), [(0, "")]
         if refused:
             inserted = insert([row_of(mended(record, now), now)])
         receipt.delete()
-    return inserted == 1
+    return len(inserted) == 1

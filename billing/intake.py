@@ -193,7 +193,7 @@ class Intake:
                 _quarantine(segment, troubles)
                 _note_use(batch)
                 _advance(segment, base + batch[-1].end)
-            self._note(segment, base + batch[-1].end, inserted, troubles)
+            self._note(segment, base + batch[-1].end, len(inserted), troubles)
         for frame in batch:
             _follow(worker, segment.number, frame)
 
@@ -221,8 +221,8 @@ class Intake:
             for start in range(0, len(orphans), BATCH_RECORDS):
                 batch = orphans[start : start + BATCH_RECORDS]
                 inserted, refused = insert_or_refuse([_orphan_row(call, now) for call in batch])
-                self._orphans += inserted
-                self._rows += inserted
+                self._orphans += len(inserted)
+                self._rows += len(inserted)
                 for index, reason in refused:
                     logger.error("orphan_refused", call_id=batch[index].intent.call_id, reason=reason)
         for call in orphans:

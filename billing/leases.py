@@ -11,8 +11,8 @@ from django.db.models import F, Q, Sum
 from django.utils import timezone
 
 from billing import ledger
-from billing.holds import GaveBack, GiveBack, Grant, Granted, Take, Want
 from billing.credits import draw
+from billing.holds import GaveBack, GiveBack, Grant, Granted, Take, Want
 from billing.ledger import Draft, Movement
 from billing.models import Budget, DisputedHold, Host, Lease, Limit, Posting, Unit, Window
 from billing.windows import Change, Opening, change, database_now, lock, open_window

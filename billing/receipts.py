@@ -26,7 +26,10 @@ class Attempted(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Intent(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="i"):
-    """Written before the first upstream byte. `input_tokens` and `quote_nanousd` are the estimate an orphan is settled with."""
+    """Written before the first upstream byte. `input_tokens` and `input_nanousd` are the estimate an orphan is settled with.
+
+    `worker` holds `quote_nanousd` and `quote_tokens` in each of the budget `windows` (their ids, separated by spaces).
+    """
 
     call_id: str
     started_at_ms: int
@@ -44,6 +47,9 @@ class Intent(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="i"):
     input_tokens: int
     input_nanousd: int
     quote_nanousd: int
+    worker: str = ""
+    windows: str = ""
+    quote_tokens: int = 0
 
 
 class Progress(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="p"):
@@ -57,7 +63,10 @@ class Progress(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="p"):
 
 
 class Settle(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="s"):
-    """The receipt of a call. `usage_source` is provider, counted, estimated or none; `outcome` ok, refused, failed, aborted or unknown."""
+    """The receipt of a call. `usage_source` is provider, counted, estimated or none; `outcome` ok, refused, failed, aborted or unknown.
+
+    Its cost is spent in each of the budget `windows` (their ids, separated by spaces), out of what `worker` leased of them.
+    """
 
     call_id: str
     started_at_ms: int
@@ -96,6 +105,9 @@ class Settle(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="s"):
     ip: str
     user_agent: str
     client_request_id: str
+    worker: str = ""
+    windows: str = ""
+    quote_tokens: int = 0
 
 
 Record = Intent | Progress | Settle

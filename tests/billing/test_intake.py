@@ -42,7 +42,7 @@ def test_a_receipt_becomes_its_row_whole(tmp_path: Path) -> None:
         "output_tokens": 300,
         "reasoning_tokens": 100, "audio_output_tokens": 0, "price": UUID(PRICE), "cost_nanousd": 2**63 - 1, "quote_nanousd": 999_999,
         "attempts": [["gpt-5@openai-eu", "openai-eu", "ok", 200, 812]], "end_user": "user-1", "session": "s-1", "tags": "team=a",
-        "ip": "10.0.0.1", "user_agent": "ü" * 200, "client_request_id": "r-1", "is_demo": True,
+        "ip": "10.0.0.1", "user_agent": "ü" * 200, "client_request_id": "r-1", "is_demo": True, "worker": "", "windows": "", "posting": None,
     }  # fmt: skip
     assert (segment_numbers(tmp_path / "w0"), JournalPosition.objects.count()) == ([], 0)
 

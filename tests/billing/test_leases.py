@@ -7,8 +7,8 @@ import pytest
 
 from billing import leases
 from billing.holds import Grant
-from billing.ledger import balance
 from billing.leases import give_back, reclaim, take, undo
+from billing.ledger import balance
 from billing.models import Budget, DisputedHold, Entry, Lease, Posting, Window
 from tests.billing.budgets import budget, credit, figures, limit, outstanding, returning, taking, want
 

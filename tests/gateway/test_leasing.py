@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from billing import leases
 from billing.holds import Clock, GiveBack, Granted, Recall, Take, Want
@@ -13,26 +15,20 @@ from billing.models import Lease
 from gateway.leasing import Leasing
 from tests.billing.budgets import budget, figures, numbers, outstanding, taking, want
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _database_in_this_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    # the test's transaction belongs to this thread, so the steward's thread is this one, too
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Database:
-    """Runs work at once, or fails before or after it while it is away."""
+    """Runs work in its thread, or fails before or after it while it is away."""
 
     def __init__(self) -> None:
         self.away = ""
+        self.thread = ThreadPoolExecutor(1)
 
     async def __call__(self, work: Callable[[], object]) -> object:
-        await asyncio.sleep(0)
         if self.away == "before":
             raise OperationalError("gone")
-        value = work()
+        value = await asyncio.get_running_loop().run_in_executor(self.thread, work)
         if self.away == "after":
             raise OperationalError("gone in the commit")
         return value
@@ -58,17 +54,21 @@ class Holder:
 
 @contextlib.asynccontextmanager
 async def running(*hosts: str) -> AsyncIterator[list[Leasing]]:
-    places = [Leasing(host, Database()) for host in hosts]
+    databases = [Database() for _ in hosts]
+    places = [Leasing(host, database) for host, database in zip(hosts, databases, strict=True)]
+    for host, database in zip(hosts, databases, strict=True):
+        await database(lambda host=host: leases.heard_of(host))
     tasks = [asyncio.create_task(place.run()) for place in places]
-    await asyncio.sleep(0)
-    for host in hosts:
-        leases.heard_of(host)
     try:
         yield places
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for database in databases:
+            database.away = ""
+            await database(lambda: connection.close())
+            database.thread.shutdown()
 
 
 def answered(answer: Granted) -> list[tuple[int, str]]:
@@ -82,67 +82,92 @@ async def holding(leasing: Leasing, name: str, asked: Want, idle: int) -> Holder
     return holder
 
 
-async def test_questions_of_one_moment_are_answered_together() -> None:
+def test_questions_of_one_moment_are_answered_together() -> None:
     one = want(budget(100), 10)
-    async with running("h1") as (leasing,):
-        answers = await asyncio.gather(*[leasing.take(taking(one, worker=f"w{n}")) for n in range(12)])
+
+    async def scenario() -> Any:
+        async with running("h1") as (leasing,):
+            return await asyncio.gather(*[leasing.take(taking(one, worker=f"w{n}")) for n in range(12)])
+
+    answers = asyncio.run(scenario())
     assert sorted(answered(answer)[0] for answer in answers) == [(0, "held")] * 2 + [(10, "")] * 10
 
 
-async def test_idle_amounts_of_this_hosts_workers_come_back_before_anyone_is_refused() -> None:
+def test_idle_amounts_of_this_hosts_workers_come_back_before_anyone_is_refused() -> None:
     one = want(budget(100), 100)
-    async with running("h1") as (leasing,):
-        holder = await holding(leasing, "w1", one, idle=60)
-        small = Want(one.window, one.owner, "", one.opens_at_s, one.closes_at_s, 30, 30)
-        answers = await asyncio.gather(*[leasing.take(taking(small, worker=f"x{n}")) for n in range(3)])
+
+    async def scenario() -> Any:
+        async with running("h1") as (leasing,):
+            holder = await holding(leasing, "w1", one, idle=60)
+            small = Want(one.window, one.owner, "", one.opens_at_s, one.closes_at_s, 30, 30)
+            return holder, await asyncio.gather(*[leasing.take(taking(small, worker=f"x{n}")) for n in range(3)])
+
+    holder, answers = asyncio.run(scenario())
     assert sorted(answered(answer)[0] for answer in answers) == [(0, "held"), (30, ""), (30, "")]
     assert (holder.recalls, holder.clocks) == ([(one.window,)], 1)
     assert (outstanding(), figures(one.window)["held"]) == ({"w1": 40, "x0": 30, "x1": 30}, 100)
 
 
-async def test_idle_amounts_of_another_host_come_back_too() -> None:
+def test_idle_amounts_of_another_host_come_back_too() -> None:
     one = want(budget(100), 100)
-    async with running("h1", "h2") as (here, there):
-        holder = await holding(there, "w1", one, idle=100)
-        assert answered(await here.take(taking(one, worker="x"))) == [(100, "")]
+
+    async def scenario() -> Any:
+        async with running("h1", "h2") as (here, there):
+            holder = await holding(there, "w1", one, idle=100)
+            assert answered(await here.take(taking(one, worker="x"))) == [(100, "")]
+            return holder
+
+    holder = asyncio.run(scenario())
     assert (holder.recalls, outstanding()) == ([(one.window,)], {"w1": 0, "x": 100})
 
 
-async def test_without_the_database_nobody_gets_a_lease_and_what_is_returned_waits() -> None:
+def test_without_the_database_nobody_gets_a_lease_and_what_is_returned_waits() -> None:
     one = want(budget(100), 40)
-    async with running("h1") as (leasing,):
-        await holding(leasing, "w1", one, idle=0)
-        database = leasing._in_thread
-        assert isinstance(database, Database)
-        database.away = "before"
-        assert answered(await leasing.take(taking(one))) == [(0, "unreachable")]
-        returning = asyncio.create_task(leasing.give_back(GiveBack(next(numbers), "w1", {one.window: 40})))
-        assert answered(await leasing.take(taking(one))) == [(0, "unreachable")]
-        assert not returning.done()
-        database.away = ""
-        async with asyncio.timeout(5):
-            await returning
+
+    async def scenario() -> Any:
+        async with running("h1") as (leasing,):
+            await holding(leasing, "w1", one, idle=0)
+            database = leasing._in_thread
+            assert isinstance(database, Database)
+            database.away = "before"
+            assert answered(await leasing.take(taking(one))) == [(0, "unreachable")]
+            returning = asyncio.create_task(leasing.give_back(GiveBack(next(numbers), "w1", {one.window: 40})))
+            assert answered(await leasing.take(taking(one))) == [(0, "unreachable")]
+            assert not returning.done()
+            database.away = ""
+            async with asyncio.timeout(5):
+                await returning
+
+    asyncio.run(scenario())
     assert outstanding() == {"w1": 0}
 
 
-async def test_a_lease_whose_commit_nobody_heard_of_is_taken_back() -> None:
+def test_a_lease_whose_commit_nobody_heard_of_is_taken_back() -> None:
     one = want(budget(100), 40)
-    async with running("h1") as (leasing,):
-        database = leasing._in_thread
-        assert isinstance(database, Database)
-        database.away = "after"
-        assert answered(await leasing.take(Take(next(numbers), "w1", (one,)))) == [(0, "unreachable")]
-        assert outstanding() == {"w1": 40}
-        database.away = ""
-        assert answered(await leasing.take(taking(one, worker="w2"))) == [(40, "")]
+
+    async def scenario() -> Any:
+        async with running("h1") as (leasing,):
+            database = leasing._in_thread
+            assert isinstance(database, Database)
+            database.away = "after"
+            assert answered(await leasing.take(Take(next(numbers), "w1", (one,)))) == [(0, "unreachable")]
+            database.away = ""
+            assert await database(outstanding) == {"w1": 40}
+            assert answered(await leasing.take(taking(one, worker="w2"))) == [(40, "")]
+
+    asyncio.run(scenario())
     assert outstanding() == {"w1": 0, "w2": 40}
 
 
-async def test_a_worker_that_keeps_everything_delays_a_refusal_only_briefly() -> None:
+def test_a_worker_that_keeps_everything_delays_a_refusal_only_briefly() -> None:
     one = want(budget(100), 100)
-    async with running("h1", "h2") as (here, there):
-        await holding(here, "w1", one, idle=0)
-        there.farewell("w2", print)
-        async with asyncio.timeout(2):
-            assert answered(await here.take(taking(one, worker="x"))) == [(0, "held")]
+
+    async def scenario() -> Any:
+        async with running("h1", "h2") as (here, there):
+            await holding(here, "w1", one, idle=0)
+            there.farewell("w2", print)
+            async with asyncio.timeout(2):
+                assert answered(await here.take(taking(one, worker="x"))) == [(0, "held")]
+
+    asyncio.run(scenario())
     assert Lease.objects.count() == 1
