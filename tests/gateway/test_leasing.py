@@ -67,7 +67,7 @@ async def running(*hosts: str) -> AsyncIterator[list[Leasing]]:
         await asyncio.gather(*tasks, return_exceptions=True)
         for database in databases:
             database.away = ""
-            await database(lambda: connection.close())
+            await database(lambda: connection.close())  # noqa: PLW0108  # that thread's connection
             database.thread.shutdown()
 
 
