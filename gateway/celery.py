@@ -13,6 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")
 app = Celery("gateway")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.autodiscover_tasks(related_name="alert_tasks")
 for _folder in ("data_folder_in", "control_folder"):
     _path = (app.conf.broker_transport_options or {}).get(_folder)
     if _path:
@@ -23,6 +24,8 @@ app.conf.beat_schedule = {
     "clear sessions": {"task": "gateway.tasks.clear_sessions", "schedule": 86400.0},
     "check provider accounts": {"task": "gateway.tasks.check_provider_accounts", "schedule": 3600.0},
     "import prices": {"task": "gateway.tasks.import_prices", "schedule": 86400.0},
+    "look for alerts": {"task": "billing.alert_tasks.look", "schedule": 15.0, "options": {"expires": 15.0}},
+    "look ahead for alerts": {"task": "billing.alert_tasks.look_ahead", "schedule": 3600.0},
     # Expiring: behind a sweep that takes long, only one more waits.
     "sweep outbox": {"task": "accounts.tasks.sweep_outbox", "schedule": 5.0, "options": {"expires": 5.0}},
     "prune outbox": {"task": "accounts.tasks.prune_outbox", "schedule": 86400.0},

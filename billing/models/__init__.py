@@ -1,11 +1,14 @@
 """What is stored about money."""
 
+from billing.models.alerts import AlertEvent, AlertPosition, WindowWatch
 from billing.models.budgets import Budget, DisputedHold, Host, Lease, Limit, Unit, Window
 from billing.models.ledger import CreditAccount, CreditGrant, Entry, Posting
 from billing.models.prices import Price
 from billing.models.usage import JournalPosition, QuarantinedReceipt, UsageRecord
 
 __all__ = [
+    "AlertEvent",
+    "AlertPosition",
     "Budget",
     "CreditAccount",
     "CreditGrant",
@@ -21,4 +24,5 @@ __all__ = [
     "Unit",
     "UsageRecord",
     "Window",
+    "WindowWatch",
 ]

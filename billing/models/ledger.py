@@ -1,6 +1,7 @@
 """Double entry: every entry moves an amount from one account to another, so that all of them together are always zero. Never changed."""
 
 from django.conf import settings
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import F, Q
 
@@ -73,6 +74,9 @@ class CreditAccount(Scoped):
 
     name = models.CharField(max_length=200)
     is_frozen = models.BooleanField(default=False)
+    low_percent = models.PositiveSmallIntegerField("alert at percent left", default=20, validators=[MaxValueValidator(100)])
+    low_nanousd = models.PositiveBigIntegerField("alert at amount left, nano-USD", default=0, help_text="0 for none.")
+    expiring_days = models.PositiveSmallIntegerField("alert days before it expires", default=7, validators=[MaxValueValidator(366)])
     is_demo = models.BooleanField(default=False, editable=False)
 
     class Meta:
