@@ -1,4 +1,4 @@
-"""The only way to obtain an object on behalf of a user, and what a platform role may do in the admin."""
+"""The only way to obtain an object on behalf of a person or program, and what a platform role may do in the admin."""
 
 from functools import cache
 from typing import Any
@@ -7,11 +7,16 @@ from django.apps import apps
 from django.contrib.auth.backends import ModelBackend
 from django.db.models import Q, QuerySet
 
-from accounts.models import BusinessUnit, Membership, Project, User, VirtualKey
+from accounts.models import BusinessUnit, Membership, Project, ServiceAccount, User, VirtualKey
+
+# Who acts: a person, or a program.
+Actor = User | ServiceAccount
 
 GOVERNED_APPS = ("accounts", "billing", "gateway", "django_celery_beat")
 READING_ROLES = frozenset({"it_admin", "security_officer", "finance", "auditor"})
 WRITING_ROLES = frozenset({"it_admin"})
+# Resources of the management API; a service account's scopes are these with :read or :write.
+RESOURCES = ("business-units", "projects", "keys", "budgets", "limits", "credit-accounts", "calls")
 
 
 @cache
@@ -50,18 +55,35 @@ class RoleBackend(ModelBackend):
         return isinstance(user_obj, User) and user_obj.is_active and user_obj.role in READING_ROLES and app_label in GOVERNED_APPS
 
 
-def sees_everything(user: User) -> bool:
-    """Say whether the user's platform role spans the installation."""
-    return user.is_active and user.role in READING_ROLES
+def is_usable(actor: Actor) -> bool:
+    """Say whether a person may sign in, or a program's token is good."""
+    return actor.is_active if isinstance(actor, User) else actor.state == ServiceAccount.State.ACTIVE
 
 
-def visible_business_units(user: User) -> QuerySet[BusinessUnit]:
-    """Return the business units the user may see: their own by membership and everything below."""
-    if not user.is_active:
+def sees_everything(actor: Actor) -> bool:
+    """Say whether the actor spans the installation, by platform role or as a service account of the platform."""
+    return is_usable(actor) and (actor.role in READING_ROLES if isinstance(actor, User) else actor.is_platform_wide)
+
+
+def may(actor: Actor, resource: str, verb: str) -> bool:
+    """Say whether the actor may `read` or `write` a resource of the management API at all; which rows is for the visible_... functions."""
+    if resource not in RESOURCES or not is_usable(actor):
+        return False
+    if isinstance(actor, ServiceAccount):
+        return f"{resource}:{verb}" in actor.scopes
+    return verb == "read" or actor.role in WRITING_ROLES
+
+
+def visible_business_units(actor: Actor) -> QuerySet[BusinessUnit]:
+    """Return the business units the actor may see: their own and everything below."""
+    if not is_usable(actor):
         return BusinessUnit.objects.none()
-    if sees_everything(user):
+    if sees_everything(actor):
         return BusinessUnit.objects.all()
-    seen = set(Membership.objects.filter(user=user, business_unit__isnull=False).values_list("business_unit_id", flat=True))
+    if isinstance(actor, ServiceAccount):
+        seen = {actor.business_unit_id} - {None}
+    else:
+        seen = set(Membership.objects.filter(user=actor, business_unit__isnull=False).values_list("business_unit_id", flat=True))
     level = seen
     while level:
         level = set(BusinessUnit.objects.filter(parent__in=level).values_list("id", flat=True)) - seen
@@ -69,19 +91,22 @@ def visible_business_units(user: User) -> QuerySet[BusinessUnit]:
     return BusinessUnit.objects.filter(id__in=seen)
 
 
-def visible_projects(user: User) -> QuerySet[Project]:
-    """Return the projects the user may see: by own membership, or within a business unit they see."""
-    if not user.is_active:
+def visible_projects(actor: Actor) -> QuerySet[Project]:
+    """Return the projects the actor may see: their own, or within a business unit they see."""
+    if not is_usable(actor):
         return Project.objects.none()
-    if sees_everything(user):
+    if sees_everything(actor):
         return Project.objects.all()
-    own = Membership.objects.filter(user=user, project__isnull=False).values("project")
-    return Project.objects.filter(Q(id__in=own) | Q(business_unit__in=visible_business_units(user)))
+    if isinstance(actor, ServiceAccount):
+        own = Q(id=actor.project_id)
+    else:
+        own = Q(id__in=Membership.objects.filter(user=actor, project__isnull=False).values("project"))
+    return Project.objects.filter(own | Q(business_unit__in=visible_business_units(actor)))
 
 
-def visible_keys(user: User) -> QuerySet[VirtualKey]:
-    """Return the virtual keys of every project the user may see."""
-    return VirtualKey.objects.filter(project__in=visible_projects(user))
+def visible_keys(actor: Actor) -> QuerySet[VirtualKey]:
+    """Return the virtual keys of every project the actor may see."""
+    return VirtualKey.objects.filter(project__in=visible_projects(actor))
 
 
 def visible_users(user: User) -> QuerySet[User]:

@@ -2,14 +2,17 @@
 
 from accounts.models.notices import NotificationChannel, OutboxMessage, Severity
 from accounts.models.people import BusinessUnit, Environment, Membership, Project, User, UserManager, VirtualKey
+from accounts.models.service_accounts import IdempotencyRecord, ServiceAccount
 
 __all__ = [
     "BusinessUnit",
     "Environment",
+    "IdempotencyRecord",
     "Membership",
     "NotificationChannel",
     "OutboxMessage",
     "Project",
+    "ServiceAccount",
     "Severity",
     "User",
     "UserManager",
