@@ -24,10 +24,7 @@ def role_permissions(role: str) -> frozenset[str]:
     """Return the model permissions of a platform role, as `app.action_model`."""
     actions = ("view", "add", "change", "delete") if role in WRITING_ROLES else ("view",) if role in READING_ROLES else ()
     return frozenset(
-        f"{label}.{action}_{model._meta.model_name}"
-        for label in GOVERNED_APPS
-        for model in apps.get_app_config(label).get_models()
-        for action in actions
+        f"{label}.{action}_{model._meta.model_name}" for label in GOVERNED_APPS for model in apps.get_app_config(label).get_models() for action in actions
     )
 
 

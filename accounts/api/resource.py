@@ -1,0 +1,158 @@
+"""What a resource of the management API is: who may see which rows, how they are shown, and the one road every write takes."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from rest_framework import exceptions, serializers
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from accounts.access import Actor
+from accounts.api import idempotency, pages
+from accounts.api.bodies import MOST_BODY_BYTES
+from accounts.api.problems import ChangedMeanwhile, TooLarge
+from accounts.api.schema import ResourceSchema
+from accounts.models import User
+
+
+class Resource(ViewSet):
+    """A list and its objects. Members state `resource` (its scopes), what is visible, and how a row is shown."""
+
+    schema = ResourceSchema()
+    lookup_url_kwarg = "id"
+    lookup_value_regex = "[^/]+"
+    resource: ClassVar[str] = ""
+    ordered_by: ClassVar[str] = "created_at"
+    shows: ClassVar[type[serializers.Serializer[Any]]]
+    makes: ClassVar[type[serializers.Serializer[Any]] | None] = None
+    changes: ClassVar[type[serializers.Serializer[Any]] | None] = None
+    # What an action of an object takes; set by @action.
+    takes: type[serializers.Serializer[Any]] | None = None
+    # Query parameters that narrow the list, and what they mean.
+    filters: ClassVar[dict[str, str]] = {}
+    # Fields that change by themselves and are no part of the ETag.
+    live: ClassVar[frozenset[str]] = frozenset()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse who may not and what is too long, then lead writes through one transaction and the idempotency record."""
+        super().initial(request, *args, **kwargs)
+        length = request.headers.get("Content-Length", "")
+        if length.isdecimal() and int(length) > MOST_BODY_BYTES:
+            raise TooLarge(f"A body may have {MOST_BODY_BYTES} bytes.")
+        name = str(request.method).lower()
+        if request.method not in SAFE_METHODS and hasattr(self, name):
+            setattr(self, name, self._in_one_transaction(getattr(self, name)))
+
+    def _in_one_transaction(self, act: Callable[..., Response]) -> Callable[..., Response]:
+        return lambda request, *args, **kwargs: idempotency.once(request, lambda: act(request, *args, **kwargs))
+
+    @property
+    def actor(self) -> Actor:
+        """Return who calls."""
+        actor: Actor = self.request.user  # type: ignore[assignment]  # only our two credentials sign in here
+        return actor
+
+    @property
+    def person(self) -> User | None:
+        """Return the person who calls, None for a program."""
+        return self.actor if isinstance(self.actor, User) else None
+
+    def rows(self) -> QuerySet[Any]:
+        """Return the rows the caller may see."""
+        raise NotImplementedError
+
+    def find(self, rows: QuerySet[Any], text: str) -> Any:
+        """Return the row of a prefixed id, or None."""
+        raise NotImplementedError
+
+    def narrowed(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Return the rows that fit one of `filters`; none for an id the caller cannot see."""
+        raise NotImplementedError
+
+    def row(self, text: str, *, lock: bool = False) -> Any:
+        """Return the row of a prefixed id; raises NotFound for one the caller cannot see, as for one that is not."""
+        rows = self.rows()
+        found = self.find(rows.select_for_update(of=("self",)) if lock else rows, text)
+        if found is None:
+            raise exceptions.NotFound
+        return found
+
+    def shown(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+        """Return rows as the API shows them."""
+        return [dict(self.shows(row, context={"request": self.request}).data) for row in rows]
+
+    def told(self, row: Any, status: int = 200) -> Response:
+        """Answer with one row and its ETag."""
+        data = self.shown([row])[0]
+        return Response(data, status, headers={"ETag": self.etag(data)})
+
+    def etag(self, data: dict[str, Any]) -> str:
+        """Return the version of what is shown, apart from what changes by itself."""
+        lasting = {name: value for name, value in data.items() if name not in self.live}
+        return f'"{hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()[:24]}"'
+
+    def given(self, request: Request, form: type[serializers.Serializer[Any]], **options: Any) -> dict[str, Any]:
+        """Return the checked body; raises ValidationError."""
+        body = form(data=request.data if request.data is not None else {}, context={"request": request}, **options)
+        body.is_valid(raise_exception=True)
+        return dict(body.validated_data)
+
+    def list(self, request: Request) -> Response:
+        """List, newest first, in pages."""
+        asked = request.query_params
+        unknown = {
+            name: [f"There is no such filter. Filters are: {', '.join(('limit', 'cursor', *self.filters))}."]
+            for name in asked
+            if name not in {"limit", "cursor", *self.filters}
+        }
+        if unknown:
+            raise exceptions.ValidationError(unknown)
+        rows = self.rows()
+        for name in self.filters:
+            if name in asked:
+                rows = self.narrowed(rows, name, asked[name])
+        found, following = pages.page(rows, self.ordered_by, asked.get("limit"), asked.get("cursor"))
+        return Response({"data": self.shown(found), "has_more": following is not None, "next_cursor": following})
+
+    def retrieve(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
+        """Show one."""
+        answer = self.told(self.row(id))
+        if answer.headers["ETag"] in [tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")]:
+            return Response(status=304, headers={"ETag": answer.headers["ETag"]})
+        return answer
+
+
+class Makes:
+    """A resource that can be added to."""
+
+    def make(self, given: dict[str, Any]) -> Any:
+        """Make a row by its action."""
+        raise NotImplementedError
+
+    def create(self: Any, request: Request) -> Response:
+        """Create."""
+        answer: Response = self.told(self.make(self.given(request, self.makes)), 201)
+        answer.headers["Location"] = f"{request.path}/{answer.data['id']}"
+        return answer
+
+
+class Changes:
+    """A resource whose fields can be changed."""
+
+    def change(self, row: Any, given: dict[str, Any]) -> Any:
+        """Change a row by its action."""
+        raise NotImplementedError
+
+    def partial_update(self: Any, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
+        """Change the fields given; with `If-Match` only if nobody changed it meanwhile."""
+        row = self.row(id, lock=True)
+        wanted = request.headers.get("If-Match")
+        if wanted not in (None, "*") and self.etag(self.shown([row])[0]) not in [tag.strip() for tag in wanted.split(",")]:
+            raise ChangedMeanwhile
+        answer: Response = self.told(self.change(row, self.given(request, self.changes, partial=True)))
+        return answer

@@ -1,0 +1,89 @@
+"""How the OpenAPI document describes a resource: from what the resource states, so that nothing is told twice."""
+
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, inline_serializer
+from rest_framework import serializers
+
+SAFE = frozenset({"GET", "HEAD"})
+
+
+class ProblemShown(serializers.Serializer[Any]):
+    """RFC 9457."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    code = serializers.CharField(help_text="What a program looks at.")
+    detail = serializers.CharField(help_text="What a person reads: what is wrong and what to do.")
+    errors = serializers.ListField(child=serializers.DictField(child=serializers.CharField()), required=False, help_text="Field by field.")
+
+
+class ResourceSchema(AutoSchema):  # type: ignore[no-untyped-call]  # descriptors without types
+    """Requests, answers, filters and headers of a Resource."""
+
+    def get_tags(self) -> list[str]:
+        """Group by resource."""
+        return [self.view.resource]
+
+    def get_operation_id(self) -> str:
+        """Name an operation after its resource and verb."""
+        return f"{self.view.resource.replace('-', '_')}_{self.view.action}"
+
+    def get_description(self) -> str:
+        """Say which scope it takes."""
+        verb = "read" if self.method in SAFE else "write"
+        said = (getattr(self.view, self.view.action).__doc__ or "").strip()
+        return f"{said}\n\nScope: `{self.view.resource}:{verb}`"
+
+    def get_request_serializer(self) -> Any:
+        """Return what the body may hold."""
+        view = self.view
+        return {"create": view.makes, "partial_update": view.changes}.get(view.action, view.takes)
+
+    def get_response_serializers(self) -> Any:
+        """Return the answer, and the one shape of every error."""
+        shows = self.view.shown_by_create if self.view.action == "create" and hasattr(self.view, "shown_by_create") else self.view.shows
+        answers: dict[Any, Any] = {201 if self.view.action == "create" else 200: shows}
+        if self.view.action == "list":
+            name = "".join(part.capitalize() for part in self.view.resource.split("-")) + "Page"
+            answers = {
+                200: inline_serializer(
+                    name,
+                    {
+                        "data": shows(many=True),
+                        "has_more": serializers.BooleanField(),
+                        "next_cursor": serializers.CharField(allow_null=True),
+                    },
+                )
+            }
+        if self.view.action == "retrieve":
+            answers[304] = OpenApiResponse(description="Unchanged since the ETag of If-None-Match.")
+        answers[("default", "application/problem+json")] = OpenApiResponse(ProblemShown, description="What is wrong and what to do.")
+        return answers
+
+    def get_override_parameters(self) -> list[Any]:
+        """Return filters, page parameters and the headers that guard writes."""
+        found = []
+        if self.view.action == "list":
+            found += [OpenApiParameter(name, str, description=said) for name, said in self.view.filters.items()]
+            found += [
+                OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 200}, description="Rows of a page, 50 when left out."),
+                OpenApiParameter("cursor", str, description="`next_cursor` of the page before."),
+            ]
+        else:
+            if self.view.action != "create":
+                found.append(OpenApiParameter("id", str, "path", description="Prefixed id."))
+            if self.method == "POST":
+                found.append(
+                    OpenApiParameter(
+                        "Idempotency-Key",
+                        {"type": "string", "maxLength": 255},
+                        "header",
+                        description="Makes a repeated request act once; the answer is kept 24 hours.",
+                    )
+                )
+            if self.method == "PATCH":
+                found.append(OpenApiParameter("If-Match", str, "header", description="ETag of the version you read; another one answers 412."))
+        return found

@@ -1,0 +1,40 @@
+"""The only way to obtain what is about money on behalf of a person or program: what belongs to a scope they see."""
+
+from typing import TypeVar
+
+from django.db.models import Q, QuerySet
+
+from accounts import access
+from accounts.access import Actor
+from billing.models import Budget, CreditAccount, Limit, UsageRecord
+
+S = TypeVar("S", Budget, CreditAccount, Limit)
+
+
+def _visible(rows: QuerySet[S], actor: Actor) -> QuerySet[S]:
+    if access.sees_everything(actor):
+        return rows
+    return rows.filter(
+        Q(project__in=access.visible_projects(actor)) | Q(key__in=access.visible_keys(actor)) | Q(business_unit__in=access.visible_business_units(actor))
+    )
+
+
+def visible_budgets(actor: Actor) -> QuerySet[Budget]:
+    """Return the budgets of everything the actor sees."""
+    return _visible(Budget.objects.select_related("project", "key", "business_unit"), actor)
+
+
+def visible_limits(actor: Actor) -> QuerySet[Limit]:
+    """Return the limits of everything the actor sees."""
+    return _visible(Limit.objects.select_related("project", "key", "business_unit"), actor)
+
+
+def visible_credit_accounts(actor: Actor) -> QuerySet[CreditAccount]:
+    """Return the credit accounts of everything the actor sees."""
+    return _visible(CreditAccount.objects.select_related("project", "key", "business_unit"), actor)
+
+
+def visible_calls(actor: Actor) -> QuerySet[UsageRecord]:
+    """Return the calls of the projects the actor sees."""
+    rows = UsageRecord.objects.filter(kind=UsageRecord.Kind.CALL)
+    return rows if access.sees_everything(actor) else rows.filter(project__in=access.visible_projects(actor).values("id"))

@@ -1,0 +1,1 @@
+"""The resources of money: budgets, limits, credit and calls."""

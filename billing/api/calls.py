@@ -1,0 +1,127 @@
+"""calls: what was asked, by whom, and what it cost; read only."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework import serializers
+
+from accounts import access
+from accounts.api.fields import Moment, Shown, look_up, moment
+from accounts.api.resource import Resource
+from billing.access import visible_calls
+from billing.api.fields import Usd
+from billing.models import UsageRecord
+
+
+class AttemptShown(Shown):
+    """One try at one deployment."""
+
+    deployment = serializers.CharField()
+    account = serializers.CharField()
+    outcome = serializers.CharField()
+    status = serializers.IntegerField()
+    elapsed_ms = serializers.IntegerField()
+
+
+class CallShown(Shown):
+    """A settled call."""
+
+    id = serializers.CharField(source="call_id")
+    started_at = Moment()
+    key = serializers.SerializerMethodField()
+    project = serializers.SerializerMethodField()
+    business_unit = serializers.SerializerMethodField()
+    model = serializers.CharField()
+    provider = serializers.CharField()
+    account = serializers.CharField()
+    deployment = serializers.CharField()
+    upstream_model = serializers.CharField()
+    endpoint = serializers.CharField()
+    stream = serializers.BooleanField()
+    status = serializers.IntegerField()
+    outcome = serializers.CharField()
+    error_code = serializers.CharField()
+    input_tokens = serializers.IntegerField()
+    cached_tokens = serializers.IntegerField()
+    output_tokens = serializers.IntegerField()
+    reasoning_tokens = serializers.IntegerField()
+    cost_usd = Usd(source="cost_nanousd")
+    quote_usd = Usd(source="quote_nanousd")
+    usage_source = serializers.CharField()
+    attempts = serializers.SerializerMethodField()
+    guardrails = serializers.SerializerMethodField(help_text="Rules that acted on the call.")
+    flags = serializers.SerializerMethodField()
+    duration_ms = serializers.IntegerField()
+    first_byte_ms = serializers.IntegerField()
+    end_user = serializers.CharField()
+    session = serializers.CharField()
+    tags = serializers.CharField()
+    client_request_id = serializers.CharField()
+
+    def get_key(self, call: UsageRecord) -> str:
+        """Return the prefixed id of its key."""
+        return f"key_{call.key}"
+
+    def get_project(self, call: UsageRecord) -> str | None:
+        """Return the prefixed id of its project."""
+        return f"prj_{call.project.hex}" if call.project else None
+
+    def get_business_unit(self, call: UsageRecord) -> str | None:
+        """Return the prefixed id of its unit."""
+        return f"bu_{call.business_unit.hex}" if call.business_unit else None
+
+    def get_attempts(self, call: UsageRecord) -> list[dict[str, Any]]:
+        """Return its attempts by name; rows keep them as lists."""
+        return [dict(zip(AttemptShown().fields, attempt, strict=False)) for attempt in call.attempts if isinstance(attempt, list)]
+
+    def get_guardrails(self, call: UsageRecord) -> list[str]:
+        """Return the rules that acted; none are applied by this version."""
+        return []
+
+    def get_flags(self, call: UsageRecord) -> list[str]:
+        """Return what is remarkable about the call."""
+        return [flag for flag in call.flags.split(",") if flag]
+
+
+class Calls(Resource):
+    """Calls, newest first."""
+
+    resource = "calls"
+    ordered_by = "started_at"
+    shows = CallShown
+    filters = {
+        "key": "Calls of this key (`key_...`).",
+        "project": "Calls of this project (`prj_...`).",
+        "request_id": "The call of this `x-request-id` (`call_...`), or calls of a client's own request id.",
+        "model": "Calls of this model.",
+        "outcome": "ok, refused, failed, aborted or unknown.",
+        "since": "Calls that started at this moment or later.",
+        "until": "Calls that started before this moment.",
+    }
+
+    def rows(self) -> QuerySet[UsageRecord]:
+        """Return the calls the caller sees."""
+        return visible_calls(self.actor)
+
+    def find(self, rows: QuerySet[Any], text: str) -> Any:
+        """Return the call of an id."""
+        return rows.filter(call_id=text).first() if "\0" not in text else None
+
+    def narrowed(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Return the calls that fit."""
+        if name in ("since", "until"):
+            try:
+                return rows.filter(**{"started_at__gte" if name == "since" else "started_at__lt": moment(value)})
+            except serializers.ValidationError as error:
+                raise serializers.ValidationError({name: error.detail}) from error
+        if name == "key":
+            key = look_up(access.visible_keys(self.actor), value)
+            return rows.filter(key=key.public_id) if key else rows.none()
+        if name == "project":
+            project = look_up(access.visible_projects(self.actor), value)
+            return rows.filter(project=project.id) if project else rows.none()
+        if "\0" in value:
+            return rows.none()
+        if name == "request_id":
+            return rows.filter(**{"call_id" if value.startswith("call_") else "client_request_id": value})
+        return rows.filter(**{name: value})

@@ -1,0 +1,23 @@
+"""Every address of the management API, in one place."""
+
+from django.urls import include, path, re_path
+from rest_framework.routers import SimpleRouter
+
+from accounts.api.projects import Projects
+from accounts.api.units import BusinessUnits
+from billing.api.calls import Calls
+from gateway.api.document import Docs, Nothing, Schema
+from gateway.api.keys import Keys
+
+RESOURCES = (BusinessUnits, Projects, Keys, Calls)
+
+router = SimpleRouter(trailing_slash=False)
+for resource in RESOURCES:
+    router.register(resource.resource, resource, basename=resource.resource)
+
+urlpatterns = [
+    path("v1/", include(router.urls)),
+    path("schema/", Schema.as_view(), name="api-schema"),
+    path("docs/", Docs.as_view(), name="api-docs"),
+    re_path("", Nothing.as_view()),
+]
