@@ -78,7 +78,7 @@ def visible_business_units(actor: Actor) -> QuerySet[BusinessUnit]:
     if sees_everything(actor):
         return BusinessUnit.objects.all()
     if isinstance(actor, ServiceAccount):
-        seen = {actor.business_unit_id} - {None}
+        seen = {actor.business_unit_id} if actor.business_unit_id else set()
     else:
         seen = set(Membership.objects.filter(user=actor, business_unit__isnull=False).values_list("business_unit_id", flat=True))
     level = seen

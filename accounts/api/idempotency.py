@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from functools import lru_cache
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -37,7 +38,7 @@ def once(request: Request, act: Callable[[], Response]) -> Response:
         return act()
     if not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
         raise exceptions.ValidationError({"Idempotency-Key": "Write 1 to 255 printable ASCII characters, such as a UUID."})
-    actor = request.user
+    actor: Any = request.user
     caller = f"sa:{actor.public_id}" if isinstance(actor, ServiceAccount) else f"user:{actor.pk.hex}"
     now = timezone.now()
     _purge(now)
@@ -64,7 +65,7 @@ def _purge(now: object) -> None:
     IdempotencyRecord.objects.filter(pk__in=list(old)).delete()
 
 
-def _sealer(credential: bytes) -> Sealer:
+def _sealer(credential: Any) -> Sealer:
     pepper = settings.KEY_PEPPERS[max(settings.KEY_PEPPERS)]
     return _sealer_of(hmac.digest(pepper, b"idempotency:" + credential, "sha256"))
 

@@ -14,7 +14,7 @@ class ScopeOrRole(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         """Say whether the caller may; which rows is decided by accounts.access."""
-        actor = request.user
+        actor: Any = request.user
         if not isinstance(actor, User | ServiceAccount):
             return False
         verb = "read" if request.method in SAFE_METHODS else "write"

@@ -98,18 +98,15 @@ class Resource(ViewSet):
 
     def given(self, request: Request, form: type[serializers.Serializer[Any]], **options: Any) -> dict[str, Any]:
         """Return the checked body; raises ValidationError."""
-        body = form(data=request.data if request.data is not None else {}, context={"request": request}, **options)
+        body = form(data=request.data, context={"request": request}, **options)
         body.is_valid(raise_exception=True)
         return dict(body.validated_data)
 
     def list(self, request: Request) -> Response:
         """List, newest first, in pages."""
         asked = request.query_params
-        unknown = {
-            name: [f"There is no such filter. Filters are: {', '.join(('limit', 'cursor', *self.filters))}."]
-            for name in asked
-            if name not in {"limit", "cursor", *self.filters}
-        }
+        known = ("limit", "cursor", *self.filters)
+        unknown = {name: [f"There is no such filter. Filters are: {', '.join(known)}."] for name in asked if name not in known}
         if unknown:
             raise exceptions.ValidationError(unknown)
         rows = self.rows()

@@ -17,11 +17,15 @@ class ProblemShown(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     code = serializers.CharField(help_text="What a program looks at.")
     detail = serializers.CharField(help_text="What a person reads: what is wrong and what to do.")
-    errors = serializers.ListField(child=serializers.DictField(child=serializers.CharField()), required=False, help_text="Field by field.")
+    errors = serializers.ListField(  # type: ignore[assignment]  # a name the base class has as a property
+        child=serializers.DictField(child=serializers.CharField()), required=False, help_text="Field by field."
+    )
 
 
-class ResourceSchema(AutoSchema):  # type: ignore[no-untyped-call]  # descriptors without types
+class ResourceSchema(AutoSchema):
     """Requests, answers, filters and headers of a Resource."""
+
+    view: Any
 
     def get_tags(self) -> list[str]:
         """Group by resource."""
@@ -31,7 +35,7 @@ class ResourceSchema(AutoSchema):  # type: ignore[no-untyped-call]  # descriptor
         """Name an operation after its resource and verb."""
         return f"{self.view.resource.replace('-', '_')}_{self.view.action}"
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]  # as the base class here has it
         """Say which scope it takes."""
         verb = "read" if self.method in SAFE else "write"
         said = (getattr(self.view, self.view.action).__doc__ or "").strip()
@@ -62,6 +66,9 @@ class ResourceSchema(AutoSchema):  # type: ignore[no-untyped-call]  # descriptor
             answers[304] = OpenApiResponse(description="Unchanged since the ETag of If-None-Match.")
         answers[("default", "application/problem+json")] = OpenApiResponse(ProblemShown, description="What is wrong and what to do.")
         return answers
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        return False  # lists are pages, described as such
 
     def get_override_parameters(self) -> list[Any]:
         """Return filters, page parameters and the headers that guard writes."""

@@ -15,7 +15,7 @@ class UnitGiven(Given):
     """A new business unit."""
 
     name = serializers.CharField(max_length=200)
-    parent = Reference(access.visible_business_units, required=False, allow_null=True, help_text="`bu_...`; none for an organisation.")
+    parent = Reference(access.visible_business_units, required=False, allow_null=True, help_text="`bu_...`; none for an organisation.")  # type: ignore[assignment]  # DRF keeps fields elsewhere
     code = serializers.CharField(max_length=64, required=False, allow_blank=True, help_text="Chargeback code.")
 
 
@@ -24,7 +24,7 @@ class UnitShown(Shown):
 
     id = serializers.SerializerMethodField()
     name = serializers.CharField()
-    parent = serializers.SerializerMethodField()
+    parent = serializers.SerializerMethodField()  # type: ignore[assignment]  # DRF keeps fields elsewhere
     code = serializers.CharField()
     created_at = Moment()
 

@@ -96,7 +96,8 @@ class Keys(Makes, Changes, Resource):
         row, text = actions.create_virtual_key(created_by=self.person, **given)
         answer = self.told(row, 201)
         answer.data["key"] = text
-        answer.headers.update({"Location": f"{request.path}/{answer.data['id']}", "Cache-Control": "no-store"})
+        answer.headers["Location"] = f"{request.path}/{answer.data['id']}"
+        answer.headers["Cache-Control"] = "no-store"
         return answer
 
     def change(self, row: VirtualKey, given: dict[str, Any]) -> VirtualKey:
