@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from accounts import actions as account_actions
 from accounts import keys
-from accounts.models import BusinessUnit, Membership, Project, User, VirtualKey
+from accounts.models import BusinessUnit, Membership, Project, ServiceAccount, User, VirtualKey
+from accounts.service_accounts import SCOPES, find_by_token, make_service_account, set_service_account_state
 from billing.models import Price, UsageRecord
 from gateway import actions
 from gateway.changes import publish_change
@@ -23,6 +24,7 @@ from gateway.models import Change, Deployment, Model, ProviderAccount
 from gateway.settings import settings
 
 KEY_NAME = "Demo key"
+SERVICE_ACCOUNT_NAME = "IT automation"
 # E-mail name: full name, platform role.
 PEOPLE = {
     "dev": ("Dana Developer", ""),
@@ -64,18 +66,20 @@ def facts() -> dict[str, Any]:
 def load(portal: str, simulator: str) -> tuple[dict[str, Any], bool]:
     """Load the demo content for a portal and a simulator URL without a trailing slash; return the facts and whether any was written."""
     kept = facts()
-    wanted = _facts(portal, kept.get("key", ""), kept.get("password", ""))
-    if kept == wanted and _key_row(kept["key"]) is not None and _simulator_is(simulator):
+    token = str(kept.get("service_account", ""))
+    wanted = _facts(portal, kept.get("key", ""), token, kept.get("password", ""))
+    if kept == wanted and _key_row(kept["key"]) is not None and _token_is_good(token) and _simulator_is(simulator):
         return kept, False
     password = kept.get("password") or secrets.token_urlsafe(12)
     with transaction.atomic():
         project = _company(password)
         deployments = _catalogue(simulator)
         text, key = _key(project, str(kept.get("key", "")))
+        token = _service_account(token)
         if not UsageRecord.objects.filter(is_demo=True).exists():
             UsageRecord.objects.bulk_create(past_usage(project, key, deployments, timezone.now()), batch_size=500)
         publish_change(Change.Kind.STRUCTURE)
-    written = _facts(portal, text, password)
+    written = _facts(portal, text, token, password)
     _write(written)
     return written, True
 
@@ -86,6 +90,7 @@ def remove() -> None:
     UsageRecord.objects.filter(is_demo=True).delete()
     VirtualKey.objects.filter(project__is_demo=True).delete()
     VirtualKey.objects.filter(is_demo=True).delete()
+    ServiceAccount.objects.filter(is_demo=True).delete()
     try:
         Deployment.objects.filter(account__is_demo=True).delete()
         Model.objects.filter(is_demo=True, deployments__isnull=True).delete()
@@ -102,9 +107,9 @@ def remove() -> None:
     transaction.on_commit(lambda: facts_path().unlink(missing_ok=True))
 
 
-def _facts(portal: str, key: str, password: str) -> dict[str, Any]:
+def _facts(portal: str, key: str, token: str, password: str) -> dict[str, Any]:
     users = {name: f"{name}@demo.local" for name in PEOPLE}
-    return {"portal": portal, "base_url": f"{portal}/v1", "key": key, "password": password, "users": users}
+    return {"portal": portal, "base_url": f"{portal}/v1", "key": key, "service_account": token, "password": password, "users": users}
 
 
 def _write(written: dict[str, Any]) -> None:
@@ -123,9 +128,7 @@ def _key_row(text: str) -> VirtualKey | None:
         public_id = keys.parse(text.encode()).public_id
     except ValueError:
         return None
-    row = VirtualKey.objects.filter(
-        public_id=public_id, is_demo=True, state=VirtualKey.State.ACTIVE, expires_at__gt=timezone.now() + timedelta(days=1)
-    ).first()
+    row = VirtualKey.objects.filter(public_id=public_id, is_demo=True, state=VirtualKey.State.ACTIVE, expires_at__gt=timezone.now() + timedelta(days=1)).first()
     return row if row and bytes(row.digest) == keys.digest(text.encode(), settings.peppers[row.pepper_version]) else None
 
 
@@ -224,3 +227,26 @@ def _key(project: Project, text: str) -> tuple[str, VirtualKey]:
         is_demo=True,
     )
     return text, made
+
+
+def _token_is_good(token: str) -> bool:
+    """Say whether this is the token of the demo's service account, with every scope there is."""
+    row = find_by_token(token.encode(), settings.peppers)
+    return row is not None and row.is_demo and set(row.scopes) == set(SCOPES) and row.expires_at > timezone.now() + timedelta(days=1)
+
+
+def _service_account(token: str) -> str:
+    """Return the token of the demo's service account: the one told last time where it is still good, else a new one in its place."""
+    if _token_is_good(token):
+        return token
+    for old in ServiceAccount.objects.filter(is_demo=True).exclude(state=ServiceAccount.State.REVOKED):
+        set_service_account_state(old, ServiceAccount.State.REVOKED)
+    _, made = make_service_account(
+        name=SERVICE_ACCOUNT_NAME,
+        scopes=list(SCOPES),
+        expires_at=timezone.now() + timedelta(days=365),
+        pepper=settings.peppers[actions.PEPPER_VERSION],
+        pepper_version=actions.PEPPER_VERSION,
+        is_demo=True,
+    )
+    return made

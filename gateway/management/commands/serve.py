@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from accounts.models import User, VirtualKey
+from accounts.models import ServiceAccount, User, VirtualKey
 from gateway.settings import settings
 from gateway.supervisor import listen
 
@@ -83,12 +83,13 @@ def refuse_unready() -> None:
             User.objects.filter(is_demo=True, is_active=True).count(),
             VirtualKey.objects.filter(is_demo=True, state="active").count(),
         )
+        programs = ServiceAccount.objects.filter(is_demo=True, state="active").count()
     except DatabaseError as error:
         print(f"The database does not answer ({type(error).__name__}); serving from the last known good snapshot.", file=sys.stderr)
         return
-    if users or keys:
+    if users or keys or programs:
         raise CommandError(
-            f"Demo identities are enabled ({users} users, {keys} keys): their passwords are not yours alone.\n"
+            f"Demo identities are enabled ({users} users, {keys} keys, {programs} service accounts): their passwords are not yours alone.\n"
             "Remove them with: python manage.py demo_remove   (to try the demo: make run)"
         )
     connection.close()

@@ -1,0 +1,25 @@
+"""Every route of the management API and the scope it takes. A route that is not here fails the suite."""
+
+MATRIX = """
+GET    business-units                     business-units:read
+POST   business-units                     business-units:write
+GET    business-units/{id}                business-units:read
+PATCH  business-units/{id}                business-units:write
+GET    projects                           projects:read
+POST   projects                           projects:write
+GET    projects/{id}                      projects:read
+PATCH  projects/{id}                      projects:write
+POST   projects/{id}/suspend              projects:write
+POST   projects/{id}/resume               projects:write
+GET    keys                               keys:read
+POST   keys                               keys:write
+GET    keys/{id}                          keys:read
+PATCH  keys/{id}                          keys:write
+POST   keys/{id}/suspend                  keys:write
+POST   keys/{id}/resume                   keys:write
+POST   keys/{id}/revoke                   keys:write
+GET    calls                              calls:read
+GET    calls/{id}                         calls:read
+"""
+
+ROUTES = [tuple(line.split()) for line in MATRIX.strip().splitlines()]

@@ -1,0 +1,112 @@
+"""Who may do what on the management API: every route against scopes, roles and ownership."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from accounts.access import RESOURCES
+from accounts.models import BusinessUnit, Project, VirtualKey
+from accounts.service_accounts import SCOPES
+from gateway.actions import create_virtual_key
+from gateway.api.routes import router
+from tests.gateway.api.callers import Caller, call, company, person, program
+from tests.gateway.api.matrix import ROUTES
+
+pytestmark = pytest.mark.django_db
+
+
+def key_of(project: Project, name: str = "k") -> VirtualKey:
+    return create_virtual_key(project=project, name=name, models=["*"], expires_at=timezone.now() + timedelta(days=1))[0]
+
+
+def objects(project: Project) -> dict[str, str]:
+    """Make one object of every kind around a project and return their ids by resource."""
+    key = key_of(project)
+    call(project, key.public_id, f"call_{project.name}")
+    return {
+        "business-units": f"bu_{project.business_unit_id.hex}",
+        "projects": f"prj_{project.id.hex}",
+        "keys": f"key_{key.public_id}",
+        "calls": f"call_{project.name}",
+    }
+
+
+def path(route: str, ids: dict[str, str]) -> str:
+    return route.replace("{id}", ids[route.split("/")[0]])
+
+
+def served() -> set[tuple[str, str]]:
+    """Return every method and path the router answers."""
+    found = set()
+    for pattern in router.urls:
+        route = str(pattern.pattern).lstrip("^").rstrip("$").rstrip("\\Z").replace("(?P<id>[^/]+)", "{id}")
+        found |= {(method.upper(), route) for method in pattern.callback.actions if method != "head"}
+    return found
+
+
+def test_every_route_is_declared() -> None:
+    assert served() == {(method, route) for method, route, _ in ROUTES}
+    assert {route.split("/")[0] for _, route, _ in ROUTES} == set(RESOURCES)
+
+
+@pytest.mark.parametrize(("method", "route", "scope"), ROUTES)
+def test_a_route_takes_its_scope_and_no_other(method: str, route: str, scope: str) -> None:
+    *_, project, _ = company()
+    target = path(route, objects(project))
+    body = {} if method in ("POST", "PATCH") else None
+    without = program("without", tuple(other for other in SCOPES if other != scope)).ask(method, target, body)
+    allowed = program("with", (scope,)).ask(method, target, body)
+    assert (without.status_code, without.json()["code"], scope in without.json()["detail"]) == (403, "not_allowed", True)
+    assert allowed.status_code in (200, 201, 400), allowed.content
+
+
+@pytest.mark.parametrize(("method", "route", "scope"), ROUTES)
+def test_a_route_is_closed_to_strangers_and_read_only_to_people_without_a_role(method: str, route: str, scope: str) -> None:
+    *_, project, _ = company()
+    target = path(route, objects(project))
+    body = {} if method in ("POST", "PATCH") else None
+    assert Caller().ask(method, target, body).status_code == 401
+    for name, role in (("finance", "finance"), ("auditor", "auditor"), ("security", "security_officer")):
+        assert person(role, name).ask(method, target, body).status_code == (200 if method == "GET" else 403)
+    manager = person("", "manager", business_unit=project.business_unit, role="manager")
+    assert manager.ask(method, target, body).status_code == (200 if method == "GET" else 403)
+    assert person("it_admin", "it").ask(method, target, body).status_code in (200, 201, 400)
+
+
+@pytest.mark.parametrize("kind", ["project", "business_unit", "unit above", "member", "manager"])
+def test_foreign_objects_are_not_found_and_not_listed(kind: str) -> None:
+    above, unit, mine, foreign = company()
+    own, others = objects(mine), objects(foreign)
+    who: dict[str, Any] = {
+        "project": lambda: program(project=mine),
+        "business_unit": lambda: program(business_unit=unit),
+        "unit above": lambda: program(business_unit=above),
+        "member": lambda: person(project=mine, role="developer"),
+        "manager": lambda: person(business_unit=above, role="manager"),
+    }
+    caller = who[kind]()
+    for method, route, _ in ROUTES:
+        resource = route.split("/")[0]
+        if "{id}" in route and not (method != "GET" and kind in ("member", "manager")):
+            assert caller.ask(method, path(route, others), {} if method != "GET" else None).status_code == 404, (method, route)
+        elif route == resource and method == "GET":
+            seen = caller.ids(route)
+            assert others[resource] not in seen
+            assert (own[resource] in seen) == (not (resource == "business-units" and kind in ("project", "member"))), (route, seen)
+    assert caller.ids(f"calls?project={others['projects']}") == caller.ids(f"calls?key={others['keys']}") == []
+
+
+def test_a_program_of_a_unit_makes_things_only_below_it() -> None:
+    _, unit, mine, foreign = company()
+    caller = program(business_unit=unit)
+    bu, theirs = f"bu_{unit.id.hex}", f"bu_{foreign.business_unit_id.hex}"
+    statuses = [
+        caller.post("business-units", body).status_code
+        for body in ({"name": "New"}, {"name": "New", "parent": None}, {"name": "New", "parent": theirs}, {"name": "New", "parent": bu})
+    ]
+    assert statuses == [400, 400, 400, 201]
+    assert caller.patch(f"projects/prj_{mine.id.hex}", {"business_unit": theirs}).status_code == 400
+    assert caller.post("keys", {"project": f"prj_{foreign.id.hex}", "name": "k", "models": ["*"]}).status_code == 400
+    assert (Project.objects.get(pk=mine.pk).business_unit_id, BusinessUnit.objects.filter(name="New").count()) == (unit.id, 1)

@@ -1,0 +1,64 @@
+"""From a business unit to a recorded call, through the management API alone."""
+
+import pytest
+
+from accounts.models import VirtualKey
+from tests.gateway.api.callers import call, program
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_unit_a_project_and_a_key_are_made_and_found() -> None:
+    it = program()
+    unit = it.made("business-units", {"name": "Retail"})
+    shop = it.made("business-units", {"name": "Shop", "parent": unit["id"]})
+    project = it.made("projects", {"name": "Checkout", "business_unit": shop["id"]})
+    key = it.made("keys", {"project": project["id"], "name": "backend", "models": ["*"]})
+    row = VirtualKey.objects.get()
+    assert (key["id"], key["key"][:18], key["state"], key["environment"]) == (f"key_{row.public_id}", f"sgw_vk_{row.public_id}_", "active", "dev")
+    assert (shop["parent"], project["business_unit"], key["project"]) == (unit["id"], shop["id"], project["id"])
+    shown = it.get(f"keys/{key['id']}").json()
+    assert {**shown, "key": key["key"]} == key
+    assert (it.ids("keys"), it.ids(f"projects?business_unit={unit['id']}"), it.ids(f"business-units?parent={unit['id']}")) == (
+        [key["id"]],
+        [],
+        [shop["id"]],
+    )
+
+
+def test_calls_are_shown_with_what_they_cost() -> None:
+    it = program()
+    unit = it.made("business-units", {"name": "Retail"})
+    project = it.made("projects", {"name": "Checkout", "business_unit": unit["id"]})
+    key = it.made("keys", {"project": project["id"], "name": "backend", "models": ["*"]})
+    row = VirtualKey.objects.select_related("project").get()
+    call(row.project, row.public_id, "call_1", client_request_id="mine-1")
+    call(row.project, "someother1", "call_2", status=502, outcome="failed", cost_nanousd=0)
+    found = it.get(f"calls?key={key['id']}&project={project['id']}").json()
+    wanted = {
+        "id": "call_1", "model": "m", "provider": "openai", "status": 200, "input_tokens": 7, "output_tokens": 3, "cost_usd": "0.0015",
+        "usage_source": "provider", "guardrails": [], "key": key["id"], "project": project["id"], "business_unit": unit["id"],
+        "attempts": [{"deployment": "a/m", "account": "a", "outcome": "ok", "status": 200, "elapsed_ms": 9}],
+    }  # fmt: skip
+    assert {name: found["data"][0][name] for name in wanted} == wanted
+    assert (len(found["data"]), found["has_more"], found["next_cursor"]) == (1, False, None)
+    assert (it.ids("calls?request_id=call_2"), it.ids("calls?request_id=mine-1"), it.ids("calls?outcome=failed")) == (["call_2"], ["call_1"], ["call_2"])
+    assert it.get("calls/call_1").json() == found["data"][0]
+
+
+def test_a_key_is_suspended_resumed_and_revoked() -> None:
+    it = program()
+    unit = it.made("business-units", {"name": "Retail"})
+    project = it.made("projects", {"name": "Checkout", "business_unit": unit["id"]})
+    key = it.made("keys", {"project": project["id"], "name": "backend", "models": ["*"]})
+    states = [it.post(f"keys/{key['id']}/{verb}").json()["state"] for verb in ("suspend", "resume", "revoke")]
+    refused = it.post(f"keys/{key['id']}/resume")
+    assert states == ["suspended", "active", "revoked"]
+    assert (refused.status_code, refused.json()["detail"]) == (400, "backend is revoked and stays so. Create a new key.")
+
+
+def test_a_project_is_suspended_and_resumed() -> None:
+    it = program()
+    unit = it.made("business-units", {"name": "Retail"})
+    project = it.made("projects", {"name": "Checkout", "business_unit": unit["id"]})
+    assert [it.post(f"projects/{project['id']}/{verb}").json()["state"] for verb in ("suspend", "resume")] == ["suspended", "active"]
