@@ -34,7 +34,7 @@ def objects(project: Project) -> dict[str, str]:
 
 
 def path(route: str, ids: dict[str, str]) -> str:
-    return route.replace("{id}", ids[route.split("/")[0]])
+    return route.replace("{id}", ids[route.split("/", maxsplit=1)[0]])
 
 
 def served() -> set[tuple[str, str]]:
