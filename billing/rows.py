@@ -12,6 +12,7 @@ import msgspec
 from django.db import DataError, IntegrityError, connection, transaction
 
 from billing.models import UsageRecord
+from billing.partitions import prepare
 from billing.receipts import MOST_INTEGER, Attempted, Settle
 
 Row = tuple[Any, ...]
@@ -123,6 +124,7 @@ def insert(rows: Sequence[Row], posting: int | None = None) -> set[str]:
         return set()
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
+            prepare(list(first))
             cursor.execute(_postgres_insert(), [posting, _json([row for row in rows if first[row[CALL_ID]] is row]).decode()])
             return {call_id for (call_id,) in cursor.fetchall()}
         # nobody else writes between this question and the insertion: the transaction is the only writer

@@ -28,7 +28,7 @@ def past_usage(project: Project, key: VirtualKey, deployments: Sequence[Deployme
         for number in range(int(CALLS_PER_WORKDAY * busy * growth * chance.uniform(0.85, 1.15))):
             hour = chance.choices(range(24), HOURS)[0]
             moment = datetime.combine(day, time(hour, chance.randrange(60), chance.randrange(60), chance.randrange(1_000_000)), UTC)
-            yield _call(f"call_demo_{day:%Y%m%d}_{number:05d}", moment, chance, project, key, deployments)
+            yield _call(f"call_{int(moment.timestamp() * 1000):011x}demo{number:012d}", moment, chance, project, key, deployments)
 
 
 def _call(

@@ -6,13 +6,14 @@ import os
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from billing.archive import open_store
 from gateway import logs, secretfile
 
 PREFIX = "SYMBIOSIS_"
@@ -69,6 +70,8 @@ class Settings(BaseSettings):
     body_limit_bytes: int = Field(32 * 1024 * 1024, ge=1024, le=1024**3)
     body_timeout_s: float = Field(30.0, gt=0, le=3600)
     metrics_token: str = Field("", repr=False)
+    usage_retention_months: int = Field(0, ge=0, le=1200)
+    archive_url: str = ""
     drain_s: int = Field(30, ge=0, le=3600)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     demo: bool = False
@@ -118,6 +121,13 @@ class Settings(BaseSettings):
     @classmethod
     def _database(cls, value: str) -> str:
         database(value, Path("var"))
+        return value
+
+    @field_validator("archive_url")
+    @classmethod
+    def _archive(cls, value: str) -> str:
+        if value:
+            open_store(value)
         return value
 
     @field_validator("smtp_url")
@@ -285,6 +295,8 @@ DATABASES = {"default": database(settings.database_url, settings.data_dir)}
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
 KEY_PEPPERS = settings.peppers  # by version; for the digests of keys and tokens
+USAGE_RETENTION_MONTHS = settings.usage_retention_months
+ARCHIVE_URL = settings.archive_url or f"file://{quote(str(settings.data_dir / 'archive'))}"
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.access.RoleBackend"]

@@ -1,0 +1,26 @@
+"""Periodic work on usage storage. A task calls one action and holds no logic."""
+
+import structlog
+from celery import shared_task
+
+from billing import partitions, retention
+
+ARCHIVE_S = 480.0
+
+logger = structlog.get_logger(__name__)
+
+
+@shared_task
+def make_partitions() -> list[str]:
+    """Make the partitions of the months ahead and say loudly when calls lie in no month's; return the labels of new ones."""
+    made = partitions.make_ahead()
+    if count := partitions.strays():
+        logger.error("usage_outside_partitions", calls=count, table=partitions.OTHER)
+    return made
+
+
+@shared_task
+def archive_usage() -> list[str]:
+    """Archive months beyond their retention, a few minutes' worth at a time; return the labels of those that are done."""
+    retention.seal_again()
+    return retention.archive_due(ARCHIVE_S)
