@@ -55,9 +55,9 @@ def due(now: datetime) -> list[Month]:
 def archive_due(within_s: float) -> list[str]:
     """Archive and remove what is due, for about so many seconds; return the labels of the months that are done."""
     until = time.monotonic() + within_s
-    done = []
+    done: list[str] = []
     for month in due(timezone.now()):
-        if time.monotonic() > until or not archive_month(month, until):
+        if (done and time.monotonic() > until) or not archive_month(month, until):
             break
         done.append(month.label)
     return done

@@ -63,19 +63,19 @@ def test_a_call_is_recorded_once_however_its_start_was_measured() -> None:
     now = timezone.now()
     start_ms = int(datetime(2025, 1, 31, 23, 59, 59, 999_000, tzinfo=UTC).timestamp() * 1000)
     rows = [row_of(settle(call, started_at_ms=start_ms + late), now) for late in (0, 1, 40 * 86_400_000)]
-    assert [insert_or_refuse(rows[:2]), insert_or_refuse(rows[2:])] == [(1, []), (0, [])]
+    assert [insert_or_refuse(rows[:2]), insert_or_refuse(rows[2:])] == [({call}, []), (set(), [])]
     assert list(UsageRecord.objects.values_list("call_id", flat=True)) == [call]
 
 
 def test_intake_makes_the_month_it_needs() -> None:
     calls = [call_id(datetime(2024, month, 3, tzinfo=UTC)) for month in (2, 5, 2)]
-    assert insert_or_refuse([row_of(settle(call), timezone.now()) for call in calls]) == (2, [])
+    assert insert_or_refuse([row_of(settle(call), timezone.now()) for call in calls]) == (set(calls), [])
     assert [table_of(call) for call in calls] == ["billing_usagerecord_2024_02", "billing_usagerecord_2024_05", "billing_usagerecord_2024_02"]
 
 
 def test_a_clock_gone_wrong_loses_nothing_and_is_told(log: list[dict[str, object]]) -> None:
     far = call_id(datetime(2099, 1, 1, tzinfo=UTC))
-    assert insert_or_refuse([row_of(settle(far), timezone.now())]) == (1, [])
+    assert insert_or_refuse([row_of(settle(far), timezone.now())]) == ({far}, [])
     on_postgres = connection.vendor == "postgresql"
     assert table_of(far) == ("billing_usagerecord_other" if on_postgres else "billing_usagerecord_2099_01")
     make_partitions()
@@ -113,12 +113,13 @@ def test_a_sealed_month_refuses_rows_and_its_neighbours_do_not() -> None:
     partitions.seal(Month(2025, 1))
     before, within, after = (call_id(JANUARY + timedelta(days=days), 9) for days in (-1, 5, 31))
     inserted, refused = insert_or_refuse([row_of(settle(call), timezone.now()) for call in (before, within, after)])
-    assert (inserted, refused) == (2, [(1, "The month 2025-01 is archived: open it with restore_usage 2025-01 --open, then record the call.")])
+    assert (inserted, refused) == ({before, after}, [(1, "The month 2025-01 is archived: open it with restore_usage 2025-01 --open, then record the call.")])
     with partitions.writable():
-        assert insert_or_refuse([row_of(settle(within), timezone.now())]) == (1, [])
-    assert insert_or_refuse([row_of(settle(call_id(JANUARY, 77)), timezone.now())])[0] == 0
+        assert insert_or_refuse([row_of(settle(within), timezone.now())]) == ({within}, [])
+    late = call_id(JANUARY, 77)
+    assert insert_or_refuse([row_of(settle(late), timezone.now())])[0] == set()
     partitions.unseal(Month(2025, 1))
-    assert insert_or_refuse([row_of(settle(call_id(JANUARY, 77)), timezone.now())]) == (1, [])
+    assert insert_or_refuse([row_of(settle(late), timezone.now())]) == ({late}, [])
 
 
 def test_emptying_a_month_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
