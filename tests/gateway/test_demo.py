@@ -49,5 +49,5 @@ def test_past_usage_repeats_and_is_marked() -> None:
     )
     assert first == second
     assert all(marked for _, _, marked in first) and sum(cost for _, cost, _ in first) > 0
-    weekdays = [datetime.strptime(call_id.split("_")[2], "%Y%m%d").replace(tzinfo=UTC).weekday() for call_id, _, _ in first]
+    weekdays = [datetime.fromtimestamp(int(call_id[5:16], 16) / 1000, UTC).weekday() for call_id, _, _ in first]
     assert sum(day < 5 for day in weekdays) > 5 * sum(day >= 5 for day in weekdays)
