@@ -10,10 +10,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from billing import money
+from billing.intake import record
 from billing.models import Price, QuarantinedReceipt
 from billing.prices import as_terms
 from billing.receipts import Settle, decode
-from billing.rows import insert, insert_or_refuse, mended, row_of
+from billing.rows import mended, row_of
 
 
 class NotReleasable(Exception):
@@ -54,16 +55,20 @@ def release_quarantined(receipt: QuarantinedReceipt) -> bool:
 
     Returns whether a usage row was added; False when its call is recorded already. Raises NotReleasable if it is no receipt.
     """
-    record = decode(bytes(receipt.payload))
-    if not isinstance(record, Settle):
+    settle = decode(bytes(receipt.payload))
+    if not isinstance(settle, Settle):
         raise NotReleasable(f"{receipt} holds no readable receipt, so there is nothing to record.")
     now = timezone.now()
     with transaction.atomic():
+        reference = f"released:{receipt.segment}:{receipt.offset}"
         try:
-            inserted, refused = insert_or_refuse([row_of(record, now)])
+            inserted, refused = record([row_of(settle, now)], {settle.call_id: settle}, reference)
         except ValueError:
             inserted, refused = set(), [(0, "")]
         if refused:
-            inserted = insert([row_of(mended(record, now), now)])
+            settle = mended(settle, now)
+            inserted, refused = record([row_of(settle, now)], {settle.call_id: settle}, reference)
+        if refused:
+            raise NotReleasable(f"{receipt} cannot be recorded: {refused[0][1]}")
         receipt.delete()
     return len(inserted) == 1

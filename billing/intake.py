@@ -1,7 +1,7 @@
 """Takes the journals of this host's workers into the database, each call exactly once. Knows files and rows; no prices, no live calls."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,6 +15,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import VirtualKey
+from billing import leases
+from billing.consumption import consume
+from billing.ledger import next_posting_id
 from billing.models import JournalPosition, QuarantinedReceipt
 from billing.receipts import Frame, Intent, Progress, Settle, Stop, decode_frames, next_frame
 from billing.rows import LAST_MOMENT_MS, Row, insert_or_refuse, mended, row_of
@@ -109,10 +112,14 @@ class Intake:
         Raises django.db.Error while the database is away; nothing is lost, the next run goes on from the same place.
         """
         before = (self._rows, self._quarantined, self._orphans)
+        finished: set[str] = set()
         try:
             for path in sorted(self.directory.iterdir() if self.directory.is_dir() else ()):
-                if path.is_dir():
-                    self._take_worker(self._workers.setdefault(path.name, Worker(path)))
+                if path.is_dir() and self._take_worker(self._workers.setdefault(path.name, Worker(path))):
+                    finished.add(path.name)
+            for name in sorted(leases.workers_of(self.host) & finished if finished else ()):
+                returned = leases.reclaim(name)
+                logger.info("leases_reclaimed", worker=name, windows=returned)
         except BaseException:
             # What was read but not committed is read again; the database says how far it came.
             self._workers.clear()
@@ -129,7 +136,8 @@ class Intake:
         open_intents = sum(len(worker.open_calls) for worker in self._workers.values())
         return Metrics(self._rows, self._quarantined, self._orphans, self._lag_bytes, open_intents)
 
-    def _take_worker(self, worker: Worker) -> None:
+    def _take_worker(self, worker: Worker) -> bool:
+        """Take in what a worker wrote; True when it is dead and all of it is taken in."""
         # The order matters: what is listed before the lock is seen free can have no living writer.
         numbers = segment_numbers(worker.directory)
         first_live = first_live_number(worker.directory)
@@ -147,9 +155,10 @@ class Intake:
         except Overtaken:
             logger.warning("journal_overtaken", worker=worker.directory.name)
             del self._workers[worker.directory.name]
-            return
+            return False
         self._settle_orphans(worker, dead)
         _remove_finished(worker, closed)
+        return first_live is None and not worker.open_calls and not segment_numbers(worker.directory)
 
     def _take_segment(self, worker: Worker, segment: Segment, *, is_closed: bool) -> None:
         descriptor = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -174,6 +183,7 @@ class Intake:
         now = timezone.now()
         rows: list[Row] = []
         sources: list[Frame] = []
+        settles: dict[str, Settle] = {}
         troubles: list[Trouble] = []
         for frame in batch:
             if base + frame.start < segment.recorded:
@@ -184,16 +194,18 @@ class Intake:
                 try:
                     rows.append(row_of(frame.record, now))
                     sources.append(frame)
+                    settles.setdefault(frame.record.call_id, frame.record)
                 except ValueError as error:
                     troubles.append(Trouble(base + frame.start, frame.payload, str(error)))
         if rows or troubles:
+            end = base + batch[-1].end
             with transaction.atomic():
-                inserted, refused = insert_or_refuse(rows)
+                inserted, refused = record(rows, settles, f"intake:{segment.key}:{end}")
                 troubles += [Trouble(base + sources[index].start, sources[index].payload, reason) for index, reason in refused]
                 _quarantine(segment, troubles)
                 _note_use(batch)
-                _advance(segment, base + batch[-1].end)
-            self._note(segment, base + batch[-1].end, len(inserted), troubles)
+                _advance(segment, end)
+            self._note(segment, end, len(inserted), troubles)
         for frame in batch:
             _follow(worker, segment.number, frame)
 
@@ -217,14 +229,15 @@ class Intake:
         if not orphans:
             return
         now = timezone.now()
-        with transaction.atomic():
-            for start in range(0, len(orphans), BATCH_RECORDS):
-                batch = orphans[start : start + BATCH_RECORDS]
-                inserted, refused = insert_or_refuse([_orphan_row(call, now) for call in batch])
-                self._orphans += len(inserted)
-                self._rows += len(inserted)
-                for index, reason in refused:
-                    logger.error("orphan_refused", call_id=batch[index].intent.call_id, reason=reason)
+        for start in range(0, len(orphans), BATCH_RECORDS):
+            batch = [_orphan(call, now) for call in orphans[start : start + BATCH_RECORDS]]
+            settles = {settle.call_id: settle for settle, _ in batch}
+            with transaction.atomic():
+                inserted, refused = record([row for _, row in batch], settles, f"orphans:{worker.directory.name}:{batch[0][0].call_id}", are_orphans=True)
+            self._orphans += len(inserted)
+            self._rows += len(inserted)
+            for index, reason in refused:
+                logger.error("orphan_refused", call_id=batch[index][0].call_id, reason=reason)
         for call in orphans:
             del worker.open_calls[call.intent.call_id]
         logger.warning("orphans_settled", worker=worker.directory.name, calls=len(orphans))
@@ -236,6 +249,18 @@ class Intake:
         self._quarantined += len(troubles)
         for trouble in troubles:
             logger.error("receipt_quarantined", segment=segment.key, offset=trouble.offset, reason=trouble.reason)
+
+
+def record(rows: Sequence[Row], settles: Mapping[str, Settle], reference: str, *, are_orphans: bool = False) -> tuple[set[str], list[tuple[int, str]]]:
+    """Record calls and spend those that are new in their windows, within one transaction of the caller's.
+
+    `settles` are their receipts by call id. Returns which calls are new, and index and reason of each row refused.
+    """
+    posting_id = next_posting_id() if any(settle.windows for settle in settles.values()) else None
+    inserted, refused = insert_or_refuse(rows, posting_id)
+    if posting_id is not None:
+        consume((settle for call_id, settle in settles.items() if call_id in inserted), posting_id, reference, are_orphans=are_orphans)
+    return inserted, refused
 
 
 def _note_use(batch: Sequence[Frame]) -> None:
@@ -291,16 +316,20 @@ def orphan_of(intent: Intent, progress: Progress | None) -> Settle:
         ip="",
         user_agent="",
         client_request_id="",
+        worker=intent.worker,
+        windows=intent.windows,
+        quote_tokens=intent.quote_tokens,
     )
 
 
-def _orphan_row(call: OpenCall, now: datetime) -> Row:
+def _orphan(call: OpenCall, now: datetime) -> tuple[Settle, Row]:
     orphan = orphan_of(call.intent, call.progress)
     try:
-        return row_of(orphan, now)
+        return orphan, row_of(orphan, now)
     except ValueError:
         # There is no settlement to wait for: the nearest truth is all that will ever be known.
-        return row_of(mended(orphan, now), now)
+        orphan = mended(orphan, now)
+        return orphan, row_of(orphan, now)
 
 
 def _opened(directory: Path, number: int) -> Segment | None:

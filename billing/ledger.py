@@ -57,8 +57,11 @@ def next_posting_id() -> int:
         if connection.vendor == "postgresql":
             cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id'))", [table])
         else:
-            # the writing transaction is the only one there is
-            cursor.execute("SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = %s), 0) + 1", [table])
+            # kept by SQLite itself for AUTOINCREMENT, and raised so that no other posting of this transaction takes the number
+            cursor.execute("UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = %s", [table])
+            if not cursor.rowcount:
+                cursor.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (%s, 1)", [table])
+            cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [table])
         return int(cursor.fetchone()[0])
 
 

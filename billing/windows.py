@@ -130,8 +130,8 @@ def change(changes: Mapping[str, Change]) -> None:
             raise Refused(f"Of {len(wanted)} windows only {cursor.rowcount} could change.")
 
 
-def ledger_free_nanousd(window: Window) -> int:
-    """Return what the ledger holds in the window's `free` account; below zero after its budget was lowered under what is used."""
+def ledger_free(window: Window) -> int:
+    """Return what is neither held nor spent out of the window, in its unit: its `free` account; below zero after its budget was lowered under what is used."""
     return window.amount - window.held - window.spent + window.overrun
 
 
