@@ -113,7 +113,7 @@ def _dispute(orphans: list[Settle], windows: dict[str, Window], leases: dict[tup
 
 def _open(name: str, settle: Settle) -> None:
     """Open a window nobody leased from, as a soft budget's; its label says when it is, the receipt for whom."""
-    owner, *_, label = name.split(":")
+    owner, label = name.partition(":")[0], name.rpartition(":")[2]
     budget = Budget.objects.filter(pk=owner).first()
     span = span_named(budget, label) if budget is not None else None
     if budget is not None and span is not None:

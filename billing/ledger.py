@@ -1,5 +1,6 @@
 """The ledger: postings of balanced entries in nano-USD, written once and never changed. Knows accounts, not why amounts move."""
 
+import secrets
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -50,6 +51,11 @@ def grant_account(grant: int) -> str:
     return f"grant:{grant}"
 
 
+def once(event: str) -> str:
+    """Return a reference for an event that may happen again."""
+    return f"{event}:{secrets.token_hex(6)}"
+
+
 def next_posting_id() -> int:
     """Return an id for a posting still to be written, so that rows which never change can name it; call it inside the writing transaction."""
     table = Posting._meta.db_table
@@ -87,6 +93,21 @@ def post(
         raise ValidationError(f"{reference} was posted before. Post it under another reference if it really happened again.") from error
     Entry.objects.bulk_create([_entry(posting, movement) for movement in entries if movement.amount_nanousd])
     return posting
+
+
+def reverse(posting: Posting, actor: User | None, reason: str) -> Posting:
+    """Write every entry of a posting backwards, once, within a transaction of the caller's, who brings windows and grants along.
+
+    Raises ValidationError when it was reversed before, is a reversal itself, or there is no reason.
+    """
+    if not reason.strip():
+        raise ValidationError({"reason": "Say why: a posting is reversed only with a reason."})
+    if posting.kind == Posting.Kind.REVERSE:
+        raise ValidationError("A reversal is not reversed. Post what should be there.")
+    if Posting.objects.filter(reverses=posting).exists():
+        raise ValidationError(f"{posting} was reversed before.")
+    backwards = [Movement(entry.credit, entry.debit, entry.amount_nanousd) for entry in posting.entries.all()]
+    return post(Posting.Kind.REVERSE, f"reverse:{posting.pk}", backwards, actor, reason.strip(), reverses=posting)
 
 
 def post_all(drafts: Iterable[Draft]) -> None:
