@@ -1,4 +1,4 @@
-"""The database itself refuses to change or delete a posting or an entry, and again to change a usage row."""
+"""The database itself refuses to change or delete a posting or an entry."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ TABLES = ("billing_posting", "billing_entry")
 
 
 def forbid(apps: Any, schema_editor: Any) -> None:
-    """Create the triggers; SQLite lost the one on usage when columns were added to it, for it then makes the table anew."""
+    """Create the triggers."""
     vendor = schema_editor.connection.vendor
     if vendor == "postgresql":
         for table in TABLES:
@@ -16,7 +16,7 @@ def forbid(apps: Any, schema_editor: Any) -> None:
                 f"CREATE TRIGGER {table}_final BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION billing_row_is_final()"
             )
     elif vendor == "sqlite":
-        for event, table in (("UPDATE", "billing_usagerecord"), *((event, table) for table in TABLES for event in ("UPDATE", "DELETE"))):
+        for event, table in ((event, table) for table in TABLES for event in ("UPDATE", "DELETE")):
             name = f"{table}_final" if event == "UPDATE" else f"{table}_kept"
             schema_editor.execute(
                 f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {event} ON {table} "
@@ -35,5 +35,5 @@ def allow(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
     """Triggers on the ledger."""
 
-    dependencies = (("billing", "0004_leases"),)
+    dependencies = (("billing", "0007_archive"),)
     operations = (migrations.RunPython(forbid, allow),)
