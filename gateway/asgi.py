@@ -25,6 +25,7 @@ def make_worker() -> Worker:
     return Worker(
         Settings(
             journal_dir=settings.data_dir / "journal",
+            journal_strict=settings.journal_strict,
             snapshot_path=settings.data_dir / "snapshot" / "current",
             steward_socket=settings.data_dir / "run" / "steward.sock",
             peppers=settings.peppers,

@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     body_timeout_s: float = Field(30.0, gt=0, le=3600)
     metrics_token: str = Field("", repr=False)
     drain_s: int = Field(30, ge=0, le=3600)
+    journal_strict: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     demo: bool = False
 
@@ -294,12 +295,10 @@ WHITENOISE_AUTOREFRESH = False
 LOGGING_CONFIG = None
 logs.configure(settings.log_level)
 
-CELERY_BROKER_URL = settings.broker_url or "filesystem://"
-CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {}
-    if CELERY_BROKER_URL != "filesystem://"
-    else {"data_folder_in": _messages, "data_folder_out": _messages, "control_folder": f"{_messages}/control"}
-)
+CELERY_BROKER_URL = settings.broker_url or "filesystem://localhost"
+if not settings.broker_url:
+    CELERY_BROKER_TRANSPORT = "gateway.file_broker:Transport"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"data_folder_in": _messages, "data_folder_out": _messages, "control_folder": f"{_messages}/control"}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]

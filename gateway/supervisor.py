@@ -21,6 +21,8 @@ STEADY_AFTER_S = 10.0
 LONGEST_BACKOFF_S = 5.0
 MARGIN_S = 5.0
 STOP_S = 15.0
+# Celery's fear of root is about pickled messages; ours are JSON.
+ROOT_WARNING = "ignore:You're running the worker with superuser privileges"
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,7 @@ def host_children(role: str, workers: int, fd: int, drain_s: float, *, data_dir:
 def celery_command(data_dir: Path) -> tuple[str, ...]:
     """Return the command line of the Celery worker with beat; its files stay in the data directory."""
     return (
-        *(sys.executable, "-W", "ignore::RuntimeWarning", "-m", "celery", "--quiet", "-A", "gateway.celery", "worker", "-B"),
+        *(sys.executable, "-W", "ignore::RuntimeWarning", "-W", ROOT_WARNING, "-m", "celery", "--quiet", "-A", "gateway.celery", "worker", "-B"),
         *(
             "--pool",
             "threads",
