@@ -98,7 +98,6 @@ def test_a_provider_that_refuses_the_key_leaves_an_account_to_mend(monkeypatch: 
     monkeypatch.setenv("OPENAI_API_KEY", "no-longer-valid-credential")
     monkeypatch.setenv("OPENAI_BASE_URL", f"{origin}/v1")
     assert import_keys() == [
-        "Provider account openai is made from the environment, without models: "
-        "The provider refuses the credential (HTTP 401). Enter a valid one."
+        "Provider account openai is made from the environment, without models: The provider refuses the credential (HTTP 401). Enter a valid one."
     ]
     assert (accounts()[0][0], Deployment.objects.count()) == ("openai", 0)

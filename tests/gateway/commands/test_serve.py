@@ -129,8 +129,7 @@ def test_another_kek_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     stranger = type(actions.sealer())(new_keyset())
     monkeypatch.setattr(actions, "sealer", lambda: stranger)
     assert refusal() == (
-        "SYMBIOSIS_KEK opens none of the 2 sealed credentials: it is not the one they were sealed with. "
-        "Restore it from your backup of the secrets."
+        "SYMBIOSIS_KEK opens none of the 2 sealed credentials: it is not the one they were sealed with. Restore it from your backup of the secrets."
     )
 
 
