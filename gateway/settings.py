@@ -219,6 +219,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["gateway.formats"]
 INSTALLED_APPS = [
     "daphne",
     "unfold",
@@ -270,6 +271,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 
 # __Host- cookies need https; on a loopback http trial they get a plain name.
 SESSION_COOKIE_NAME = "__Host-symbiosis" if settings.is_https else "symbiosis"
@@ -313,11 +315,13 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 UNFOLD = {
     "SITE_TITLE": "Symbiosis Gateway",
     "SITE_HEADER": "Symbiosis Gateway",
+    "SITE_URL": None,
     "SITE_SYMBOL": "hub",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}favicon.svg"}],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "ENVIRONMENT": "gateway.admin_site.environment_badge",
+    "LOGIN": {"form": "accounts.forms.SignInForm"},
     "DASHBOARD_CALLBACK": "gateway.admin_site.dashboard",
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": "gateway.admin_site.navigation"},
 }
