@@ -33,14 +33,14 @@ def stop(*_):
     os.write(1, b"{name} stops\\n")
     os._exit(0)
 signal.signal(signal.SIGTERM, stop)
-print("{name}", os.getpid(), flush=True)
+os.write(1, b"{name} %d\\n" % os.getpid())
 while True:
     signal.pause()
 """
 STUBBORN = """
 import os, signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print("stubborn", os.getpid(), flush=True)
+os.write(1, b"stubborn %d\\n" % os.getpid())
 while True:
     signal.pause()
 """
