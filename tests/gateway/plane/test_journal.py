@@ -200,14 +200,13 @@ async def test_on_a_full_disk_admission_stops_while_admitted_calls_still_settle(
 async def test_the_next_segment_lies_ready_before_it_is_needed(tmp_path: Path) -> None:
     disk = FlakyDisk()
     journal = Journal(tmp_path, "w0", segment_bytes=10_000, disk=disk)
-    spare = tmp_path / "w0" / SPARE_NAME
-    journal.append(FRAME)
+    journal.append(b"x" * 9_000)
     async with asyncio.timeout(WAIT_S):
-        while not spare.exists() or spare.stat().st_ino not in disk.synced:
+        while not journal.writable:
             await asyncio.sleep(0.005)
-    laid_ready = spare.stat().st_ino
-    journal.append(b"x" * 9_900)
-    assert segment_path(tmp_path / "w0", 2).stat().st_ino == laid_ready
+    laid_ready = (tmp_path / "w0" / SPARE_NAME).stat().st_ino
+    journal.append(b"x" * 9_000)
+    assert (segment_path(tmp_path / "w0", 2).stat().st_ino, laid_ready in disk.synced) == (laid_ready, True)
     journal.close()
 
 
