@@ -74,8 +74,11 @@ def retry_after_s(headers: list[tuple[bytes, bytes]], wall_s: float) -> float | 
 class Sender:
     """Sends calls of one worker; `clock` and `wall` give monotonic and Unix seconds."""
 
-    def __init__(self, pools: Pools, health: Health, clock: Callable[[], float], wall: Callable[[], float]) -> None:
-        self._pools, self._health, self._clock, self._wall = pools, health, clock, wall
+    def __init__(
+        self, pools: Pools, health: Health, clock: Callable[[], float], wall: Callable[[], float], stable: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """`stable`, if given, is awaited between preparing a try and its first byte: it returns once what was noted is on stable storage."""
+        self._pools, self._health, self._clock, self._wall, self._stable = pools, health, clock, wall, stable
 
     async def send(
         self,
@@ -140,6 +143,8 @@ class Sender:
         pool.enter(deployment)
         try:
             head, body = prepare(deployment, pool)
+            if self._stable is not None:
+                await self._stable()
             exchange = await pool.client.open(head, body, deadlines(pool.account.deadlines, timeout_ms) if timeout_ms else None)
             status = exchange.status
             if 200 <= status < 300:

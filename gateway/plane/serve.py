@@ -135,6 +135,8 @@ class Walk:
             self.usage, self.problem, self.text_bytes = answer.usage, answer.problem, answer.text_bytes
             self._answered()
             self.settle()
+            if self._corridor.journal.strict:
+                await self._corridor.journal.flushed()
             headers = self._headers(sent)
             headers.append(JSON)
             headers.append((b"content-length", b"%d" % len(answer.body)))
@@ -155,7 +157,7 @@ class Walk:
                 headers.append(SSE)
                 await self.reply.start(200, headers)
             assert self.reader is not None
-            await stream(sent.exchange, self.reader, sent.opening, self.reply, self.settle, self._note_progress)
+            await stream(sent.exchange, self.reader, sent.opening, self.reply, self._settle_stably, self._note_progress)
         finally:
             sent.pool.leave(sent.deployment)
             sent.exchange.close()
@@ -262,6 +264,11 @@ class Walk:
         self._progress_at = corridor.clock()
         corridor.journal.append(encode(progress(self.call, self.deployment, self.reader.text_bytes, int(corridor.wall() * 1000))))
 
+    async def _settle_stably(self) -> None:
+        """Write the receipt and, where the installation asks for it, wait until it is on stable storage. Raises JournalBroken."""
+        self.settle()
+        await self._corridor.journal.flushed()
+
     def settle(self) -> None:
         """Write the receipt, once; runs before the last bytes leave and at the latest when the walk ends."""
         if self.settled:
@@ -270,7 +277,8 @@ class Walk:
         corridor, now = self._corridor, self._corridor.clock()
         if self.reader is not None:
             self.usage, self.problem, self.text_bytes = self.reader.usage, self.reader.problem, self.reader.text_bytes
-        billed = bill(self.call, self.deployment, self.usage, self.problem, self.text_bytes, self._reached)
+        partial = self.reader.partial if self.reader is not None else None
+        billed = bill(self.call, self.deployment, self.usage, partial, self.problem, self.text_bytes, self._reached)
         self.billed_nanousd = billed.cost_nanousd
         answered_at, began, wall = self.answered_at or now, self.began, corridor.wall()
         # both clocks never run backwards: nothing here is below zero
@@ -330,7 +338,7 @@ class Unmetered(Walk):
             while data:
                 await self.reply.write(data)
                 data = await sent.exchange.chunks()
-            self.settle()
+            await self._settle_stably()
             await self.reply.end(b"")
         finally:
             sent.pool.leave(sent.deployment)

@@ -1,5 +1,7 @@
 """Turns what a call did into its receipt. Knows nothing of sockets; writes nothing itself."""
 
+import msgspec
+
 from billing.money import Price, cost_nanousd
 from billing.receipts import Attempted, Intent, Progress, Settle
 from gateway.terms import Attempt, Call, Caller, Deployment, Frozen, Plan, Usage
@@ -38,8 +40,11 @@ def estimate(input_bytes: int, output_bytes: int) -> Usage:
     return Usage(-(-input_bytes // BYTES_PER_TOKEN), output_tokens=-(-output_bytes // BYTES_PER_TOKEN))
 
 
-def bill(call: Call, deployment: Deployment | None, usage: Usage | None, problem: str, text_bytes: int, reached: bool) -> Billed:
-    """Return what is billed: the vendor's numbers if they are sound, else our estimate, else nothing if the vendor was never `reached`."""
+def bill(call: Call, deployment: Deployment | None, usage: Usage | None, partial: Usage | None, problem: str, text_bytes: int, reached: bool) -> Billed:
+    """Return what is billed: the vendor's numbers if they are sound, else our estimate, else nothing if the vendor was never `reached`.
+
+    `partial` is what the vendor told before a stream was cut: its input is exact, its output at least that much.
+    """
     if deployment is None or not reached:
         return Billed(NOTHING, "none", 0, problem)
     flags = problem
@@ -48,6 +53,8 @@ def bill(call: Call, deployment: Deployment | None, usage: Usage | None, problem
     if usage is not None:
         return Billed(usage, "provider", cost(deployment.price, usage), flags)
     guess = estimate(len(call.body), 0 if call.endpoint == "embeddings" else text_bytes)
+    if partial is not None:
+        guess = msgspec.structs.replace(partial, output_tokens=max(partial.output_tokens, guess.output_tokens))
     return Billed(guess, "estimated", cost(deployment.price, guess), flags)
 
 

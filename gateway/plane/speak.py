@@ -120,6 +120,11 @@ class SameWire:
         self.finished = False
         self.tail = b""
 
+    @property
+    def partial(self) -> Usage | None:
+        """Return what the vendor told of a stream that is cut: nothing, for usage comes with its end."""
+        return self.usage
+
     def feed(self, data: bytes) -> bytes:
         """Return the bytes to pass on now; the terminal event goes to `tail`. Raises WireError on garbage."""
         return self._pass(self._buffer.feed(data))
@@ -178,6 +183,11 @@ class Translated:
         self.error = ""
         self.finished = False
         self.tail = b""
+
+    @property
+    def partial(self) -> Usage | None:
+        """Return what the vendor told of a stream that is cut: its input exactly, its output so far."""
+        return self.usage or self._reader.usage_so_far
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes to pass on now; the terminal event goes to `tail`. Raises WireError on garbage."""

@@ -84,7 +84,7 @@ class Worker:
         self.journal = Journal(settings.journal_dir, self.name, strict=settings.journal_strict)
         self.pools = Pools(shelf(), self._make_client, self.via)
         self.calllog = CallLog(os.dup(1))
-        sender = Sender(self.pools, self.health, time.monotonic, time.time)
+        sender = Sender(self.pools, self.health, time.monotonic, time.time, self.journal.flushed if self.journal.strict else None)
         self.corridor = Corridor(sender, self.journal, self.figures, self.calllog.note, time.monotonic, time.time, random.Random())  # noqa: S311 (shares load, guards nothing)
         self.link = Link(settings.steward_socket, self.name, self._adopt, self._flat)
         self._load_last_good()
