@@ -19,7 +19,7 @@ from billing import leases
 from billing.consumption import consume
 from billing.ledger import next_posting_id
 from billing.models import JournalPosition, QuarantinedReceipt
-from billing.receipts import Frame, Intent, Progress, Settle, Stop, decode_frames, next_frame
+from billing.receipts import Frame, Intent, Progress, Settle, Stop, decode_frames, frame_length, next_frame
 from billing.rows import LAST_MOMENT_MS, Row, insert_or_refuse, mended, row_of
 from billing.segments import HEADER_BYTES, MAGIC, first_live_number, host_of, segment_numbers, segment_path
 
@@ -74,7 +74,10 @@ class OpenCall:
 
 @dataclass
 class Segment:
-    """One file: `offset` is how far this process has read it, `recorded` how far the database has taken it."""
+    """One file: `offset` is how far this process has read it, `recorded` how far the database has taken it.
+
+    `unread_bytes` were there but not whole at the last look; the zeros a segment is made of do not count.
+    """
 
     path: Path
     number: int
@@ -82,6 +85,7 @@ class Segment:
     recorded: int
     is_known: bool
     offset: int = HEADER_BYTES
+    unread_bytes: int = 0
 
 
 @dataclass
@@ -170,6 +174,7 @@ class Intake:
                     taken = batch[-1].end
                     self._take_batch(worker, segment, batch, base=segment.offset)
                 segment.offset += taken
+                segment.unread_bytes = 0 if frames.stop is Stop.BLANK else len(chunk[taken:].rstrip(b"\0"))
                 if frames.stop is Stop.END or (frames.stop is Stop.TRUNCATED and taken and len(chunk) == CHUNK_BYTES):
                     continue
                 if not is_closed:
@@ -211,11 +216,12 @@ class Intake:
 
     def _skip_damage(self, segment: Segment, chunk: bytes, stop: Stop) -> None:
         """Pass over bytes that are no frame to the next good one, or to the end; a torn or zeroed tail is nobody's, the rest is kept."""
-        found = next_frame(chunk, 1)
+        written = len(chunk.rstrip(b"\0"))
+        found = next_frame(chunk[:written], 1)
         width = found if found is not None else len(chunk)
         damaged = chunk[:width]
         end = segment.offset + width
-        is_tail = found is None and (stop is Stop.TRUNCATED or not any(damaged))
+        is_tail = found is None and (stop is Stop.TRUNCATED or not written or frame_length(chunk) > written)
         if end > segment.recorded and not is_tail:
             trouble = Trouble(segment.offset, damaged[:MOST_QUARANTINED_BYTES], f"{width} damaged bytes: the checksum does not hold.")
             with transaction.atomic():
@@ -395,10 +401,4 @@ def _remove_finished(worker: Worker, closed: set[int]) -> None:
 
 
 def _unread(worker: Worker) -> int:
-    unread = 0
-    for segment in worker.segments.values():
-        try:
-            unread += max(0, segment.path.stat().st_size - segment.offset)
-        except FileNotFoundError:
-            continue
-    return unread
+    return sum(segment.unread_bytes for segment in worker.segments.values())

@@ -123,9 +123,10 @@ _FRAME_START = re.compile(rb"(?=[\x00-\xff]{8}(?:\xdc\x00[\x00-\xff]|[\x90-\x9f]
 
 
 class Stop(Enum):
-    """Why reading ended: at the end, at a frame that is not all there yet, or at bytes that are no frame."""
+    """Why reading ended: at the end, where nothing was written yet, at a frame that is not all there, or at bytes that are no frame."""
 
     END = "end"
+    BLANK = "blank"
     TRUNCATED = "truncated"
     CORRUPT = "corrupt"
 
@@ -175,7 +176,10 @@ class Frames(Iterator[Frame]):
             self.stop = Stop.END if start >= len(self.buffer) else Stop.TRUNCATED
             raise StopIteration
         length, checksum = HEADER.unpack_from(self.buffer, start)
-        # The checksum of nothing is zero, so that a run of zeros left by a power loss would read as records.
+        # The checksum of nothing is zero, so that zeros, of which a new segment is full, would read as records.
+        if not length and not checksum:
+            self.stop = Stop.BLANK
+            raise StopIteration
         if not 0 < length <= MOST_PAYLOAD_BYTES:
             self.stop = Stop.CORRUPT
             raise StopIteration
@@ -194,6 +198,11 @@ class Frames(Iterator[Frame]):
 def decode_frames(buffer: bytes, offset: int = 0) -> Frames:
     """Read the frames of a buffer from a byte offset on, up to the first bad or incomplete one."""
     return Frames(buffer, offset)
+
+
+def frame_length(buffer: bytes) -> int:
+    """Bytes that the frame at the start of a buffer says it has, header included; 0 when not even its header is there."""
+    return HEADER.size + int(HEADER.unpack_from(buffer)[0]) if len(buffer) >= HEADER.size else 0
 
 
 def next_frame(buffer: bytes, offset: int) -> int | None:

@@ -34,12 +34,10 @@ class ProviderAccountAdmin(GovernedAdmin):
     form = ProviderAccountForm
     list_display = (
         "slug",
-        "name",
         "shown_provider",
         "base_url",
         "shown_state",
         "deployment_count",
-        "credential_hint",
         "check_result",
         "checked_at",
     )
@@ -239,6 +237,10 @@ class VirtualKeyAdmin(GovernedAdmin):
         """Return the keys the signed-in user may see."""
         assert isinstance(request.user, User)
         return access.visible_keys(request.user)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """A key that is not made yet has no history."""
+        return self.fields if obj else VirtualKeyForm.Meta.fields
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """A key stays in its project."""

@@ -63,6 +63,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add the overview's numbers to the index page."""
+    """Add the overview's numbers to the index page, and its name."""
+    context["title"] = "Overview"
     context["overview"] = queries.overview()
     return context

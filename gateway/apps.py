@@ -18,7 +18,7 @@ class GatewayConfig(AppConfig):
     """Providers, catalogue and data plane."""
 
     name = "gateway"
-    verbose_name = "Gateway"
+    verbose_name = "Catalogue"
 
     def ready(self) -> None:
         """Connect cache invalidation."""

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+from collections.abc import Awaitable
 from typing import Any
 
 import django
@@ -25,6 +26,7 @@ def make_worker() -> Worker:
     return Worker(
         Settings(
             journal_dir=settings.data_dir / "journal",
+            journal_strict=settings.journal_strict,
             snapshot_path=settings.data_dir / "snapshot" / "current",
             steward_socket=settings.data_dir / "run" / "steward.sock",
             peppers=settings.peppers,
@@ -50,20 +52,26 @@ class Application:
     def __init__(self) -> None:
         self.worker = make_worker()
         self.insight = Insight(self.worker, settings.metrics_token)
-        self._plane: Any = GatewayConsumer.as_asgi(worker=self.worker)
+        self._plane = GatewayConsumer(self.worker)
+        self._serves_calls = settings.role != "portal"
+        self._has_started = False
         portal: Any = get_asgi_application() if settings.role in ("all", "portal") else nothing_here
         insight: Any = self.insight
         self._rest: Any = ProtocolTypeRouter({"http": URLRouter([re_path(r"^(healthz|readyz|metrics)$", insight), re_path(r"", portal)])})
         self._starting: asyncio.Task[None] | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one ASGI scope."""
+        if self._has_started and self._serves_calls and scope["type"] == "http" and scope.get("raw_path", b"")[:4] == b"/v1/":
+            return self._plane(scope, receive, send)
+        return self._route(scope, receive, send)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            if self._starting is None or not self._starting.done():
-                await self.start()
+            await self.start()
             path: bytes = scope.get("raw_path") or scope["path"].encode()
-            if (path.startswith(b"/v1/") or path == b"/v1") and settings.role != "portal":
-                return await self._plane(scope, receive, send)  # type: ignore[no-any-return]
+            if (path.startswith(b"/v1/") or path == b"/v1") and self._serves_calls:
+                return await self._plane(scope, receive, send)
             return await self._rest(scope, receive, send)  # type: ignore[no-any-return]
         if scope["type"] == "lifespan":
             return await self._lifespan(receive, send)
@@ -77,6 +85,7 @@ class Application:
         if self._starting is None:
             self._starting = asyncio.ensure_future(self.worker.start())
         await asyncio.shield(self._starting)
+        self._has_started = True
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

@@ -5,6 +5,7 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -65,7 +66,7 @@ class Head(msgspec.Struct):
     safety_identifier: str | None = None
 
 
-read_head = msgspec.json.Decoder(Head).decode
+convert = msgspec.convert
 
 
 class Reply:
@@ -129,16 +130,48 @@ def chance() -> str:
 class Visitor:
     """One request at the door: its headers once by name, its caller's side, and when it came."""
 
-    __slots__ = ("began", "headers", "id", "left", "reply", "scope", "watch")
+    __slots__ = ("began", "connection", "headers", "id", "left", "receive", "reply", "scope", "task")
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.began = time.monotonic()
         self.id = f"call_{time.time_ns() // 1_000_000:011x}{chance()}"
-        self.scope = scope
+        self.scope, self.receive = scope, receive
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.reply = Reply(send, take_connection(scope))
+        self.connection = take_connection(scope)
+        self.reply = Reply(send, self.connection)
         self.left = False
-        self.watch: asyncio.TimerHandle | None = None
+        self.task: asyncio.Task[object] | None = None
+
+
+class Watchmen:
+    """Begin to watch for callers who leave, once their call is older than most calls get: one timer for all instead of one for each."""
+
+    def __init__(self) -> None:
+        self._young: dict[Visitor, None] = {}
+        self._is_timed = False
+
+    def note(self, visitor: Visitor) -> None:
+        """Take a visitor whose body has been read."""
+        self._young[visitor] = None
+        if not self._is_timed:
+            self._time()
+
+    def forget(self, visitor: Visitor) -> None:
+        """Drop a visitor who was served."""
+        self._young.pop(visitor, None)
+
+    def _time(self) -> None:
+        self._is_timed = True
+        asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._look)
+
+    def _look(self) -> None:
+        self._is_timed = False
+        before = time.monotonic() - WATCH_AFTER_S / 2
+        for visitor in [visitor for visitor in self._young if visitor.began <= before]:
+            del self._young[visitor]
+            watch(visitor)
+        if self._young:
+            self._time()
 
 
 class GatewayConsumer(AsyncHttpConsumer):
@@ -147,31 +180,31 @@ class GatewayConsumer(AsyncHttpConsumer):
     def __init__(self, worker: Worker) -> None:
         super().__init__()
         self.worker = worker
+        self._watchmen = Watchmen()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; nothing but an answer ever leaves."""
-        visitor = Visitor(scope, send)
-        task = asyncio.current_task()
-        assert task is not None
-        worker = self.worker
-        worker.figures.in_flight += 1
+        """Serve one request; nothing but an answer ever leaves. Keeps nothing of it: one consumer serves every call of a worker."""
+        visitor = Visitor(scope, receive, send)
+        visitor.task = asyncio.current_task()
+        figures = self.worker.figures
+        figures.in_flight += 1
         try:
-            await self._serve(visitor, receive, task)
+            await self._serve(visitor)
         except Refusal as refusal:
             await self._refuse(visitor, refusal)
         except asyncio.CancelledError:
             if not visitor.left:
-                await self._cut_off(visitor, task)
+                await self._cut_off(visitor)
         except Exception:  # last line of defence: a bug answers 500 with the call's id, its traceback stays in the log
             log.exception("a call failed inside the gateway", call=visitor.id)
             await self._refuse(visitor, Refusal(f"The gateway failed. Tell your IT administrator the call id {visitor.id}."))
         finally:
-            worker.figures.in_flight -= 1
-            worker.deadlines.pop(task, None)
-            if visitor.watch is not None:
-                visitor.watch.cancel()
+            figures.in_flight -= 1
+            self._watchmen.forget(visitor)
+            # the task holds this frame: without this, visitor and task would be left to the garbage collector
+            visitor.task = None
 
-    async def _serve(self, visitor: Visitor, receive: Receive, task: "asyncio.Task[object]") -> None:
+    async def _serve(self, visitor: Visitor) -> None:
         scope, headers = visitor.scope, visitor.headers
         if len(headers) != len(scope["headers"]):
             refuse_repeated(scope["headers"])
@@ -180,40 +213,44 @@ class GatewayConsumer(AsyncHttpConsumer):
         path: bytes = scope.get("raw_path") or scope["path"].encode()
         endpoint = ENDPOINTS.get(path)
         try:
-            credential = auth.credential(scope["headers"], scope["query_string"], False)
+            credential = auth.lone_bearer(headers) or auth.credential(scope["headers"], scope["query_string"], False)
         except WireError as error:
             raise BadKey(error.message) from None
-        caller = await self._identify(credential)
+        try:
+            caller = self.worker.caller_now(credential)
+        except UnknownKey:
+            caller = await self.worker.caller_fresh(credential)
         account = ""
         if endpoint is None:
             if await self._list(visitor, path, caller):
                 return
             account, endpoint = self._provider_path(path, visitor)
             if endpoint not in KNOWN:
-                await self._unmetered(visitor, receive, task, caller, account, endpoint)
+                await self._unmetered(visitor, caller, account, endpoint)
                 return
         if scope["method"] != "POST":
             raise MethodNotAllowed(f"Use POST for /v1/{endpoint}.")
         self._check_transport(headers)
-        body = await self._body(visitor, receive, task)
-        call = await self._call(visitor, endpoint, account, body)
-        loop = asyncio.get_running_loop()
-        visitor.watch = loop.call_later(WATCH_AFTER_S, watch, visitor, receive, task)
+        body = visitor.connection.take_body() if visitor.connection is not None else None
+        if body is None:
+            body = await self._body(visitor)
+        elif len(body) > self.worker.settings.body_limit_bytes:
+            raise too_large(self.worker.settings.body_limit_bytes)
+        if len(body) > INLINE_BYTES:
+            parsed = await asyncio.get_running_loop().run_in_executor(None, parse, body)
+        else:
+            parsed = parse(body)
+        call = self._call(visitor, endpoint, account, body, parsed)
+        self._watchmen.note(visitor)
         snapshot = self.worker.snapshot
         assert snapshot is not None
         await self.worker.corridor.carry(call, caller, snapshot, visitor.reply, visitor.began)
 
-    async def _identify(self, credential: bytes) -> Caller:
-        try:
-            return self.worker.caller_now(credential)
-        except UnknownKey:
-            return await self.worker.caller_fresh(credential)
-
     def _check_transport(self, headers: dict[bytes, bytes]) -> None:
         if b"transfer-encoding" in headers and b"content-length" in headers:
             raise BadRequest("Send either content-length or transfer-encoding, not both.")
-        kind = headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
-        if kind != b"application/json":
+        kind = headers.get(b"content-type", b"application/json")
+        if kind != b"application/json" and kind.partition(b";")[0].strip().lower() != b"application/json":
             raise WrongContentType("Send the body as application/json.")
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
@@ -224,9 +261,10 @@ class GatewayConsumer(AsyncHttpConsumer):
         if via is not None and self.worker.via in via:
             raise LoopDetected("This call already came through this gateway: a provider account points back at it.")
 
-    async def _body(self, visitor: Visitor, receive: Receive, task: "asyncio.Task[object]") -> bytes:
+    async def _body(self, visitor: Visitor) -> bytes:
         """Return the whole body. Raises TooLarge, SlowSender; CancelledError when the caller leaves meanwhile."""
-        limit = self.worker.settings.body_limit_bytes
+        limit, receive, task = self.worker.settings.body_limit_bytes, visitor.receive, visitor.task
+        assert task is not None
         due = self.worker.deadlines[task] = asyncio.get_running_loop().time() + self.worker.settings.body_timeout_s
         try:
             message = await receive()
@@ -251,38 +289,32 @@ class GatewayConsumer(AsyncHttpConsumer):
         del self.worker.deadlines[task]
         return body
 
-    async def _call(self, visitor: Visitor, endpoint: str, account: str, body: bytes) -> Call:
+    def _call(self, visitor: Visitor, endpoint: str, account: str, body: bytes, parsed: dict[str, Any]) -> Call:
         try:
-            if len(body) <= INLINE_BYTES:
-                strict.check(body)
-            else:
-                await asyncio.get_running_loop().run_in_executor(None, strict.check, body)
-            head = read_head(body)
-            fields = strict.fields(body)
-        except WireError as error:
-            raise BadRequest(error.message, param=error.param) from None
+            head = convert(parsed, Head)
         except msgspec.ValidationError as error:
             raise BadRequest(f"The request does not fit: {error}.") from None
-        headers = visitor.headers
+        headers, options = visitor.headers, head.stream_options
         stream = bool(head.stream)
         if stream and endpoint == "embeddings":
             raise BadRequest("Embeddings cannot be streamed. Leave `stream` out.", param="stream")
-        options = head.stream_options
         output_tokens = head.max_completion_tokens or head.max_tokens or 0
         if not 0 <= output_tokens <= 10_000_000:
             raise BadRequest("The output limit must be between 0 and 10 000 000 tokens.", param="max_completion_tokens")
+        end_user = label(headers.get(b"x-sgw-user"))
+        if not end_user and (head.safety_identifier or head.user):
+            end_user = label((head.safety_identifier or head.user or "").encode("utf-8", "replace"))
         return Call(
-            id=visitor.id,
-            surface="openai",
-            endpoint=endpoint,
-            account=account,
-            body=body,
-            fields=fields,
-            model=head.model,
-            stream=stream,
-            wants_usage=options is not None and bool(options.include_usage),
+            visitor.id,
+            "openai",
+            endpoint,
+            account,
+            body,
+            head.model,
+            stream,
+            options is not None and bool(options.include_usage),
             client_request_id=label(headers.get(b"x-request-id")),
-            end_user=label(headers.get(b"x-sgw-user")) or label((head.safety_identifier or head.user or "").encode("utf-8", "replace")),
+            end_user=end_user,
             session=label(headers.get(b"x-sgw-session")),
             tags=label(headers.get(b"x-sgw-tags")),
             ip=self._ip(visitor),
@@ -293,7 +325,7 @@ class GatewayConsumer(AsyncHttpConsumer):
 
     def _ip(self, visitor: Visitor) -> str:
         client = visitor.scope.get("client")
-        ip = client[0] if client else ""
+        ip: str = client[0] if client else ""
         networks = self.worker.settings.trusted_proxies
         if not networks or not ip:
             return ip
@@ -349,22 +381,22 @@ class GatewayConsumer(AsyncHttpConsumer):
             raise UnknownEndpoint("Endpoints that administer the vendor's account, and unusual paths, are never passed on.")
         return first, located
 
-    async def _unmetered(self, visitor: Visitor, receive: Receive, task: "asyncio.Task[object]", caller: Caller, account: str, endpoint: str) -> None:
+    async def _unmetered(self, visitor: Visitor, caller: Caller, account: str, endpoint: str) -> None:
         """Pass a call the gateway cannot meter to an account that allows it."""
         method = visitor.scope["method"]
         if method not in ("GET", "POST", "DELETE"):
             raise MethodNotAllowed("Use GET, POST or DELETE here.")
         self._check_transport(visitor.headers)
-        body = await self._body(visitor, receive, task)
+        body = await self._body(visitor)
         query = visitor.scope["query_string"].decode("latin-1")
         if not PLAIN_QUERY.fullmatch(query):
             raise BadRequest("The query string holds characters that must be percent-encoded.")
         call = Call(
-            id=visitor.id, surface="openai", endpoint=endpoint[:100], account=account, body=body, fields={}, model="-", stream=False, wants_usage=False,
+            id=visitor.id, surface="openai", endpoint=endpoint[:100], account=account, body=body, model="-", stream=False, wants_usage=False,
             client_request_id=label(visitor.headers.get(b"x-request-id")), ip=self._ip(visitor), user_agent=label(visitor.headers.get(b"user-agent")),
             timeout_ms=timeout_ms(visitor.headers.get(b"x-sgw-timeout-ms")),
         )  # fmt: skip
-        visitor.watch = asyncio.get_running_loop().call_later(WATCH_AFTER_S, watch, visitor, receive, task)
+        self._watchmen.note(visitor)
         snapshot = self.worker.snapshot
         assert snapshot is not None
         request = (method, f"/{endpoint}" + (f"?{query}" if query else ""))
@@ -372,9 +404,10 @@ class GatewayConsumer(AsyncHttpConsumer):
 
     # ---- endings ----------------------------------------------------------------------------------------------------
 
-    async def _cut_off(self, visitor: Visitor, task: "asyncio.Task[object]") -> None:
+    async def _cut_off(self, visitor: Visitor) -> None:
         """The gateway itself ends the call, because it stops or a deadline passed: say so and go."""
-        task.uncancel()
+        if visitor.task is not None:
+            visitor.task.uncancel()
         refusal = Overloaded("The gateway ended this call because it is shutting down or the call took too long. Try again.", retry_after_s=1)
         if visitor.reply.started:
             await visitor.reply.end(openai_chat.error_event(refusal.status, refusal.code, refusal.kind, refusal.message, None, {}))
@@ -399,8 +432,10 @@ class GatewayConsumer(AsyncHttpConsumer):
         await visitor.reply.whole(refusal.status, headers, body)
 
 
-def watch(visitor: Visitor, receive: Receive, task: "asyncio.Task[object]") -> None:
+def watch(visitor: Visitor) -> None:
     """Begin to watch for a caller who leaves; their call is cancelled at once."""
+    receive, task = visitor.receive, visitor.task
+    assert task is not None
 
     async def wait() -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -410,6 +445,14 @@ def watch(visitor: Visitor, receive: Receive, task: "asyncio.Task[object]") -> N
 
     watcher = asyncio.ensure_future(wait())
     task.add_done_callback(lambda _: watcher.cancel())
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """Return a request body parsed. Raises BadRequest."""
+    try:
+        return strict.check(body)
+    except WireError as error:
+        raise BadRequest(error.message, param=error.param) from None
 
 
 def refuse_repeated(headers: list[Header]) -> None:
@@ -426,8 +469,12 @@ def too_large(limit_bytes: int) -> TooLarge:
 
 def label(value: bytes | None) -> str:
     """Return a caller's label as printable text of at most 200 characters."""
-    if not value:
-        return ""
+    return printable(value) if value else ""
+
+
+@lru_cache(4096)
+def printable(value: bytes) -> str:
+    """Return bytes as printable text of at most 200 characters; the same agents and users call again and again."""
     text = value[: LABEL_CHARS * 4].decode("utf-8", "replace")[:LABEL_CHARS]
     return text if text.isprintable() else "".join(c for c in text if c.isprintable())
 

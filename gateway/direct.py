@@ -41,6 +41,16 @@ class Connection:
             await cycle.flow.drain()
         return not cycle.disconnected
 
+    def take_body(self) -> bytes | None:
+        """Return the request's body if all of it has arrived, else None: then it is read as ASGI says."""
+        cycle = self._cycle
+        if cycle.more_body or cycle.disconnected:
+            return None
+        body, cycle.body = bytes(cycle.body), bytearray()
+        cycle.message_event.clear()
+        cycle.flow.resume_reading()
+        return body
+
     @property
     def is_open(self) -> bool:
         """Whether bytes can be written at once."""

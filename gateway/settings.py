@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     usage_retention_months: int = Field(0, ge=0, le=1200)
     archive_url: str = ""
     drain_s: int = Field(30, ge=0, le=3600)
+    journal_strict: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     demo: bool = False
 
@@ -248,6 +249,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["gateway.formats"]
 INSTALLED_APPS = [
     "daphne",
     "unfold",
@@ -306,6 +308,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 
 # __Host- cookies need https; on a loopback http trial they get a plain name.
 SESSION_COOKIE_NAME = "__Host-symbiosis" if settings.is_https else "symbiosis"
@@ -338,10 +341,11 @@ MAIL_FROM = settings.mail_from
 LOGGING_CONFIG = None
 logs.configure(settings.log_level)
 
-CELERY_BROKER_URL = settings.broker_url or settings.redis_url or "filesystem://"
-CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {} if CELERY_BROKER_URL != "filesystem://" else {"data_folder_in": _messages, "data_folder_out": _messages, "control_folder": f"{_messages}/control"}
-)
+_broker = settings.broker_url or settings.redis_url
+CELERY_BROKER_URL = _broker or "filesystem://localhost"
+if not _broker:
+    CELERY_BROKER_TRANSPORT = "gateway.file_broker:Transport"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"data_folder_in": _messages, "data_folder_out": _messages, "control_folder": f"{_messages}/control"}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -381,11 +385,13 @@ SPECTACULAR_SETTINGS = {
 UNFOLD = {
     "SITE_TITLE": "Symbiosis Gateway",
     "SITE_HEADER": "Symbiosis Gateway",
+    "SITE_URL": None,
     "SITE_SYMBOL": "hub",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}favicon.svg"}],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "ENVIRONMENT": "gateway.admin_site.environment_badge",
+    "LOGIN": {"form": "accounts.forms.SignInForm"},
     "DASHBOARD_CALLBACK": "gateway.admin_site.dashboard",
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": "gateway.admin_site.navigation"},
 }

@@ -21,6 +21,10 @@ STEADY_AFTER_S = 10.0
 LONGEST_BACKOFF_S = 5.0
 MARGIN_S = 5.0
 STOP_S = 15.0
+# Of WhiteNoise: it works without a staticfiles folder, and its small files may be read in a thread.
+WORKER_WARNINGS = ("-W", "ignore:No directory at", "-W", "ignore:StreamingHttpResponse must consume synchronous iterators")
+# Celery's fear of root is about pickled messages; ours are JSON.
+ROOT_WARNING = "ignore:You're running the worker with superuser privileges"
 
 
 @dataclass(frozen=True)
@@ -182,7 +186,7 @@ def host_children(role: str, workers: int, fd: int, drain_s: float, *, data_dir:
     env = {"SYMBIOSIS_ROLE": role}
     children = [Child("steward", (*manage, "steward"), 1, STOP_S, env)]
     for index in range(workers if role != "worker" else 0):
-        command = (sys.executable, "-W", "ignore:No directory at", "-m", "gateway.worker", "--fd", str(fd), "--index", str(index))
+        command = (sys.executable, *WORKER_WARNINGS, "-m", "gateway.worker", "--fd", str(fd), "--index", str(index))
         children.append(Child(f"worker-{index}", command, 0, drain_s + MARGIN_S, env, (fd,)))
     if role in ("all", "worker"):
         children.append(Child("celery", celery_command(data_dir), 1, STOP_S, {**env, "C_FORCE_ROOT": "1"}))
@@ -194,7 +198,7 @@ def host_children(role: str, workers: int, fd: int, drain_s: float, *, data_dir:
 def celery_command(data_dir: Path) -> tuple[str, ...]:
     """Return the command line of the Celery worker with beat; its files stay in the data directory."""
     return (
-        *(sys.executable, "-W", "ignore::RuntimeWarning", "-m", "celery", "--quiet", "-A", "gateway.celery", "worker", "-B"),
+        *(sys.executable, "-W", "ignore::RuntimeWarning", "-W", ROOT_WARNING, "-m", "celery", "--quiet", "-A", "gateway.celery", "worker", "-B"),
         *(
             "--pool",
             "threads",

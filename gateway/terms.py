@@ -105,14 +105,13 @@ class Caller(Frozen, frozen=True):
 
 
 class Call(Frozen, frozen=True):
-    """One request on the data plane, as the door read it. `fields` holds the raw JSON of every top-level field."""
+    """One request on the data plane, as the door read it."""
 
     id: str
     surface: str
     endpoint: str
     account: str
     body: bytes
-    fields: Mapping[str, msgspec.Raw]
     model: str
     stream: bool
     wants_usage: bool

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import socket
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 import httpx
 
@@ -118,8 +119,36 @@ class HttpxExchange:
             raise fault_of(error) from None
 
 
+class LostAtRest(Exception):
+    """A connection that had rested in the pool was gone before any byte of the answer; `fault` says so to the caller."""
+
+    def __init__(self, fault: UpstreamFault) -> None:
+        self.fault = fault
+
+
+class Progress:
+    """What httpcore reports of one request; its sending ends the time for connecting and begins that for the first byte."""
+
+    __slots__ = ("_ends_at", "_first_byte_s", "_timeout", "is_reused", "is_sent")
+
+    def __init__(self, timeout: asyncio.Timeout, first_byte_s: float, ends_at: float) -> None:
+        self._timeout = timeout
+        self.is_reused = True
+        self.is_sent = False
+        self._first_byte_s = first_byte_s
+        self._ends_at = ends_at
+
+    async def note(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Take one of httpcore's trace events."""
+        if event == "connection.connect_tcp.started":
+            self.is_reused = False
+        elif event == "http11.send_request_headers.started" and facts["request"].method != b"CONNECT":
+            self.is_sent = True
+            self._timeout.reschedule(min(asyncio.get_running_loop().time() + self._first_byte_s, self._ends_at))
+
+
 class HttpxClient:
-    """The own client's interface on `httpx.AsyncClient`; `proxy` is an egress proxy's URL. The checked address is the one connected to."""
+    """The own client's interface on `httpx.AsyncClient`. The checked address is the one connected to, unless `proxy`, an egress proxy's URL, connects."""
 
     def __init__(self, endpoint: Endpoint, *, limits: Limits | None = None, max_idle: int = 256, proxy: str = "") -> None:
         """Open nothing yet; raises ssl.SSLError on a CA that is no PEM and RuntimeError without a running loop."""
@@ -128,6 +157,7 @@ class HttpxClient:
         self.loop = asyncio.get_running_loop()
         self.is_closed = False
         self._in_use = 0
+        self._proxied = bool(proxy)
         self._disposals: set[asyncio.Task[None]] = set()
         self._http = httpx.AsyncClient(
             verify=tls_context(endpoint.ca_pem) if endpoint.scheme == "https" else False,
@@ -152,22 +182,15 @@ class HttpxClient:
         headers = [(name, value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
         address = await self._address(deadlines, ends_at)
         url = httpx.URL(scheme=self.endpoint.scheme, host=address, port=self.endpoint.port, raw_path=target)
-        request = self._http.build_request(method.decode("ascii"), url, headers=headers, content=body or None)
-        request.extensions = {
-            "sni_hostname": self.endpoint.host,
-            "timeout": {"connect": deadlines.connect_ms / 1000, "read": None, "write": None, "pool": None},
-        }
-        left_s = ends_at - self.loop.time()
-        answer_s = (deadlines.connect_ms + deadlines.first_byte_ms) / 1000
+        # not the client's build_request: it would add headers of httpx's own
+        request = httpx.Request(method.decode("ascii"), url, headers=headers, content=body or None)
         try:
-            async with asyncio.timeout(min(answer_s, left_s)):
-                response = await self._http.send(request, stream=True)
-        except TimeoutError:
-            if left_s <= answer_s:
-                raise UpstreamFault("total_timeout", "the call's total time is used up", sent=True) from None
-            raise UpstreamFault("first_byte_timeout", f"no answer within {answer_s:g} s", sent=True) from None
-        except (httpx.HTTPError, httpx.StreamError) as error:
-            raise fault_of(error) from None
+            response = await self._send(request, deadlines, ends_at)
+        except LostAtRest:
+            try:
+                response = await self._send(request, deadlines, ends_at)
+            except LostAtRest as again:
+                raise again.fault from None
         self._in_use += 1
         try:
             if sum(len(name) + len(value) + 4 for name, value in response.headers.raw) > self.limits.header_bytes:
@@ -176,6 +199,26 @@ class HttpxClient:
         except UpstreamFault:
             self.dispose(response)
             raise
+
+    async def _send(self, request: httpx.Request, deadlines: Deadlines, ends_at: float) -> httpx.Response:
+        """Send once; raises UpstreamFault, or LostAtRest when a connection from the pool turned out to be gone."""
+        timeout = asyncio.timeout_at(min(self.loop.time() + deadlines.connect_ms / 1000, ends_at))
+        progress = Progress(timeout, deadlines.first_byte_ms / 1000, ends_at)
+        request.extensions = {"sni_hostname": self.endpoint.host, "trace": progress.note}
+        try:
+            async with timeout:
+                return await self._http.send(request, stream=True)
+        except TimeoutError:
+            if timeout.when() == ends_at:
+                raise UpstreamFault("total_timeout", "the call's total time is used up", sent=progress.is_sent) from None
+            if progress.is_sent:
+                raise UpstreamFault("first_byte_timeout", f"no answer within {deadlines.first_byte_ms / 1000:g} s", sent=True) from None
+            raise UpstreamFault("connect_timeout", "no connection in time", sent=False) from None
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            fault = fault_of(error)
+            if fault.kind == "reset" and progress.is_reused:
+                raise LostAtRest(fault) from None
+            raise fault from None
 
     async def aclose(self) -> None:
         """Close idle connections now; those in use close when their exchange ends."""
@@ -196,10 +239,12 @@ class HttpxClient:
             await self._http.aclose()
 
     async def _address(self, deadlines: Deadlines, ends_at: float) -> str:
-        """Return the first checked address; raises UpstreamFault, nothing having been sent."""
+        """Return where to connect to: the first checked address, or the checked name where a proxy connects. Raises UpstreamFault, nothing sent."""
         try:
             async with asyncio.timeout(min(deadlines.connect_ms / 1000, ends_at - self.loop.time())):
-                return (await resolve(self.loop, self.endpoint))[0]
+                addresses = await resolve(self.loop, self.endpoint)
+                # httpcore holds a certificate that comes through a proxy against this very host
+                return self.endpoint.host if self._proxied else addresses[0]
         except TimeoutError:
             raise UpstreamFault("connect_timeout", f"no address for {self.endpoint.host} in time", sent=False) from None
 

@@ -66,11 +66,12 @@ class Times:
 class Series:
     """Calls of one endpoint, model, account and status: one look-up per call instead of one per figure."""
 
-    __slots__ = ("calls", "times")
+    __slots__ = ("calls", "spent", "times")
 
-    def __init__(self, times: Times) -> None:
+    def __init__(self, times: Times, spent: "Spent") -> None:
         self.calls = 0
         self.times = times
+        self.spent = spent
 
 
 class Spent:
@@ -96,36 +97,36 @@ class Figures:
         """Raise a counter; `key` is the family's name and its label values in order."""
         self._counts[key] = self._counts.get(key, 0) + by
 
-    def count_call(self, endpoint: str, model: str, account: str, status: int, *, duration_s: float, gateway_s: float, first_byte_s: float) -> None:
-        """Count a settled call and its times."""
+    def count_call(
+        self, endpoint: str, model: str, account: str, status: int, duration_s: float, gateway_s: float, first_byte_s: float, usage: Usage, cost_nanousd: int
+    ) -> None:
+        """Count a settled call, its times, tokens and cost."""
         series = self._series.get((endpoint, model, account, status))
         if series is None:
-            times = self._times.setdefault(endpoint, Times())
-            series = self._series[endpoint, model, account, status] = Series(times)
+            series = self._begin(endpoint, model, account, status)
         series.calls += 1
-        times = series.times
+        times, spent = series.times, series.spent
         times.duration.observe(duration_s)
         times.gateway.observe(gateway_s)
         if first_byte_s > 0:
             times.first_byte.observe(first_byte_s)
-
-    def count_usage(self, model: str, account: str, usage: Usage, cost_nanousd: int) -> None:
-        """Count tokens and cost of a call."""
-        spent = self._spent.get((model, account))
-        if spent is None:
-            spent = self._spent[model, account] = Spent()
         spent.input_tokens += usage.input_tokens
         spent.output_tokens += usage.output_tokens
-        if usage.cached_tokens:
-            spent.cached_tokens += usage.cached_tokens
-        if usage.reasoning_tokens:
-            spent.reasoning_tokens += usage.reasoning_tokens
+        spent.cached_tokens += usage.cached_tokens
+        spent.reasoning_tokens += usage.reasoning_tokens
         spent.cost_nanousd += cost_nanousd
+
+    def _begin(self, endpoint: str, model: str, account: str, status: int) -> Series:
+        times = self._times.setdefault(endpoint, Times())
+        spent = self._spent.setdefault((model, account), Spent())
+        series = self._series[endpoint, model, account, status] = Series(times, spent)
+        return series
 
     def count_attempts(self, attempts: list[Attempt]) -> None:
         """Count the tries of a call."""
         for attempt in attempts:
-            self.add("sgw_upstream_attempts", attempt.account, attempt.outcome)
+            key = ("sgw_upstream_attempts", attempt.account, attempt.outcome)
+            self._counts[key] = self._counts.get(key, 0) + 1
 
     def flat(self, deployments_open: int) -> dict[str, float]:
         """Return all figures as one mapping; keys are the name and label values (for a histogram also the bucket) joined by U+001F."""

@@ -3,24 +3,27 @@
 import asyncio
 import contextlib
 import fcntl
+import mmap
 import os
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from billing.segments import HEADER_BYTES, IDENTITY_BYTES, LOCK_NAME, MAGIC, segment_numbers, segment_path
 
-SEGMENT_BYTES = 16 * 1024 * 1024
-# Room kept free so that calls already admitted can still be settled when the disk fills up.
-RESERVE_BYTES = 1024 * 1024
-RESERVE_NAME = "reserve"
+SEGMENT_BYTES = 4 * 1024 * 1024
+# Room that only calls already admitted may use, once the disk gives no further segment: about 700 settlements.
+RESERVE_BYTES = 512 * 1024
+# Segments before they have a number: laid ready by the flusher, or made at once when none was ready.
+SPARE_NAME, NEXT_NAME = "spare", "next"
 # Intake holds the lock for microseconds to see whether a writer is alive.
 LOCK_WAIT_S = 2.0
 # How often a journal that cannot write looks whether it can again.
 RETRY_S = 0.5
 CLOSE_WAIT_S = 10.0
+ZEROS = bytes(64 * 1024)
 
 
 class JournalBroken(Exception):
@@ -30,11 +33,8 @@ class JournalBroken(Exception):
 class Disk(Protocol):
     """The calls on files that a journal makes; each raises OSError."""
 
-    def create(self, path: Path) -> int:
-        """Create a file that must not exist and return its descriptor."""
-
-    def write(self, descriptor: int, data: bytes) -> int:
-        """Append and return how many bytes were written."""
+    def allocate(self, path: Path, length_bytes: int) -> int:
+        """Create a file that must not exist and really occupies this many zero bytes; return its descriptor."""
 
     def sync(self, descriptor: int) -> None:
         """Return once what was written is on stable storage."""
@@ -42,38 +42,45 @@ class Disk(Protocol):
     def cut(self, descriptor: int, length_bytes: int) -> None:
         """Drop everything past this length."""
 
-    def reserve(self, path: Path, length_bytes: int) -> None:
-        """Make a file that really occupies this many bytes."""
-
 
 class LocalDisk:
     """The operating system's files."""
 
     def __init__(self) -> None:
-        # The system call itself: a method around it would cost a third of an append.
-        self.write: Callable[[int, bytes], int] = os.write
         self.sync: Callable[[int], None] = os.fdatasync
         self.cut: Callable[[int, int], None] = os.ftruncate
 
-    def create(self, path: Path) -> int:
-        """Create a file that must not exist and return its descriptor."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        sync_directory(path.parent)
+    def allocate(self, path: Path, length_bytes: int) -> int:
+        """Create a file that must not exist and really occupies this many zero bytes; return its descriptor.
+
+        Zeros are written, not only reserved: a first store to a page then never waits for the file system (0.3 against 9.7 us at the 99th
+        percentile), and it cannot fail for want of room.
+        """
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            left = length_bytes
+            while left:
+                left -= os.write(descriptor, ZEROS[:left])
+        except OSError:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+            raise
         return descriptor
 
-    def reserve(self, path: Path, length_bytes: int) -> None:
-        """Make a file that really occupies this many bytes."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.posix_fallocate(descriptor, 0, length_bytes)
-        finally:
-            os.close(descriptor)
+
+class Segment(NamedTuple):
+    """A file being written through memory, which lives on in the page cache when the process dies."""
+
+    descriptor: int
+    memory: mmap.mmap
+    path: Path
 
 
 class Journal:
     """Appends records for one worker; safe to call from its event loop while the flusher thread runs.
 
     `append` survives the death of the process; what it wrote is on stable storage `flush_interval_ms` plus one fdatasync later.
+    Segments are written through memory: a system call a record, and what it did to the interpreter's lock, cost 14 us of a call.
     """
 
     def __init__(
@@ -91,19 +98,21 @@ class Journal:
         self.strict = strict
         self.healthy = True
         self._segment_bytes = segment_bytes
+        self._reserve_bytes = min(RESERVE_BYTES, segment_bytes // 4)
         self._flush_interval_s = flush_interval_ms / 1000
         self._disk: Disk = disk or LocalDisk()
-        self._write = self._disk.write
         self._lock = threading.Lock()
         self._dirty = threading.Event()
         self._closing = threading.Event()
         self._unsynced: list[bytes] = []
         self._is_syncing = False
-        self._retired: list[int] = []
+        self._retired: list[tuple[Segment, int]] = []
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
-        self._descriptor = -1
+        self._spare: Segment | None = None
+        self._spare_due_s = 0.0
         self._size = 0
-        self._has_reserve = False
+        self._is_new = False
+        self._segment: Segment
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock_descriptor = _take_lock(self.directory / LOCK_NAME)
@@ -113,8 +122,7 @@ class Journal:
             self._sequence = max(segment_numbers(self.directory), default=0) + 1
             # Intake reads this: segments below it belong to earlier, dead writers.
             os.pwrite(self._lock_descriptor, b"%08d" % self._sequence, 0)
-            self._open_segment()
-            self._replenish()
+            self._adopt(self._prepare(NEXT_NAME, segment_bytes))
         except OSError as error:
             os.close(self._lock_descriptor)
             raise JournalBroken(f"Cannot write to {self.directory}: {error}") from error
@@ -124,27 +132,19 @@ class Journal:
     @property
     def writable(self) -> bool:
         """Whether a new billable call may be admitted; False also while only the reserve for calls in flight is left."""
-        return self.healthy and self._has_reserve
-
-    @property
-    def depth_bytes(self) -> int:
-        """Bytes of this worker's segments that intake has not yet removed."""
-        depth = 0
-        for number in segment_numbers(self.directory):
-            try:
-                depth += segment_path(self.directory, number).stat().st_size
-            except FileNotFoundError:
-                continue
-        return depth
+        return self.healthy and (self._spare is not None or self._size + self._reserve_bytes <= len(self._segment.memory))
 
     def append(self, record_bytes: bytes) -> None:
         """Write one whole frame so that it survives the death of this process; raises JournalBroken if that is not possible."""
         with self._lock:
             if not self.healthy:
                 raise JournalBroken("The journal is closed or its disk takes nothing.")
-            if self._size >= self._segment_bytes:
-                self._rotate()
-            self._append_locked(record_bytes)
+            end = self._size + len(record_bytes)
+            if end > len(self._segment.memory):
+                self._rotate(len(record_bytes))
+                end = self._size + len(record_bytes)
+            self._segment.memory[self._size : end] = record_bytes
+            self._size = end
             self._unsynced.append(record_bytes)
         if not self._dirty.is_set():
             self._dirty.set()
@@ -173,78 +173,59 @@ class Journal:
         self._flusher.join(CLOSE_WAIT_S)
         with self._lock:
             self.healthy = False
-            for descriptor in (*self._retired, self._descriptor, self._lock_descriptor):
-                if descriptor >= 0:
-                    os.close(descriptor)
+            self._let_go([*self._retired, (self._segment, self._size)])
             self._retired = []
-            self._descriptor = -1
+            if self._spare is not None:
+                self._let_go([(self._spare, 0)])
+                (self.directory / SPARE_NAME).unlink(missing_ok=True)
+                self._spare = None
+            os.close(self._lock_descriptor)
 
-    # ---- under the lock -----------------------------------------------------------------------------------------------
+    # ---- segments: under the lock, or before and after the flusher's life ----------------------------------------------
 
-    def _append_locked(self, record_bytes: bytes) -> None:
+    def _rotate(self, needed_bytes: int) -> None:
+        """Go on in the next segment; raises JournalBroken, and closes the journal to new records, when there is none."""
+        spare, self._spare = self._spare, None
+        if spare is not None and len(spare.memory) < HEADER_BYTES + needed_bytes:
+            self._let_go([(spare, 0)])
+            spare = None
+        old, size = self._segment, self._size
         try:
-            written = self._write(self._descriptor, record_bytes)
-        except OSError:
-            written = 0
-        if written != len(record_bytes):
-            self._append_elsewhere(record_bytes, written)
-        self._size += len(record_bytes)
-
-    def _append_elsewhere(self, record_bytes: bytes, written: int) -> None:
-        """The current segment takes no more: free the reserve, start another segment and write there."""
-        if written:
-            # If this fails too, readers pass over the torn frame by its checksum.
-            with contextlib.suppress(OSError):
-                self._disk.cut(self._descriptor, self._size)
-        self._spend_reserve()
-        try:
-            self._open_segment()
-            written = self._write(self._descriptor, record_bytes)
+            self._adopt(spare or self._prepare(NEXT_NAME, max(self._segment_bytes, HEADER_BYTES + needed_bytes)))
         except OSError as error:
             self.healthy = False
             raise JournalBroken(f"Cannot write to {self.directory}: {error}") from error
-        if written != len(record_bytes):
-            self.healthy = False
-            raise JournalBroken(f"Cannot write to {self.directory}: the disk is full.")
+        self._retired.append((old, size))
 
-    def _rotate(self) -> None:
+    def _prepare(self, name: str, length_bytes: int) -> Segment:
+        """Make a segment under a name that intake does not look at; it is seen once adopted. Raises OSError."""
+        path = self.directory / name
+        path.unlink(missing_ok=True)
+        descriptor = self._disk.allocate(path, max(length_bytes, HEADER_BYTES))
         try:
-            self._open_segment()
-        except OSError:
-            # The full segment still takes records; the next append tries again.
-            self._spend_reserve()
-
-    def _open_segment(self) -> None:
-        descriptor = self._create(MAGIC + os.urandom(IDENTITY_BYTES))
-        if self._descriptor >= 0:
-            self._retired.append(self._descriptor)
-        self._descriptor = descriptor
-        self._size = HEADER_BYTES
-
-    def _create(self, content: bytes) -> int:
-        path = segment_path(self.directory, self._sequence)
-        self._sequence += 1
-        descriptor = self._disk.create(path)
-        try:
-            if self._disk.write(descriptor, content) != len(content):
-                raise OSError("the disk is full")
+            memory = mmap.mmap(descriptor, 0)
         except OSError:
             os.close(descriptor)
-            path.unlink(missing_ok=True)
+            path.unlink()
             raise
-        return descriptor
+        memory[: HEADER_BYTES] = MAGIC + os.urandom(IDENTITY_BYTES)
+        return Segment(descriptor, memory, path)
 
-    def _spend_reserve(self) -> None:
-        self._has_reserve = False
-        (self.directory / RESERVE_NAME).unlink(missing_ok=True)
+    def _adopt(self, segment: Segment) -> None:
+        """Give a prepared segment its number and write to it from now on. Raises OSError."""
+        os.rename(segment.path, segment_path(self.directory, self._sequence))
+        self._sequence += 1
+        self._segment = segment
+        self._size = HEADER_BYTES
+        self._is_new = True
 
-    def _replenish(self) -> None:
-        try:
-            self._disk.reserve(self.directory / RESERVE_NAME, RESERVE_BYTES)
-        except OSError:
-            self._spend_reserve()
-        else:
-            self._has_reserve = True
+    def _let_go(self, segments: list[tuple[Segment, int]]) -> None:
+        """Close segments and cut off what was never written; uncut, readers pass over the zeros."""
+        for segment, size in segments:
+            segment.memory.close()
+            with contextlib.suppress(OSError):
+                self._disk.cut(segment.descriptor, size)
+            os.close(segment.descriptor)
 
     # ---- the flusher thread -------------------------------------------------------------------------------------------
 
@@ -257,10 +238,19 @@ class Journal:
             elif self._dirty.wait(RETRY_S):
                 self._closing.wait(self._flush_interval_s)
                 self._flush()
-            if not self._has_reserve:
-                with self._lock:
-                    self._replenish()
+            if self._spare is None and self.healthy and time.monotonic() >= self._spare_due_s:
+                self._replenish()
         self._flush()
+
+    def _replenish(self) -> None:
+        """Lay the next segment ready, so that no call ever waits for one."""
+        try:
+            spare = self._prepare(SPARE_NAME, self._segment_bytes)
+            self._disk.sync(spare.descriptor)
+        except OSError:
+            self._spare_due_s = time.monotonic() + RETRY_S
+            return
+        self._spare = spare
 
     def _flush(self) -> None:
         self._dirty.clear()
@@ -268,18 +258,20 @@ class Journal:
             batch, self._unsynced = self._unsynced, []
             waiters, self._waiters = self._waiters, []
             retired, self._retired = self._retired, []
-            descriptor = self._descriptor
+            is_new, self._is_new = self._is_new, False
+            descriptor = self._segment.descriptor
             self._is_syncing = True
-        is_safe = (self.healthy and self._sync([*retired, descriptor])) or self._rewrite(batch)
-        for retired_descriptor in retired:
-            os.close(retired_descriptor)
+        is_safe = (self.healthy and self._sync([segment.descriptor for segment, _ in retired] + [descriptor], is_new)) or self._rewrite(batch)
+        self._let_go(retired)
         for loop, waiter in waiters:
             _answer(loop, waiter, None if is_safe else JournalBroken("The journal is not on stable storage."))
 
-    def _sync(self, descriptors: list[int]) -> bool:
+    def _sync(self, descriptors: list[int], is_new: bool) -> bool:
         try:
             for descriptor in descriptors:
                 self._disk.sync(descriptor)
+            if is_new:
+                sync_directory(self.directory)
         except OSError:
             return False
         self._is_syncing = False
@@ -293,25 +285,29 @@ class Journal:
         with self._lock:
             self._unsynced = batch + self._unsynced
             self._is_syncing = False
-            content = MAGIC + os.urandom(IDENTITY_BYTES) + b"".join(self._unsynced)
-            number = self._sequence
+            content = b"".join(self._unsynced)
+            if self._spare is not None:
+                self._let_go([(self._spare, 0)])
+                self._spare = None
             try:
-                descriptor = self._create(content)
+                fresh = self._prepare(NEXT_NAME, self._segment_bytes + len(content))
+                fresh.memory[HEADER_BYTES : HEADER_BYTES + len(content)] = content
                 try:
-                    self._disk.sync(descriptor)
+                    self._disk.sync(fresh.descriptor)
                 except OSError:
-                    os.close(descriptor)
-                    segment_path(self.directory, number).unlink(missing_ok=True)
+                    self._let_go([(fresh, 0)])
                     raise
+                condemned = [*self._retired, (self._segment, self._size)]
+                self._adopt(fresh)
+                self._size = HEADER_BYTES + len(content)
+                self._retired = []
+                self._let_go(condemned)
+                sync_directory(self.directory)
             except OSError:
                 self.healthy = False
                 return False
-            for condemned in (*self._retired, self._descriptor):
-                os.close(condemned)
-            self._retired = []
             self._unsynced = []
-            self._descriptor = descriptor
-            self._size = len(content)
+            self._is_new = False
             self.healthy = True
             return True
 

@@ -2,7 +2,7 @@
 
 import random
 
-from billing.money import Price, cost_nanousd
+from billing.money import TOKENS_PER_RATE
 from gateway.errors import BadRequest, NoSuchModel, NotAllowed, PriceUnknown
 from gateway.plane.snapshot import Snapshot
 from gateway.terms import Call, Caller, Deployment, Model, Plan
@@ -40,7 +40,7 @@ def plan(call: Call, caller: Caller, snapshot: Snapshot, draw: random.Random) ->
         if not deployments:
             raise PriceUnknown(f"No price is known for {model.name!r}, and its policy is to refuse then. Ask finance to enter one.", param="model")
     ordered = deployments if len(deployments) == 1 else arrange(deployments, draw)
-    return Plan(model=model, deployments=ordered, quote_nanousd=quote(call, ordered))
+    return Plan(model, ordered, quote(call, ordered, snapshot))
 
 
 def named(call: Call, caller: Caller, snapshot: Snapshot) -> Model | None:
@@ -56,25 +56,14 @@ def arrange(deployments: tuple[Deployment, ...], draw: random.Random) -> tuple[D
     return tuple(sorted(deployments, key=lambda d: (d.order, -(draw.random() ** (1.0 / d.weight)))))
 
 
-def bound(price: Price, input_tokens: int, output_tokens: int) -> int:
-    """Return the cost in nano-USD of so many tokens at a price, nothing cached."""
-    return cost_nanousd(
-        price,
-        input_tokens=input_tokens,
-        cached_tokens=0,
-        cache_write_tokens=0,
-        audio_input_tokens=0,
-        output_tokens=output_tokens,
-        reasoning_tokens=0,
-        audio_output_tokens=0,
-    )
-
-
-def quote(call: Call, deployments: tuple[Deployment, ...]) -> int:
-    """Return the dearest deployment's cost in nano-USD when every byte were a token and the output limit were reached."""
+def quote(call: Call, deployments: tuple[Deployment, ...], snapshot: Snapshot) -> int:
+    """Return the dearest deployment's cost in nano-USD, rounded up, when every byte were a token and the output limit were reached."""
     output_tokens = 0 if call.endpoint == "embeddings" else call.max_output_tokens or ASSUMED_OUTPUT_TOKENS
     dearest = 0
     for deployment in deployments:
         if deployment.price is not None:
-            dearest = max(dearest, bound(deployment.price, len(call.body), output_tokens))
+            input_nanousd, output_nanousd, request_nanousd = snapshot.dearest[deployment.price.id]
+            most = -(-(len(call.body) * input_nanousd + output_tokens * output_nanousd) // TOKENS_PER_RATE) + request_nanousd
+            if most > dearest:
+                dearest = most
     return dearest

@@ -6,7 +6,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from gateway.providers import Provider
-from gateway.terms import Account, Deadlines, Deployment
+from gateway.terms import Account, Deadlines, Deployment, Headers
 
 
 class Exchange(Protocol):
@@ -43,7 +43,7 @@ class Client(Protocol):
 class Pool:
     """One account in use."""
 
-    __slots__ = ("_busy", "_heads", "_via", "account", "client", "in_flight", "provider")
+    __slots__ = ("_busy", "_heads", "_told", "_via", "account", "client", "in_flight", "provider")
 
     def __init__(self, account: Account, provider: Provider, client: Client, via: bytes) -> None:
         self.account, self.provider, self.client = account, provider, client
@@ -51,6 +51,7 @@ class Pool:
         self._busy: dict[str, int] = {}
         self._via = via
         self._heads: dict[tuple[str, str], bytes] = {}
+        self._told: dict[tuple[str, str], Headers] = {}
 
     def is_full(self, deployment: Deployment) -> bool:
         """Return whether the account or the deployment has as many calls in flight as it may."""
@@ -77,6 +78,18 @@ class Pool:
             path = self.provider.path(endpoint, upstream_model, self.account.options)
             head = self._heads[endpoint, upstream_model] = self.raw_head("POST", path)
         return head
+
+    def told(self, model: str, deployment: str) -> Headers:
+        """Return the prepared headers that tell a caller who served them."""
+        told = self._told.get((model, deployment))
+        if told is None:
+            told = self._told[model, deployment] = (
+                (b"x-sgw-model", model.encode()),
+                (b"x-sgw-provider", self.provider.slug.encode()),
+                (b"x-sgw-deployment", deployment.encode()),
+                (b"x-sgw-cache", b"off"),
+            )
+        return told
 
     def raw_head(self, method: str, path: str) -> bytes:
         """Return the head of any request to a path under the account's base URL."""

@@ -1,7 +1,7 @@
 """Gives an upstream's answer to the caller, whole or as a stream. Knows nothing of keys, plans or money."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from gateway.errors import UpstreamFault
@@ -67,7 +67,7 @@ def feed(reader: Reader, data: bytes) -> bytes:
         raise UpstreamFault("protocol", error.message, sent=True) from None
 
 
-async def stream(exchange: Exchange, reader: Reader, opening: bytes, reply: Reply, settle: Callable[[], None], progress: Callable[[], None]) -> None:
+async def stream(exchange: Exchange, reader: Reader, opening: bytes, reply: Reply, settle: Callable[[], Awaitable[None]], progress: Callable[[], None]) -> None:
     """Pass a stream on; `settle` runs before the terminal bytes leave, `progress` after every batch.
 
     Raises UpstreamFault when the stream is cut, stalls, or carries an error.
@@ -83,7 +83,7 @@ async def stream(exchange: Exchange, reader: Reader, opening: bytes, reply: Repl
         if not data and not reader.tail:
             raise UpstreamFault("reset", "the stream ended without its end", sent=True)
         progress()
-    settle()
+    await settle()
     await reply.end(out + reader.tail)
     await _last_bytes(exchange)
 

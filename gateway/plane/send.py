@@ -74,8 +74,11 @@ def retry_after_s(headers: list[tuple[bytes, bytes]], wall_s: float) -> float | 
 class Sender:
     """Sends calls of one worker; `clock` and `wall` give monotonic and Unix seconds."""
 
-    def __init__(self, pools: Pools, health: Health, clock: Callable[[], float], wall: Callable[[], float]) -> None:
-        self._pools, self._health, self._clock, self._wall = pools, health, clock, wall
+    def __init__(
+        self, pools: Pools, health: Health, clock: Callable[[], float], wall: Callable[[], float], stable: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """`stable`, if given, is awaited between preparing a try and its first byte: it returns once what was noted is on stable storage."""
+        self._pools, self._health, self._clock, self._wall, self._stable = pools, health, clock, wall, stable
 
     async def send(
         self,
@@ -140,14 +143,16 @@ class Sender:
         pool.enter(deployment)
         try:
             head, body = prepare(deployment, pool)
+            if self._stable is not None:
+                await self._stable()
             exchange = await pool.client.open(head, body, deadlines(pool.account.deadlines, timeout_ms) if timeout_ms else None)
             status = exchange.status
-            outcome = str(status)
             if 200 <= status < 300:
                 opening = await first(exchange, pool, deployment)
                 outcome, kept = "ok", True
                 self._health.succeeded(deployment.id)
-                return Sent(pool=pool, deployment=deployment, exchange=exchange, opening=opening, headers=passed_headers(exchange, pool))
+                return Sent(pool, deployment, exchange, opening, passed_headers(exchange, pool))
+            outcome = str(status)
             if status in RETRYABLE or status >= 500 or status in OUR_FAULT or status < 400:
                 wait_s = retry_after_s(exchange.headers, self._wall()) if status in LIMITED or status in BUSY else None
                 if wait_s is not None:
@@ -171,9 +176,7 @@ class Sender:
                 pool.leave(deployment)
                 if exchange is not None:
                     exchange.close()
-            attempts.append(
-                Attempt(deployment=deployment.slug, account=deployment.account, outcome=outcome, status=status, elapsed_ms=int((self._clock() - began) * 1000))
-            )
+            attempts.append(Attempt(deployment.slug, deployment.account, outcome, status, int((self._clock() - began) * 1000)))
 
 
 def attempts_note(attempts: list[Attempt], deployment: Deployment, outcome: str) -> None:
@@ -202,7 +205,7 @@ def impatient(fault: UpstreamFault, account: Deadlines, timeout_ms: int) -> bool
 def passed_headers(exchange: Exchange, pool: Pool) -> Headers:
     """Return the vendor's headers that callers may see."""
     allowed = VENDOR_HEADERS | pool.provider.reads_headers if pool.provider.reads_headers else VENDOR_HEADERS
-    return tuple(header for header in exchange.headers if header[0] in allowed)
+    return tuple([header for header in exchange.headers if header[0] in allowed])
 
 
 def verdict(attempts: list[Attempt], waits: list[float]) -> Refusal:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TypeVar
 
 from billing.receipts import Settle, encode
@@ -60,13 +60,15 @@ class Corridor:
                 return
             self.unsettled.pop()
 
-    async def carry(self, call: Call, caller: Caller, snapshot: Snapshot, reply: Reply, began: float) -> None:
+    def carry(self, call: Call, caller: Caller, snapshot: Snapshot, reply: Reply, began: float) -> Coroutine[None, None, None]:
         """Serve one call to its end. Raises Refusal while nothing was given to the caller; after that, failures are events of the stream."""
-        await Walk(self, call, caller, reply, began).go(snapshot)
+        return Walk(self, call, caller, reply, began).go(snapshot)
 
-    async def carry_unmetered(self, call: Call, caller: Caller, snapshot: Snapshot, reply: Reply, began: float, request: tuple[str, str]) -> None:
+    def carry_unmetered(
+        self, call: Call, caller: Caller, snapshot: Snapshot, reply: Reply, began: float, request: tuple[str, str]
+    ) -> Coroutine[None, None, None]:
         """Pass `request` (method, path) of an endpoint the gateway cannot meter to an account that allows it; recorded as unpriced."""
-        await Unmetered(self, call, caller, reply, began, request).go(snapshot)
+        return Unmetered(self, call, caller, reply, began, request).go(snapshot)
 
 
 class Walk:
@@ -133,6 +135,8 @@ class Walk:
             self.usage, self.problem, self.text_bytes = answer.usage, answer.problem, answer.text_bytes
             self._answered()
             self.settle()
+            if self._corridor.journal.strict:
+                await self._corridor.journal.flushed()
             headers = self._headers(sent)
             headers.append(JSON)
             headers.append((b"content-length", b"%d" % len(answer.body)))
@@ -153,14 +157,14 @@ class Walk:
                 headers.append(SSE)
                 await self.reply.start(200, headers)
             assert self.reader is not None
-            await stream(sent.exchange, self.reader, sent.opening, self.reply, self.settle, self._note_progress)
+            await stream(sent.exchange, self.reader, sent.opening, self.reply, self._settle_stably, self._note_progress)
         finally:
             sent.pool.leave(sent.deployment)
             sent.exchange.close()
 
-    async def _send(self, first: Callable[[Exchange, Pool, Deployment], Awaitable[T]]) -> Sent[T]:
+    def _send(self, first: Callable[[Exchange, Pool, Deployment], Awaitable[T]]) -> Coroutine[None, None, Sent[T]]:
         assert self.plan is not None
-        return await self._corridor.sender.send(self.plan.deployments, self._prepare, first, self.attempts, self.call.timeout_ms)
+        return self._corridor.sender.send(self.plan.deployments, self._prepare, first, self.attempts, self.call.timeout_ms)
 
     def _prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
         """Return head and body for a try, after its intent is in the journal. Raises JournalBroken, UnsupportedField."""
@@ -200,15 +204,11 @@ class Walk:
 
     def _headers(self, sent: Sent[T]) -> list[Header]:
         assert self.plan is not None
-        gateway_ms = (self.answered_at - self.began - (self.answered_at - self.sent_at)) * 1000
         headers = [
             (b"x-request-id", self.call.id.encode()),
-            (b"x-sgw-model", self.plan.model.name.encode()),
-            (b"x-sgw-provider", sent.pool.provider.slug.encode()),
-            (b"x-sgw-deployment", sent.deployment.slug.encode()),
+            *sent.pool.told(self.plan.model.name, sent.deployment.slug),
             (b"x-sgw-attempts", b"%d" % len(self.attempts)),
-            CACHE_OFF,
-            (b"server-timing", b"gateway;dur=%.2f, upstream;dur=%.2f" % (gateway_ms, (self.answered_at - self.sent_at) * 1000)),
+            (b"server-timing", b"gateway;dur=%.2f, upstream;dur=%.2f" % ((self.sent_at - self.began) * 1000, (self.answered_at - self.sent_at) * 1000)),
             *SAFE,
             *sent.headers,
         ]
@@ -264,6 +264,11 @@ class Walk:
         self._progress_at = corridor.clock()
         corridor.journal.append(encode(progress(self.call, self.deployment, self.reader.text_bytes, int(corridor.wall() * 1000))))
 
+    async def _settle_stably(self) -> None:
+        """Write the receipt and, where the installation asks for it, wait until it is on stable storage. Raises JournalBroken."""
+        self.settle()
+        await self._corridor.journal.flushed()
+
     def settle(self) -> None:
         """Write the receipt, once; runs before the last bytes leave and at the latest when the walk ends."""
         if self.settled:
@@ -272,20 +277,16 @@ class Walk:
         corridor, now = self._corridor, self._corridor.clock()
         if self.reader is not None:
             self.usage, self.problem, self.text_bytes = self.reader.usage, self.reader.problem, self.reader.text_bytes
-        billed = bill(self.call, self.deployment, self.usage, self.problem, self.text_bytes, reached=self._reached)
+        partial = self.reader.partial if self.reader is not None else None
+        billed = bill(self.call, self.deployment, self.usage, partial, self.problem, self.text_bytes, self._reached)
         self.billed_nanousd = billed.cost_nanousd
-        waited_s = max(0.0, (self.answered_at or now) - self.sent_at) if self.sent_at else 0.0
-        gateway_s = max(0.0, (self.answered_at or now) - self.began - waited_s)
-        first_byte_s = self.first_byte_at - self.began if self.first_byte_at else 0.0
-        times = Times(
-            started_at_ms=int((corridor.wall() - (now - self.began)) * 1000),
-            duration_ms=int((now - self.began) * 1000),
-            first_byte_ms=int(first_byte_s * 1000),
-            gateway_us=int(gateway_s * 1e6),
-        )
+        answered_at, began, wall = self.answered_at or now, self.began, corridor.wall()
+        # both clocks never run backwards: nothing here is below zero
+        gateway_s = (self.sent_at or answered_at) - began
+        first_byte_s = self.first_byte_at - began if self.first_byte_at else 0.0
+        times = Times(int((wall - (now - began)) * 1000), int((now - began) * 1000), int(first_byte_s * 1000), int(gateway_s * 1e6))
         record = receipt(
-            self.call, self.caller, self.plan, self.deployment, self.provider, billed, times, self.attempts,
-            status=self.status, outcome=self.outcome, error_code=self.error_code,
+            self.call, self.caller, self.plan, self.deployment, self.provider, billed, times, self.attempts, self.status, self.outcome, self.error_code
         )
         try:
             corridor.journal.append(encode(record))
@@ -294,15 +295,14 @@ class Walk:
             corridor.unsettled.append(record)
             corridor.figures.add("sgw_unsettled")
         model = self.plan.model.name if self.plan is not None else ""
-        figures, account = corridor.figures, record.account
-        figures.count_call(self.call.endpoint, model, account, self.status, duration_s=now - self.began, gateway_s=gateway_s, first_byte_s=first_byte_s)
-        figures.count_usage(model, account, billed.usage, billed.cost_nanousd)
+        endpoint, figures, usage, cost = self.call.endpoint, corridor.figures, billed.usage, billed.cost_nanousd
+        figures.count_call(endpoint, model, record.account, self.status, now - self.began, gateway_s, first_byte_s, usage, cost)
         figures.count_attempts(self.attempts)
+        caller = self.caller
         corridor.log(
             Line(
-                event="call", at=corridor.wall(), call=self.call.id, endpoint=self.call.endpoint, status=self.status, code=self.error_code,
-                key=self.caller.key.id, project=self.caller.project.id, model=model, deployment=record.deployment,
-                attempts=len(self.attempts), duration_ms=times.duration_ms,
+                "call", wall, record.call_id, endpoint, self.status, self.error_code, caller.key.id, caller.project.id, model, record.deployment,
+                len(self.attempts), times.duration_ms,
             )
         )
 
@@ -338,7 +338,7 @@ class Unmetered(Walk):
             while data:
                 await self.reply.write(data)
                 data = await sent.exchange.chunks()
-            self.settle()
+            await self._settle_stably()
             await self.reply.end(b"")
         finally:
             sent.pool.leave(sent.deployment)

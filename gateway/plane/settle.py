@@ -1,5 +1,7 @@
 """Turns what a call did into its receipt. Knows nothing of sockets; writes nothing itself."""
 
+import msgspec
+
 from billing.money import Price, cost_nanousd
 from billing.receipts import Attempted, Intent, Progress, Settle
 from gateway.terms import Attempt, Call, Caller, Deployment, Frozen, Plan, Usage
@@ -35,42 +37,48 @@ def cost(price: Price | None, usage: Usage) -> int:
 
 def estimate(input_bytes: int, output_bytes: int) -> Usage:
     """Return tokens estimated at four bytes each, rounded up."""
-    return Usage(input_tokens=-(-input_bytes // BYTES_PER_TOKEN), output_tokens=-(-output_bytes // BYTES_PER_TOKEN))
+    return Usage(-(-input_bytes // BYTES_PER_TOKEN), output_tokens=-(-output_bytes // BYTES_PER_TOKEN))
 
 
-def bill(call: Call, deployment: Deployment | None, usage: Usage | None, problem: str, text_bytes: int, *, reached: bool) -> Billed:
-    """Return what is billed: the vendor's numbers if they are sound, else our estimate, else nothing if the vendor was never `reached`."""
+def bill(call: Call, deployment: Deployment | None, usage: Usage | None, partial: Usage | None, problem: str, text_bytes: int, reached: bool) -> Billed:
+    """Return what is billed: the vendor's numbers if they are sound, else our estimate, else nothing if the vendor was never `reached`.
+
+    `partial` is what the vendor told before a stream was cut: its input is exact, its output at least that much.
+    """
     if deployment is None or not reached:
-        return Billed(usage=NOTHING, usage_source="none", cost_nanousd=0, flags=problem)
-    flags = [problem] if problem else []
+        return Billed(NOTHING, "none", 0, problem)
+    flags = problem
     if deployment.price is None:
-        flags.append("unpriced")
+        flags = f"{problem},unpriced" if problem else "unpriced"
     if usage is not None:
-        return Billed(usage=usage, usage_source="provider", cost_nanousd=cost(deployment.price, usage), flags=",".join(flags))
+        return Billed(usage, "provider", cost(deployment.price, usage), flags)
     guess = estimate(len(call.body), 0 if call.endpoint == "embeddings" else text_bytes)
-    return Billed(usage=guess, usage_source="estimated", cost_nanousd=cost(deployment.price, guess), flags=",".join(flags))
+    if partial is not None:
+        guess = msgspec.structs.replace(partial, output_tokens=max(partial.output_tokens, guess.output_tokens))
+    return Billed(guess, "estimated", cost(deployment.price, guess), flags)
 
 
 def intent(call: Call, caller: Caller, plan: Plan, deployment: Deployment, provider: str, started_at_ms: int) -> Intent:
     """Return what is journalled before a deployment is tried."""
     guess = estimate(len(call.body), 0)
+    units = caller.project.business_units
     return Intent(
-        call_id=call.id,
-        started_at_ms=started_at_ms,
-        key=caller.key.id,
-        project=caller.project.id,
-        business_unit=caller.project.business_units[0] if caller.project.business_units else "",
-        model=plan.model.name,
-        deployment=deployment.slug,
-        account=deployment.account,
-        provider=provider,
-        upstream_model=deployment.upstream_model,
-        endpoint=call.endpoint,
-        stream=call.stream,
-        price=deployment.price.id if deployment.price is not None else "",
-        input_tokens=guess.input_tokens,
-        input_nanousd=cost(deployment.price, guess),
-        quote_nanousd=plan.quote_nanousd,
+        call.id,
+        started_at_ms,
+        caller.key.id,
+        caller.project.id,
+        units[0] if units else "",
+        plan.model.name,
+        deployment.slug,
+        deployment.account,
+        provider,
+        deployment.upstream_model,
+        call.endpoint,
+        call.stream,
+        deployment.price.id if deployment.price is not None else "",
+        guess.input_tokens,
+        cost(deployment.price, guess),
+        plan.quote_nanousd,
     )
 
 
@@ -99,49 +107,50 @@ def receipt(
     billed: Billed,
     times: Times,
     attempts: list[Attempt],
-    *,
     status: int,
     outcome: str,
     error_code: str,
 ) -> Settle:
     """Return the receipt of a call."""
     usage = billed.usage
+    units = caller.project.business_units
+    # By position: 0.5 us instead of 1.3 by name. The order is the declared one, which a test holds.
     return Settle(
-        call_id=call.id,
-        started_at_ms=times.started_at_ms,
-        duration_ms=times.duration_ms,
-        first_byte_ms=times.first_byte_ms,
-        gateway_us=times.gateway_us,
-        key=caller.key.id,
-        project=caller.project.id,
-        business_unit=caller.project.business_units[0] if caller.project.business_units else "",
-        model=plan.model.name if plan is not None else call.model[:200],
-        deployment=deployment.slug if deployment is not None else "",
-        account=deployment.account if deployment is not None else "",
-        provider=provider,
-        upstream_model=deployment.upstream_model if deployment is not None else "",
-        endpoint=call.endpoint,
-        stream=call.stream,
-        status=status,
-        outcome=outcome,
-        error_code=error_code,
-        usage_source=billed.usage_source,
-        flags=billed.flags,
-        input_tokens=usage.input_tokens,
-        cached_tokens=usage.cached_tokens,
-        cache_write_tokens=usage.cache_write_tokens,
-        audio_input_tokens=usage.audio_input_tokens,
-        output_tokens=usage.output_tokens,
-        reasoning_tokens=usage.reasoning_tokens,
-        audio_output_tokens=usage.audio_output_tokens,
-        price=deployment.price.id if deployment is not None and deployment.price is not None else "",
-        cost_nanousd=billed.cost_nanousd,
-        quote_nanousd=plan.quote_nanousd if plan is not None else 0,
-        attempts=tuple(Attempted(a.deployment, a.account, a.outcome, a.status, a.elapsed_ms) for a in attempts),
-        end_user=call.end_user,
-        session=call.session,
-        tags=call.tags,
-        ip=call.ip,
-        user_agent=call.user_agent,
-        client_request_id=call.client_request_id,
+        call.id,
+        times.started_at_ms,
+        times.duration_ms,
+        times.first_byte_ms,
+        times.gateway_us,
+        caller.key.id,
+        caller.project.id,
+        units[0] if units else "",
+        plan.model.name if plan is not None else call.model[:200],
+        deployment.slug if deployment is not None else "",
+        deployment.account if deployment is not None else "",
+        provider,
+        deployment.upstream_model if deployment is not None else "",
+        call.endpoint,
+        call.stream,
+        status,
+        outcome,
+        error_code,
+        billed.usage_source,
+        billed.flags,
+        usage.input_tokens,
+        usage.cached_tokens,
+        usage.cache_write_tokens,
+        usage.audio_input_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+        usage.audio_output_tokens,
+        deployment.price.id if deployment is not None and deployment.price is not None else "",
+        billed.cost_nanousd,
+        plan.quote_nanousd if plan is not None else 0,
+        tuple([Attempted(a.deployment, a.account, a.outcome, a.status, a.elapsed_ms) for a in attempts]),
+        call.end_user,
+        call.session,
+        call.tags,
+        call.ip,
+        call.user_agent,
+        call.client_request_id,
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from billing.money import dearest_input_nanousd, dearest_output_nanousd
 from gateway.providers import Provider
 from gateway.terms import Account, Deadlines, Deployment, Frozen, Key, Model, Project
 
@@ -56,7 +57,10 @@ class BadSnapshot(Exception):
 
 
 class Snapshot(Frozen, frozen=True):
-    """One consistent configuration under one revision; never changed, only replaced."""
+    """One consistent configuration under one revision; never changed, only replaced.
+
+    `dearest` gives, by price id, the most a million input and output tokens and a request can cost in nano-USD.
+    """
 
     revision: int
     accounts: Mapping[str, Account]
@@ -64,6 +68,7 @@ class Snapshot(Frozen, frozen=True):
     projects: Mapping[str, Project]
     keys: Mapping[str, Key]
     by_upstream: Mapping[tuple[str, str], tuple[Model, ...]]
+    dearest: Mapping[str, tuple[int, int, int]]
 
 
 def _open(sealed: SealedAccount, shelf: Mapping[str, Provider], open_credential: Callable[[bytes, bytes], bytes]) -> Account:
@@ -134,4 +139,10 @@ def apply(
         projects={project.id: project for project in structure.projects},
         keys=keys,
         by_upstream=_upstream_names(structure.models),
+        dearest={
+            d.price.id: (dearest_input_nanousd(d.price), dearest_output_nanousd(d.price), d.price.request_nanousd)
+            for model in structure.models
+            for d in model.deployments
+            if d.price is not None
+        },
     )

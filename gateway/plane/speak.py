@@ -9,7 +9,8 @@ from gateway.providers import Provider
 from gateway.terms import Account, Call, ChunkKind, Deployment, Frozen, Usage
 from gateway.wire import WireError, anthropic_messages, openai_chat
 from gateway.wire.sse import EventBuffer
-from gateway.wire.strict import splice
+from gateway.wire.strict import fields as fields_of
+from gateway.wire.strict import replace_model, splice
 
 CLIENT_WIRE = "openai_chat"
 PLAIN_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -29,31 +30,35 @@ def request(call: Call, deployment: Deployment, provider: Provider) -> Spoken:
     wire = provider.wires[call.endpoint]
     if wire != CLIENT_WIRE:
         try:
-            ask = openai_chat.read_ask(call.fields)
+            ask = openai_chat.read_ask(fields_of(call.body))
             body, dropped = anthropic_messages.compose(ask, deployment.upstream_model)
-            return Spoken(body=body, dropped=dropped)
+            return Spoken(body, dropped)
         except WireError as error:
             kind = UnsupportedField if error.code == "unsupported_field" else BadRequest
             raise kind(error.message, param=error.param) from None
+    asks_usage = call.stream and provider.asks_stream_usage and not call.wants_usage
+    if not (asks_usage or provider.drop or provider.rename):
+        if call.model == deployment.upstream_model:
+            return Spoken(call.body)
+        renamed = replace_model(call.body, call.model, deployment.upstream_model)
+        if renamed is not None:
+            return Spoken(renamed)
     changes: dict[str, bytes | None] = {}
+    fields = fields_of(call.body)
     if call.model != deployment.upstream_model:
         changes["model"] = msgspec.json.encode(deployment.upstream_model)
-    if call.stream and provider.asks_stream_usage and not call.wants_usage:
-        changes["stream_options"] = _with_usage(call)
-    if not provider.drop and not provider.rename:
-        return Spoken(body=splice(call.fields, changes) if changes else call.body)
-    fields = dict(call.fields)
+    if asks_usage:
+        changes["stream_options"] = _with_usage(fields.get("stream_options"))
     dropped = tuple(name for name in fields if name in provider.drop)
     for name in dropped:
         changes[name] = None
     for old, new in provider.rename.items():
         if old in fields and new not in fields:
             changes[new], changes[old] = bytes(fields[old]), None
-    return Spoken(body=splice(fields, changes) if changes else call.body, dropped=dropped)
+    return Spoken(splice(fields, changes) if changes else call.body, dropped)
 
 
-def _with_usage(call: Call) -> bytes:
-    given = call.fields.get("stream_options")
+def _with_usage(given: msgspec.Raw | None) -> bytes:
     if given is None or bytes(given) == b"null":
         return STREAM_OPTIONS_WITH_USAGE
     options = msgspec.json.decode(given, type=dict[str, msgspec.Raw])
@@ -74,7 +79,7 @@ def whole(call: Call, body: bytes, wire: str, created_at_s: int) -> Whole:
     try:
         if wire == CLIENT_WIRE:
             usage, problem = openai_chat.read_usage(body)
-            return Whole(body=body, usage=usage, problem=problem, text_bytes=0 if usage is not None else _message_bytes(body))
+            return Whole(body, usage, problem, 0 if usage is not None else _message_bytes(body))
         answer = anthropic_messages.read_answer(body)
         told = openai_chat.write_answer(answer, call.model, created_at_s)
         text_bytes = sum(len(part.text.encode("utf-8", "replace")) for part in answer.parts)
@@ -114,6 +119,11 @@ class SameWire:
         self.error = ""
         self.finished = False
         self.tail = b""
+
+    @property
+    def partial(self) -> Usage | None:
+        """Return what the vendor told of a stream that is cut: nothing, for usage comes with its end."""
+        return self.usage
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes to pass on now; the terminal event goes to `tail`. Raises WireError on garbage."""
@@ -173,6 +183,11 @@ class Translated:
         self.error = ""
         self.finished = False
         self.tail = b""
+
+    @property
+    def partial(self) -> Usage | None:
+        """Return what the vendor told of a stream that is cut: its input exactly, its output so far."""
+        return self.usage or self._reader.usage_so_far
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes to pass on now; the terminal event goes to `tail`. Raises WireError on garbage."""

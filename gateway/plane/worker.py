@@ -39,6 +39,7 @@ class Settings(Frozen, frozen=True):
     """What a worker is told at its start."""
 
     journal_dir: Path
+    journal_strict: bool
     snapshot_path: Path
     steward_socket: Path
     peppers: Mapping[int, bytes]
@@ -80,10 +81,10 @@ class Worker:
     async def start(self) -> None:
         """Open the journal, load the last good snapshot, connect to the steward. Raises JournalBroken."""
         settings = self.settings
-        self.journal = Journal(settings.journal_dir, self.name)
+        self.journal = Journal(settings.journal_dir, self.name, strict=settings.journal_strict)
         self.pools = Pools(shelf(), self._make_client, self.via)
         self.calllog = CallLog(os.dup(1))
-        sender = Sender(self.pools, self.health, time.monotonic, time.time)
+        sender = Sender(self.pools, self.health, time.monotonic, time.time, self.journal.flushed if self.journal.strict else None)
         self.corridor = Corridor(sender, self.journal, self.figures, self.calllog.note, time.monotonic, time.time, random.Random())  # noqa: S311 (shares load, guards nothing)
         self.link = Link(settings.steward_socket, self.name, self._adopt, self._flat)
         self._load_last_good()

@@ -26,7 +26,7 @@ def same_endpoint(rest: str) -> str:
 
 def listed_ids(listing: Mapping[str, Any]) -> list[str]:
     """Return the model names of a listing in OpenAI's shape."""
-    return [str(row["id"]) for row in listing.get("data", [])]
+    return [name for row in listing.get("data", []) if isinstance(name := row["id"], str)]
 
 
 class Provider(Frozen, frozen=True):

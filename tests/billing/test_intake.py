@@ -175,6 +175,13 @@ def test_a_torn_tail_is_dropped_and_the_call_settled_from_its_intent(tmp_path: P
     assert (recorded("cost_nanousd"), QuarantinedReceipt.objects.count()) == ([("call_1", 123_456), ("call_2", 5_000)], 0)
 
 
+@pytest.mark.parametrize("torn_bytes", [4, 9, 100])
+def test_a_record_torn_in_memory_is_dropped_with_the_zeros_behind_it(tmp_path: Path, torn_bytes: int) -> None:
+    write_segment(tmp_path, settle("call_1"), encode(settle("call_2"))[:torn_bytes] + bytes(5 * 1024 * 1024))
+    assert Intake(tmp_path).run_once() == Taken(rows=1)
+    assert segment_numbers(tmp_path / "w0") == []
+
+
 def test_a_bad_checksum_in_the_middle_costs_only_its_own_record(tmp_path: Path) -> None:
     damaged = bytearray(encode(settle("call_2")))
     damaged[40] ^= 0xFF

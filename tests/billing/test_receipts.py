@@ -39,7 +39,7 @@ def test_a_flipped_byte_stops_the_reading_and_the_next_frame_is_found(index: int
 
 def test_zeros_left_by_a_power_loss_are_no_records() -> None:
     frames = decode_frames(FRAMES[0] + bytes(64), len(FRAMES[0]))
-    assert (list(frames), frames.stop, next_frame(bytes(4096), 0)) == ([], Stop.CORRUPT, None)
+    assert (list(frames), frames.stop, next_frame(bytes(4096), 0)) == ([], Stop.BLANK, None)
 
 
 def test_a_sound_frame_of_something_else_reads_as_no_record() -> None:

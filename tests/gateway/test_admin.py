@@ -1,7 +1,7 @@
 """The admin as a browser sees it: who may do what, keys shown once, credentials never."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -204,3 +204,34 @@ def test_a_ring_is_refused_in_the_form(admin: Client) -> None:
     answer = admin.post(reverse("admin:accounts_businessunit_change", args=[top.pk]), {"name": "top", "parent": str(low.pk), **inline})
     top.refresh_from_db()
     assert ("cannot lie below itself" in answer.content.decode(), top.parent) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("role", "password", "words"),
+    [
+        ("", "a-long-enough-one", "You have no role that opens the admin. Ask an IT administrator for one."),
+        ("", "a-wrong-password", "E-mail address and password do not fit together. Try again."),
+        ("auditor", "a-wrong-password", "E-mail address and password do not fit together. Try again."),
+    ],
+)
+def test_who_cannot_sign_in_is_told_why(role: str, password: str, words: str) -> None:
+    account_actions.save_user(User(email="dev@example.com", role=role), "a-long-enough-one")
+    answer = Client().post(reverse("admin:login"), {"username": "dev@example.com", "password": password})
+    assert (answer.status_code, words in answer.content.decode(), "sessionid" in answer.cookies) == (200, True, False)
+
+
+def test_a_role_signs_in_at_an_address_in_any_case() -> None:
+    account_actions.save_user(User(email="ops@example.com", role="auditor"), "a-long-enough-one")
+    answer = Client().post(reverse("admin:login"), {"username": "Ops@Example.com", "password": "a-long-enough-one"})
+    assert (answer.status_code, answer["location"]) == (302, reverse("admin:index"))
+
+
+def test_moments_are_written_the_same_everywhere(admin: Client) -> None:
+    own = project()
+    actions.create_virtual_key(project=own, name="app", models=["*"], expires_at=datetime(2030, 1, 2, 15, 4, 5, tzinfo=UTC))
+    assert "2030-01-02 15:04:05" in admin.get(reverse("admin:accounts_virtualkey_changelist")).content.decode()
+
+
+def test_a_new_key_is_not_asked_for_its_past(admin: Client) -> None:
+    page = admin.get(reverse("admin:accounts_virtualkey_add")).content.decode()
+    assert ("Expires at" in page, "Last used at" in page, "Created by" in page) == (True, False, False)

@@ -32,12 +32,17 @@ def load_with(monkeypatch: pytest.MonkeyPatch, **variables: str) -> module.Setti
         ({"PRIVATE_UPSTREAMS": "not a host!"}, "SYMBIOSIS_PRIVATE_UPSTREAMS"),
         ({"AUDIT_KEY_FILE": "/nowhere"}, "SYMBIOSIS_AUDIT_KEY and SYMBIOSIS_AUDIT_KEY_FILE are both set"),
         ({"ROLE": "boss"}, "SYMBIOSIS_ROLE"),
+        ({"JOURNAL_STRICT": "sometimes"}, "SYMBIOSIS_JOURNAL_STRICT: Input should be a valid boolean"),
     ],
 )
 def test_nonsense_is_refused_in_words(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str) -> None:
     with pytest.raises(ImproperlyConfigured) as refusal:
         load_with(monkeypatch, **variables)
     assert words in str(refusal.value)
+
+
+def test_the_journal_is_strict_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (load_with(monkeypatch).journal_strict, load_with(monkeypatch, JOURNAL_STRICT="true").journal_strict) == (False, True)
 
 
 def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.supervisor import Child, backoff_s, celery_command, host_children, listen
+from gateway.supervisor import WORKER_WARNINGS, Child, backoff_s, celery_command, host_children, listen
 
 WITHIN_S = 20.0
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,14 +33,14 @@ def stop(*_):
     os.write(1, b"{name} stops\\n")
     os._exit(0)
 signal.signal(signal.SIGTERM, stop)
-print("{name}", os.getpid(), flush=True)
+os.write(1, b"{name} %d\\n" % os.getpid())
 while True:
     signal.pause()
 """
 STUBBORN = """
 import os, signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print("stubborn", os.getpid(), flush=True)
+os.write(1, b"stubborn %d\\n" % os.getpid())
 while True:
     signal.pause()
 """
@@ -148,7 +148,7 @@ def test_a_child_that_keeps_failing_is_restarted_more_and_more_slowly() -> None:
 def test_a_gateway_host_runs_workers_and_a_steward() -> None:
     env = {"SYMBIOSIS_ROLE": "gateway"}
     python = sys.executable
-    worker = (python, "-W", "ignore:No directory at", "-m", "gateway.worker", "--fd", "7", "--index")
+    worker = (python, *WORKER_WARNINGS, "-m", "gateway.worker", "--fd", "7", "--index")
     assert host_children("gateway", 2, 7, 30.0, data_dir=Path("/data")) == (
         Child("steward", (python, "manage.py", "steward"), 1, 15.0, env),
         Child("worker-0", (*worker, "0"), 0, 35.0, env, (7,)),

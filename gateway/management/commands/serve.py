@@ -11,6 +11,8 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts.models import ServiceAccount, User, VirtualKey
+from gateway import actions
+from gateway.models import ProviderAccount
 from gateway.settings import settings
 from gateway.supervisor import listen
 
@@ -60,8 +62,8 @@ class Command(BaseCommand):
 
 def address(text: str) -> tuple[str, int]:
     """Return host and port of HOST:PORT or [IPv6]:PORT; raises CommandError for anything else."""
-    host, _, port = text.rpartition(":")
-    host = host.strip("[]") or "0.0.0.0"  # noqa: S104 (":8000" asks for exactly that)
+    host, colon, port = text.rpartition(":")
+    host = host.strip("[]") or (colon and "0.0.0.0")  # noqa: S104 (":8000" asks for exactly that)
     try:
         ipaddress.ip_address(host)
         number = int(port)
@@ -73,7 +75,10 @@ def address(text: str) -> tuple[str, int]:
 
 
 def refuse_unready() -> None:
-    """Raise CommandError while demo identities or keys are enabled or migrations wait; an absent database does not stop the plane."""
+    """Raise CommandError while demo identities or keys are enabled, migrations wait or the KEK opens nothing.
+
+    An absent database does not stop the plane.
+    """
     try:
         executor = MigrationExecutor(connection)
         waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
@@ -84,6 +89,7 @@ def refuse_unready() -> None:
             VirtualKey.objects.filter(is_demo=True, state="active").count(),
         )
         programs = ServiceAccount.objects.filter(is_demo=True, state="active").count()
+        sealed = list(ProviderAccount.objects.exclude(sealed_credential=b""))
     except DatabaseError as error:
         print(f"The database does not answer ({type(error).__name__}); serving from the last known good snapshot.", file=sys.stderr)
         return
@@ -92,4 +98,18 @@ def refuse_unready() -> None:
             f"Demo identities are enabled ({users} users, {keys} keys, {programs} service accounts): their passwords are not yours alone.\n"
             "Remove them with: python manage.py demo_remove   (to try the demo: make run)"
         )
+    if sealed and not any(opens(account) for account in sealed):
+        raise CommandError(
+            f"SYMBIOSIS_KEK opens none of the {len(sealed)} sealed credentials: it is not the one they were sealed with. "
+            "Restore it from your backup of the secrets."
+        )
     connection.close()
+
+
+def opens(account: ProviderAccount) -> bool:
+    """Say whether an account's sealed credential opens with this installation's KEK."""
+    try:
+        actions.opened_credential(account)
+    except ValueError:  # how a seal says that it does not open
+        return False
+    return True

@@ -83,6 +83,11 @@ class _Loose(msgspec.Struct, frozen=True, gc=False):
     error: msgspec.Raw = _NULL
 
 
+class _Answer(msgspec.Struct, frozen=True, gc=False):
+    usage: VendorUsage | None = None
+
+
+_ANSWER = msgspec.json.Decoder(_Answer)
 _EVENT = msgspec.json.Decoder(_Event)
 _LOOSE = msgspec.json.Decoder(_Loose)
 _USAGE = msgspec.json.Decoder(VendorUsage)
@@ -181,6 +186,11 @@ def read_usage(body: bytes) -> tuple[Usage | None, str]:
     when the body is no JSON object.
     """
     try:
+        plain = _ANSWER.decode(body).usage
+        return usage_from(plain) if plain is not None else (None, "usage_missing")
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        pass
+    try:
         answer = _LOOSE.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise WireError("garbage", "the provider's answer is not a JSON object") from None
@@ -193,6 +203,8 @@ def usage_from(reported: VendorUsage) -> tuple[Usage | None, str]:
     given = reported.prompt_tokens_details
     made = reported.completion_tokens_details
     prompt, output = reported.prompt_tokens, reported.completion_tokens or 0
+    if given is None and made is None and not reported.prompt_cache_hit_tokens and 0 <= prompt <= _TOKENS_LIMIT and 0 <= output <= _TOKENS_LIMIT:
+        return Usage(prompt, output_tokens=output), ""
     cached = (given.cached_tokens if given else None) or reported.prompt_cache_hit_tokens or 0
     written = (given.cache_write_tokens or 0) if given else 0
     audio_in = (given.audio_tokens or 0) if given else 0
@@ -212,16 +224,7 @@ def usage_from(reported: VendorUsage) -> tuple[Usage | None, str]:
         audio_in = min(audio_in, prompt - cached - written)
         reasoning = min(reasoning, output)
         audio_out = min(audio_out, output - reasoning)
-    usage = Usage(
-        input_tokens=prompt,
-        cached_tokens=cached,
-        cache_write_tokens=written,
-        audio_input_tokens=audio_in,
-        output_tokens=output,
-        reasoning_tokens=reasoning,
-        audio_output_tokens=audio_out,
-    )
-    return usage, problem
+    return Usage(prompt, cached, written, audio_in, output, reasoning, audio_out), problem
 
 
 def error_message(body: bytes) -> str:

@@ -74,6 +74,6 @@ def caller(**changes: Any) -> Caller:
 def call(**changes: Any) -> Call:
     """Return a chat call for the model `chat`."""
     found = Call(
-        id="call_1", surface="openai", endpoint="chat/completions", account="", body=b"{}", fields={}, model="chat", stream=False, wants_usage=False
+        id="call_1", surface="openai", endpoint="chat/completions", account="", body=b"{}", model="chat", stream=False, wants_usage=False
     )
     return msgspec.structs.replace(found, **changes)

@@ -13,7 +13,7 @@ import pytest
 
 from billing.receipts import Stop, decode_frames, encode
 from billing.segments import HEADER_BYTES, first_live_number, segment_numbers, segment_path
-from gateway.plane.journal import RESERVE_BYTES, RESERVE_NAME, Journal, JournalBroken, LocalDisk
+from gateway.plane.journal import SPARE_NAME, Journal, JournalBroken, LocalDisk
 from tests.billing.receipts import settle
 
 WAIT_S = 10.0
@@ -32,24 +32,6 @@ for n in range(1_000_000):
     print(n, flush=True)
 """
 
-FULL = """
-import resource, signal, sys
-from pathlib import Path
-from gateway.plane.journal import Journal, JournalBroken
-
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-journal = Journal(Path(sys.argv[1]), "w0")
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-for _ in range(10):
-    journal.append(b"x" * 300)
-resource.setrlimit(resource.RLIMIT_FSIZE, (10, 1000))
-try:
-    journal.append(b"x" * 300)
-except JournalBroken:
-    print("broken", journal.writable)
-"""
-
-
 class FlakyDisk(LocalDisk):
     """A disk whose syncs fail `failures` times, then whose new files fail while `is_full`."""
 
@@ -61,10 +43,10 @@ class FlakyDisk(LocalDisk):
         self.has_failed = threading.Event()
         self.sync = self._sync
 
-    def create(self, path: Path) -> int:
+    def allocate(self, path: Path, length_bytes: int) -> int:
         if self.is_full:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return super().create(path)
+        return super().allocate(path, length_bytes)
 
     def _sync(self, descriptor: int) -> None:
         self.synced.append(os.fstat(descriptor).st_ino)
@@ -76,36 +58,26 @@ class FlakyDisk(LocalDisk):
 
 
 class SmallDisk(LocalDisk):
-    """A disk that holds so many bytes and no more; like a real one it writes the part that fits."""
+    """A disk with room for so many segments."""
 
-    def __init__(self, directory: Path, capacity_bytes: int) -> None:
+    def __init__(self, segments: int) -> None:
         super().__init__()
-        self.directory = directory
-        self.capacity_bytes = capacity_bytes
-        self.write = self._write
+        self.segments = segments
 
-    def _room(self) -> int:
-        return self.capacity_bytes - sum(path.stat().st_size for path in self.directory.rglob("*") if path.is_file())
-
-    def _write(self, descriptor: int, data: bytes) -> int:
-        room = self._room()
-        if room <= 0:
+    def allocate(self, path: Path, length_bytes: int) -> int:
+        if not self.segments:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return os.write(descriptor, data[:room])
-
-    def reserve(self, path: Path, length_bytes: int) -> None:
-        if self._room() < length_bytes:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        super().reserve(path, length_bytes)
+        self.segments -= 1
+        return super().allocate(path, length_bytes)
 
 
 def read(directory: Path) -> list[bytes]:
-    """Payloads of every segment of worker w0, in order; every segment must end cleanly."""
+    """Payloads of every segment of worker w0, in order; every segment must end cleanly or in zeros."""
     payloads = []
     for number in segment_numbers(directory / "w0"):
         frames = decode_frames(segment_path(directory / "w0", number).read_bytes(), HEADER_BYTES)
         payloads += [frame.payload for frame in frames]
-        assert frames.stop is Stop.END
+        assert frames.stop in (Stop.END, Stop.BLANK)
     return payloads
 
 
@@ -115,8 +87,18 @@ def test_appends_are_readable_at_once_and_segments_rotate_by_size(tmp_path: Path
     for frame in frames:
         journal.append(frame)
     assert (read(tmp_path), segment_numbers(tmp_path / "w0")) == ([frame[8:] for frame in frames], [1, 2, 3])
-    assert journal.depth_bytes == 3 * HEADER_BYTES + sum(map(len, frames))
     journal.close()
+    sizes = [segment_path(tmp_path / "w0", number).stat().st_size for number in (1, 2, 3)]
+    assert (read(tmp_path), sizes) == ([frame[8:] for frame in frames], [HEADER_BYTES + 2 * len(FRAME)] * 2 + [HEADER_BYTES + len(FRAME)])
+    assert sorted(path.name for path in (tmp_path / "w0").iterdir()) == ["00000001.journal", "00000002.journal", "00000003.journal", "lock"]
+
+
+def test_a_record_larger_than_a_segment_gets_one_of_its_own(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "w0", segment_bytes=1000)
+    journal.append(b"x" * 100)
+    journal.append(b"y" * 5000)
+    journal.close()
+    assert segment_path(tmp_path / "w0", 2).read_bytes()[HEADER_BYTES:] == b"y" * 5000
 
 
 def test_every_append_that_returned_survives_kill_nine(tmp_path: Path) -> None:
@@ -194,21 +176,37 @@ async def test_without_strict_nothing_waits(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_a_file_that_takes_no_more_is_left_clean_and_the_next_segment_takes_the_record(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True)
-    sizes = [segment_path(tmp_path / "w0", number).stat().st_size for number in segment_numbers(tmp_path / "w0")]
-    assert (done.stdout.split(), sizes) == (["broken", "False"], [HEADER_BYTES + 900] * 3 + [HEADER_BYTES + 300])
-
-
-def test_on_a_full_disk_the_reserve_lets_admitted_calls_settle(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, "w0", disk=SmallDisk(tmp_path, RESERVE_BYTES + 100_000))
+async def test_on_a_full_disk_admission_stops_while_admitted_calls_still_settle(tmp_path: Path) -> None:
+    disk = SmallDisk(segments=1)
+    journal = Journal(tmp_path, "w0", strict=True, segment_bytes=100_000, disk=disk)
     appended = 0
     while journal.writable:
         journal.append(FRAME)
         appended += 1
-    for _ in range(500):
+    left = (25_000 - len(FRAME)) // len(FRAME)
+    for _ in range(left):
         journal.append(FRAME)
-    assert (len(read(tmp_path)), journal.writable, (tmp_path / "w0" / RESERVE_NAME).exists()) == (appended + 500, False, False)
+    assert (len(read(tmp_path)), journal.healthy) == (appended + left, True)
+    with pytest.raises(JournalBroken):
+        for _ in range(2):
+            journal.append(FRAME)
+    disk.segments = 2
+    await asyncio.wait_for(journal.flushed(), WAIT_S)
+    journal.append(FRAME)
+    assert (journal.writable, set(read(tmp_path))) == (True, {FRAME[8:]})
+    journal.close()
+
+
+async def test_the_next_segment_lies_ready_before_it_is_needed(tmp_path: Path) -> None:
+    disk = FlakyDisk()
+    journal = Journal(tmp_path, "w0", segment_bytes=10_000, disk=disk)
+    journal.append(b"x" * 9_000)
+    async with asyncio.timeout(WAIT_S):
+        while not journal.writable:
+            await asyncio.sleep(0.005)
+    laid_ready = (tmp_path / "w0" / SPARE_NAME).stat().st_ino
+    journal.append(b"x" * 9_000)
+    assert (segment_path(tmp_path / "w0", 2).stat().st_ino, laid_ready in disk.synced) == (laid_ready, True)
     journal.close()
 
 
