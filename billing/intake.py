@@ -27,6 +27,8 @@ BATCH_RECORDS = 1000
 # More than the longest record, so that a frame cut off at the start of a chunk is cut off in the file.
 CHUNK_BYTES = 2 * 1024 * 1024
 MOST_QUARANTINED_BYTES = 1024 * 1024
+# A record's last fields may be zeros themselves.
+RECORD_TAIL_BYTES = 8
 MOST_REASON_CHARACTERS = 500
 
 logger = structlog.get_logger(__name__)
@@ -216,12 +218,12 @@ class Intake:
 
     def _skip_damage(self, segment: Segment, chunk: bytes, stop: Stop) -> None:
         """Pass over bytes that are no frame to the next good one, or to the end; a torn or zeroed tail is nobody's, the rest is kept."""
-        written = len(chunk.rstrip(b"\0"))
+        written = len(chunk.rstrip(b"\0")) + RECORD_TAIL_BYTES
         found = next_frame(chunk[:written], 1)
         width = found if found is not None else len(chunk)
         damaged = chunk[:width]
         end = segment.offset + width
-        is_tail = found is None and (stop is Stop.TRUNCATED or not written or frame_length(chunk) > written)
+        is_tail = found is None and (stop is Stop.TRUNCATED or not any(chunk[:written]) or frame_length(chunk) > written)
         if end > segment.recorded and not is_tail:
             trouble = Trouble(segment.offset, damaged[:MOST_QUARANTINED_BYTES], f"{width} damaged bytes: the checksum does not hold.")
             with transaction.atomic():
