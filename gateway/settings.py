@@ -343,6 +343,7 @@ logs.configure(settings.log_level)
 
 _broker = settings.broker_url or settings.redis_url
 CELERY_BROKER_URL = _broker or "filesystem://localhost"
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, str] = {}
 if not _broker:
     CELERY_BROKER_TRANSPORT = "gateway.file_broker:Transport"
     CELERY_BROKER_TRANSPORT_OPTIONS = {"data_folder_in": _messages, "data_folder_out": _messages, "control_folder": f"{_messages}/control"}
@@ -391,7 +392,7 @@ UNFOLD = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "ENVIRONMENT": "gateway.admin_site.environment_badge",
-    "LOGIN": {"form": "accounts.forms.SignInForm"},
+    "LOGIN": {"form": "accounts.forms.people.SignInForm"},
     "DASHBOARD_CALLBACK": "gateway.admin_site.dashboard",
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": "gateway.admin_site.navigation"},
 }

@@ -7,7 +7,7 @@ import pytest
 
 from gateway import discovery
 from gateway.discovery import ProbeFailed, list_models
-from gateway.plane.addresses import AddressRules
+from accounts.addresses import AddressRules
 from gateway.providers import shelf
 from tests.fakes.listing import CREDENTIAL, listing_provider
 

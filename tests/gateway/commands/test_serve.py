@@ -96,7 +96,7 @@ def test_demo_identities_are_refused_until_they_are_removed() -> None:
         project=project, name="k", models=["*"], expires_at=timezone.now() + timedelta(days=1), pepper=b"p", pepper_version=1, is_demo=True
     )
     assert refusal() == (
-        "Demo identities are enabled (1 users, 1 keys): their passwords are not yours alone.\n"
+        "Demo identities are enabled (1 users, 1 keys, 0 service accounts): their passwords are not yours alone.\n"
         "Remove them with: python manage.py demo_remove   (to try the demo: make run)"
     )
     account_actions.set_users_active([user], False)

@@ -7,7 +7,7 @@ from typing import Self
 import pytest
 
 from gateway.errors import UpstreamFault
-from gateway.plane.addresses import AddressRules
+from accounts.addresses import AddressRules
 from gateway.plane.client import Endpoint
 from gateway.plane.client_httpx import HttpxClient
 from gateway.terms import Deadlines

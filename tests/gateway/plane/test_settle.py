@@ -44,5 +44,6 @@ def test_a_receipt_says_everything_under_its_own_name() -> None:
         "flags": "flag", "input_tokens": 11, "cached_tokens": 12, "cache_write_tokens": 13, "audio_input_tokens": 14, "output_tokens": 15,
         "reasoning_tokens": 16, "audio_output_tokens": 17, "price": "price-1", "cost_nanousd": 18, "quote_nanousd": 19,
         "attempts": written.attempts, "end_user": "end", "session": "ses", "tags": "tag", "ip": "1.2.3.4", "user_agent": "agent", "client_request_id": "cri",
+        "worker": "", "windows": "", "quote_tokens": 0,
     }  # fmt: skip
     assert [(a.deployment, a.account, a.outcome, a.status, a.elapsed_ms) for a in written.attempts] == [("acme/up-1", "acme", "ok", 200, 5)]
