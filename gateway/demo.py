@@ -17,6 +17,7 @@ from accounts import keys
 from accounts.models import BusinessUnit, Membership, Project, ServiceAccount, User, VirtualKey
 from accounts.service_accounts import SCOPES, find_by_token, make_service_account, set_service_account_state
 from billing.models import Price, UsageRecord
+from billing.rollups import forget_demo
 from gateway import actions
 from gateway.changes import publish_change
 from gateway.demo_usage import past_usage
@@ -88,6 +89,7 @@ def load(portal: str, simulator: str) -> tuple[dict[str, Any], bool]:
 def remove() -> None:
     """Remove everything the demo loaded, and the keys made in its project; raises NotRemovable when other work depends on it."""
     UsageRecord.objects.filter(is_demo=True).delete()
+    forget_demo()
     VirtualKey.objects.filter(project__is_demo=True).delete()
     VirtualKey.objects.filter(is_demo=True).delete()
     ServiceAccount.objects.filter(is_demo=True).delete()
