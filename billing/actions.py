@@ -31,7 +31,9 @@ def add_price(
     tiers: list[dict[str, Any]] | None = None,
 ) -> Price:
     """Add a price in nano-USD per million tokens, valid from a moment on; raises ValidationError. A price is never edited afterwards."""
-    price = Price(provider=provider, upstream_model=upstream_model, valid_from=valid_from, request_nanousd=request_nanousd, tiers=tiers or [], **rates)
+    price = Price(
+        provider=provider, upstream_model=upstream_model, valid_from=valid_from, request_nanousd=request_nanousd, tiers=tiers or [], **rates
+    )
     check(price)
     price.save(force_insert=True)
     return price

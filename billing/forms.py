@@ -26,7 +26,9 @@ class UsdField(forms.DecimalField):
     """An amount typed in USD that cleans to nano-USD."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(min_value=0, max_value=to_usd(MOST_RATE_NANOUSD), decimal_places=9, widget=UnfoldAdminDecimalFieldWidget, **options)
+        super().__init__(
+            min_value=0, max_value=to_usd(MOST_RATE_NANOUSD), decimal_places=9, widget=UnfoldAdminDecimalFieldWidget, **options
+        )
 
     def clean(self, value: Any) -> Any:
         """Nano-USD as an integer, None when left empty; raises ValidationError."""

@@ -2,15 +2,14 @@
 
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
-from django.db.models import Max, Min
-from django.db.models.functions import TruncDay
+from django.db.models import Max
 
 from billing.models import DayRollup, HourRollup, LabelRollup, Price, RollupPosition, Series, UsageRecord
 from billing.models.rollups import FACTS, MEASURES
@@ -46,25 +45,25 @@ def fold() -> int:
 
 
 def rebuild() -> int:
-    """Add all usage rows up anew in one transaction and return how many. Days before the first usage row still kept stay as they are.
+    """Add all usage rows up anew in one transaction and return how many. Days without a usage row, such as archived ones, stay as they are.
 
     Readers see the old figures until it is done and a fold waits; on SQLite intake waits as well.
     """
     last = _last_committed()
     with transaction.atomic():
         position = _locked_position()
-        first = UsageRecord.objects.aggregate(first=Min("started_at"))["first"]
-        if first is not None:
-            HourRollup.objects.filter(hour__gte=datetime.combine(first.date(), time.min, UTC)).delete()
-            DayRollup.objects.filter(day__gte=first.date()).delete()
-            LabelRollup.objects.filter(day__gte=first.date()).delete()
+        days = _days_with_usage()
+        for day in days:
+            HourRollup.objects.filter(**_hours_of(day)).delete()
+            DayRollup.objects.filter(day=day).delete()
+            LabelRollup.objects.filter(day=day).delete()
         folded = reached = 0
         last = max(last, position.last_usage)
         while reached < last:
             added, reached = _fold_chunk(reached, last, with_days=False)
             folded += added
-        if first is not None:
-            _derive_days(first.date())
+        for day in days:
+            _derive_day(day)
         position.last_usage = last
         position.save()
     logger.info("rollups_rebuilt", rows=folded)
@@ -187,12 +186,27 @@ def _write(model: type[HourRollup | DayRollup | LabelRollup], key: tuple[str, ..
         cursor.executemany(sql, rows)
 
 
-def _derive_days(first: date) -> None:
-    """Write the day rows from a day on as the sums of their hours."""
-    hours = HourRollup.objects.filter(hour__gte=datetime.combine(first, time.min, UTC)).annotate(day=TruncDay("hour", tzinfo=UTC))
+def _days_with_usage() -> list[date]:
+    """The days that have a usage row, each found by one look at the index by time."""
+    days = []
+    after = datetime.min.replace(tzinfo=UTC)
+    while (found := UsageRecord.objects.filter(started_at__gte=after).order_by("started_at").values_list("started_at", flat=True).first()) is not None:
+        days.append(found.date())
+        after = datetime.combine(found.date() + timedelta(days=1), time.min, UTC)
+    return days
+
+
+def _hours_of(day: date) -> dict[str, datetime]:
+    start = datetime.combine(day, time.min, UTC)
+    return {"hour__gte": start, "hour__lt": start + timedelta(days=1)}
+
+
+def _derive_day(day: date) -> None:
+    """Write a day's rows as the sums of its hours."""
+    hours = HourRollup.objects.filter(**_hours_of(day)).values_list("series_id", *MEASURES)
     days: Totals = {}
-    for day, series, *values in hours.values_list("day", "series_id", *MEASURES).iterator(chunk_size=5_000):
-        _sum(days, (day.date(), series), values)
+    for series, *values in hours.iterator(chunk_size=5_000):
+        _sum(days, (day, series), values)
     _write(DayRollup, ("day", "series_id"), days)
 
 

@@ -88,7 +88,9 @@ def row_of(settle: Settle, recorded_at: datetime) -> Row:
     """
     numbers = _numbers_of(settle)
     if min(numbers) < 0 or max(numbers) > MOST_INTEGER:
-        raise ValueError("A number is negative or longer than 63 bits: " + ", ".join(f"{n}={v}" for n, v in zip(NUMBERS, numbers, strict=True)))
+        raise ValueError(
+            "A number is negative or longer than 63 bits: " + ", ".join(f"{n}={v}" for n, v in zip(NUMBERS, numbers, strict=True))
+        )
     if not 0 <= settle.status <= MOST_STATUS:
         raise ValueError(f"status={settle.status} is no status.")
     if not 0 <= settle.started_at_ms <= LAST_MOMENT_MS:
@@ -151,7 +153,9 @@ def mended(settle: Settle, now: datetime) -> Settle:
 
     An absurd cost becomes the quote in nano-USD, an absurd start becomes now.
     """
-    changes: dict[str, Any] = {name: value if 0 <= value <= MOST_INTEGER else 0 for name, value in zip(NUMBERS, _numbers_of(settle), strict=True)}
+    changes: dict[str, Any] = {
+        name: value if 0 <= value <= MOST_INTEGER else 0 for name, value in zip(NUMBERS, _numbers_of(settle), strict=True)
+    }
     if not 0 <= settle.cost_nanousd <= MOST_INTEGER:
         changes["cost_nanousd"] = changes["quote_nanousd"]
     changes["input_tokens"] = max(changes["input_tokens"], changes["cached_tokens"])
@@ -196,7 +200,10 @@ def _attempts(settle: Settle) -> str:
     text = _json(settle.attempts).decode()
     if "\\u0000" not in text:
         return text
-    clean = [Attempted(_label(a.deployment, 255), _label(a.account, 255), _label(a.outcome, 255), a.status, a.elapsed_ms) for a in settle.attempts]
+    clean = [
+        Attempted(_label(a.deployment, 255), _label(a.account, 255), _label(a.outcome, 255), a.status, a.elapsed_ms)
+        for a in settle.attempts
+    ]
     return _json(clean).decode()
 
 

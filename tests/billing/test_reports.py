@@ -14,7 +14,7 @@ from billing.reports.periods import Period, month_of
 from billing.reports.savings import savings
 from billing.reports.spend import Line, Measured, by_day, by_hour, spend
 from billing.rollups import fold
-from tests.billing.usage import MILLION, NOON, days_of, key, project, record, usage
+from tests.billing.spent import MILLION, NOON, days_of, key, project, record, usage
 
 pytestmark = pytest.mark.django_db
 USD = 1000 * MILLION
