@@ -34,7 +34,7 @@ def allow(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0007_archive'),
+        ('billing', '0008_final_ledger'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
