@@ -16,7 +16,8 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.admin import GovernedAdmin, ReadOnlyAdmin
 from accounts.models import User
-from billing import access, budgets, credits
+from billing import access, budgets
+from billing import credits as credit_actions
 from billing.admin_acts import Act, ActsMixin, ReasonForm
 from billing.forms import AmountForm, UntilForm
 from billing.models import Budget, DisputedHold, Lease, Limit, Unit, Window
@@ -90,13 +91,13 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in 
                 self._update_errors(error)  # type: ignore[attr-defined]
 
 
-class StandingList(ChangeList):  # type: ignore[misc]  # comes without types
+class StandingList(ChangeList):
     """A list of budgets with their figures, asked for at once."""
 
     def get_results(self, request: HttpRequest) -> None:
         """Read the page, then how its budgets stand."""
         super().get_results(request)
-        self.result_list = list(self.result_list)
+        self.result_list: list[Any] = list(self.result_list)
         found = standings(self.result_list)
         for budget in self.result_list:
             budget.standing = found[budget.id]
@@ -128,7 +129,7 @@ class BudgetAdmin(ActsMixin, GovernedAdmin):
             "Raise",
             "Grants credit with an end to what this budget is for; it is drawn when the budget is used up, and what is left of it expires.",
             UntilForm,
-            lambda row, who, given: credits.raise_temporarily(row, given["amount"], given["until"], who, given["reason"]),
+            lambda row, who, given: credit_actions.raise_temporarily(row, given["amount"], given["until"], who, given["reason"]),
         ),
         "archive": Act(
             "Archive",
@@ -378,7 +379,7 @@ class DisputedHoldAdmin(ActsMixin, ReadOnlyAdmin):
             "Release",
             "Gives what is kept for this call back to its window. Do this when the vendor's records show what the call cost.",
             ReasonForm,
-            lambda row, who, given: credits.release_dispute(row, who, given["reason"]),
+            lambda row, who, given: credit_actions.release_dispute(row, who, given["reason"]),
         )
     }
 

@@ -14,7 +14,8 @@ from unfold.views import ChangeList
 
 from accounts.admin import GovernedAdmin, ReadOnlyAdmin
 from accounts.models import User
-from billing import access, credits
+from billing import access
+from billing import credits as credit_actions
 from billing.admin_acts import Act, ActsMixin, ReasonForm
 from billing.admin_budgets import amount
 from billing.forms import GrantForm, MoveForm
@@ -22,7 +23,7 @@ from billing.models import CreditAccount, CreditGrant, Entry, Posting, Unit
 from billing.standing import usable_credit
 
 
-class ReadOnlyInline(TabularInline):  # type: ignore[misc]  # comes without types
+class ReadOnlyInline(TabularInline):
     """Rows that nobody edits here."""
 
     extra = 0
@@ -56,13 +57,13 @@ class GrantInline(ReadOnlyInline):
         return amount(grant.remaining_nanousd, Unit.NANOUSD)
 
 
-class BalanceList(ChangeList):  # type: ignore[misc]  # comes without types
+class BalanceList(ChangeList):
     """A list of credit accounts with their balances, asked for at once."""
 
     def get_results(self, request: HttpRequest) -> None:
         """Read the page, then the balances."""
         super().get_results(request)
-        self.result_list = list(self.result_list)
+        self.result_list: list[Any] = list(self.result_list)
         found = usable_credit(self.result_list)
         for account in self.result_list:
             account.usable = found[account.id]
@@ -92,19 +93,22 @@ class CreditAccountAdmin(ActsMixin, GovernedAdmin):
             "Grant",
             "Gives credit to this account; hard budgets of the same scope draw on it when they are used up.",
             GrantForm,
-            lambda row, who, given: credits.grant(row, given["amount"], given["expires_at"], who, given["reason"]),
+            lambda row, who, given: credit_actions.grant(row, given["amount"], given["expires_at"], who, given["reason"]),
         ),
         "move": Act(
             "Move",
             "Moves credit to another account, the earliest end first; it keeps its ends.",
             MoveForm,
-            lambda row, who, given: credits.move(row, given["to"], given["amount"], who, given["reason"]),
+            lambda row, who, given: credit_actions.move(row, given["to"], given["amount"], who, given["reason"]),
         ),
         "freeze": Act(
-            "Freeze", "No budget draws on this account until it is thawed.", ReasonForm, lambda row, who, given: credits.set_frozen(row, True, who, given["reason"])
+            "Freeze",
+            "No budget draws on this account until it is thawed.",
+            ReasonForm,
+            lambda row, who, given: credit_actions.set_frozen(row, True, who, given["reason"]),
         ),
         "unfreeze": Act(
-            "Unfreeze", "Budgets draw on this account again.", ReasonForm, lambda row, who, given: credits.set_frozen(row, False, who, given["reason"])
+            "Unfreeze", "Budgets draw on this account again.", ReasonForm, lambda row, who, given: credit_actions.set_frozen(row, False, who, given["reason"])
         ),
     }
 
@@ -130,7 +134,7 @@ class CreditAccountAdmin(ActsMixin, GovernedAdmin):
         """Open the account."""
         assert isinstance(request.user, User)
         if obj._state.adding:
-            obj.__dict__.update(credits.open_account(obj.scope, obj.name, request.user).__dict__)
+            obj.__dict__.update(credit_actions.open_account(obj.scope, obj.name, request.user).__dict__)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Accounts are frozen: the ledger refers to their grants."""

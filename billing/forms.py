@@ -26,9 +26,7 @@ class UsdField(forms.DecimalField):
     """An amount typed in USD that cleans to nano-USD."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(
-            min_value=0, max_value=to_usd(MOST_RATE_NANOUSD), decimal_places=9, widget=UnfoldAdminDecimalFieldWidget, **options
-        )
+        super().__init__(min_value=0, max_value=to_usd(MOST_RATE_NANOUSD), decimal_places=9, widget=UnfoldAdminDecimalFieldWidget, **options)
 
     def clean(self, value: Any) -> Any:
         """Nano-USD as an integer, None when left empty; raises ValidationError."""
@@ -99,9 +97,7 @@ class GrantForm(forms.Form):
     """How much credit, until when, and why."""
 
     amount = UsdField(label="Amount, USD")
-    expires_at = forms.DateTimeField(
-        required=False, widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}), help_text="UTC; empty for no end."
-    )
+    expires_at = forms.DateTimeField(required=False, widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}), help_text="UTC; empty for no end.")
     reason = forms.CharField(max_length=500, widget=UnfoldAdminTextInputWidget, help_text="Stands in the ledger.")
 
 

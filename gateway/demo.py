@@ -16,7 +16,10 @@ from accounts import actions as account_actions
 from accounts import keys
 from accounts.models import BusinessUnit, Membership, Project, ServiceAccount, User, VirtualKey
 from accounts.service_accounts import SCOPES, find_by_token, make_service_account, set_service_account_state
-from billing.models import Price, UsageRecord
+from billing import budgets
+from billing import credits as credit_actions
+from billing.models import Budget, CreditAccount, Limit, Price, UsageRecord
+from billing.money import NANOUSD_PER_USD
 from billing.rollups import forget_demo
 from gateway import actions
 from gateway.changes import publish_change
@@ -77,6 +80,7 @@ def load(portal: str, simulator: str) -> tuple[dict[str, Any], bool]:
         deployments = _catalogue(simulator)
         text, key = _key(project, str(kept.get("key", "")))
         token = _service_account(token)
+        _money(project)
         if not UsageRecord.objects.filter(is_demo=True).exists():
             UsageRecord.objects.bulk_create(past_usage(project, key, deployments, timezone.now()), batch_size=500)
         publish_change(Change.Kind.STRUCTURE)
@@ -252,3 +256,22 @@ def _service_account(token: str) -> str:
         is_demo=True,
     )
     return made
+
+
+def _money(project: Project) -> None:
+    """Put budgets, limits and credit around the demo key, wide enough that it always passes."""
+    if Budget.objects.filter(is_demo=True).exists():
+        return
+    admin = User.objects.get(email="admin@demo.local")
+    unit = project.business_unit
+    for name, amount_usd, fields in (
+        ("Digital, monthly", 5000, {"business_unit": unit, "mode": "hard", "period": "monthly"}),
+        ("Sandbox, monthly", 1000, {"project": project, "mode": "hard", "period": "monthly"}),
+        ("Sandbox, daily warning", 50, {"project": project, "mode": "soft", "period": "daily"}),
+    ):
+        budgets.save_budget(Budget(name=name, amount=amount_usd * NANOUSD_PER_USD, is_demo=True, **fields), admin)
+    for kind, amount in (("rpm", 60_000), ("parallel", 1_000)):
+        budgets.save_limit(Limit(project=project, kind=kind, amount=amount), admin)
+    account = credit_actions.open_account(project, "Sandbox credit", admin, is_demo=True)
+    end = timezone.now() + timedelta(days=90)
+    credit_actions.grant(account, 250 * NANOUSD_PER_USD, end, admin, "Launch of the sandbox")
