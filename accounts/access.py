@@ -16,7 +16,7 @@ GOVERNED_APPS = ("accounts", "billing", "gateway", "django_celery_beat")
 READING_ROLES = frozenset({"it_admin", "security_officer", "finance", "auditor"})
 WRITING_ROLES = frozenset({"it_admin"})
 # Resources of the management API; a service account's scopes are these with :read or :write.
-RESOURCES = ("business-units", "projects", "keys", "calls")
+RESOURCES = ("business-units", "projects", "keys", "budgets", "limits", "credit-accounts", "calls")
 
 
 @cache

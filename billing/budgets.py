@@ -33,7 +33,7 @@ def save_budget(budget: Budget, actor: User | None = None, reason: str = "") -> 
 
     Unit and scope stay what they were. Lowering calls idle leases back; what is spent or held already stays. Raises ValidationError.
     """
-    _check(budget)
+    check_budget(budget)
     if budget._state.adding:
         budget.save(force_insert=True)
         return budget
@@ -88,7 +88,8 @@ def delete_limit(limit: Limit, actor: User | None = None) -> None:
         locked.delete()
 
 
-def _check(budget: Budget) -> None:
+def check_budget(budget: Budget) -> None:
+    """Raise ValidationError unless the budget may be stored."""
     budget.full_clean()
     if budget.amount > MOST_AMOUNT:
         raise ValidationError({"amount": "This is more than can be counted."})

@@ -3,10 +3,10 @@
 from typing import Any
 
 from django import forms
-from unfold.widgets import UnfoldAdminDecimalFieldWidget
+from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from billing.actions import check
-from billing.models import Price
+from billing.models import CreditAccount, Limit, Price
 from billing.money import MOST_RATE_NANOUSD, to_nanousd, to_usd
 
 LABELS = {
@@ -26,9 +26,7 @@ class UsdField(forms.DecimalField):
     """An amount typed in USD that cleans to nano-USD."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(
-            min_value=0, max_value=to_usd(MOST_RATE_NANOUSD), decimal_places=9, widget=UnfoldAdminDecimalFieldWidget, **options
-        )
+        super().__init__(min_value=0, max_value=to_usd(MOST_RATE_NANOUSD), decimal_places=9, widget=UnfoldAdminDecimalFieldWidget, **options)
 
     def clean(self, value: Any) -> Any:
         """Nano-USD as an integer, None when left empty; raises ValidationError."""
@@ -61,3 +59,51 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in t
                 check(self.instance)
             except forms.ValidationError as error:
                 self._update_errors(error)  # type: ignore[attr-defined]
+
+
+class AmountForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in the stubs
+    """A limit; `typed_amount` is USD where money is limited, else a whole number."""
+
+    typed_amount = forms.DecimalField(
+        label="amount", min_value=0, max_digits=18, decimal_places=9, widget=UnfoldAdminDecimalFieldWidget, help_text="Calls or tokens; USD for spend."
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding and "typed_amount" in self.fields:
+            is_money = self.instance.kind == Limit.Kind.SPEND
+            self.initial["typed_amount"] = f"{to_usd(self.instance.amount).normalize():f}" if is_money else str(self.instance.amount)
+
+    def clean(self) -> dict[str, Any]:
+        """Bring the amount into its unit."""
+        cleaned = super().clean() or {}
+        if "typed_amount" in cleaned:
+            is_money = cleaned.get("kind", self.instance.kind) == Limit.Kind.SPEND
+            if not is_money and cleaned["typed_amount"] % 1:
+                self.add_error("typed_amount", "Write a whole number.")
+            self.instance.amount = to_nanousd(cleaned["typed_amount"]) if is_money else int(cleaned["typed_amount"])
+        return cleaned
+
+
+class UntilForm(forms.Form):
+    """How much more, until when, and why."""
+
+    amount = UsdField(label="Amount, USD")
+    until = forms.DateTimeField(widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}), help_text="UTC.")
+    reason = forms.CharField(max_length=500, widget=UnfoldAdminTextInputWidget, help_text="Stands in the ledger.")
+
+
+class GrantForm(forms.Form):
+    """How much credit, until when, and why."""
+
+    amount = UsdField(label="Amount, USD")
+    expires_at = forms.DateTimeField(required=False, widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}), help_text="UTC; empty for no end.")
+    reason = forms.CharField(max_length=500, widget=UnfoldAdminTextInputWidget, help_text="Stands in the ledger.")
+
+
+class MoveForm(forms.Form):
+    """How much credit, to which account, and why."""
+
+    to = forms.ModelChoiceField(CreditAccount.objects.all(), label="To account", widget=UnfoldAdminSelectWidget)
+    amount = UsdField(label="Amount, USD")
+    reason = forms.CharField(max_length=500, widget=UnfoldAdminTextInputWidget, help_text="Stands in the ledger.")

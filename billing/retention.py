@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -108,6 +109,18 @@ def restore_month(month: Month, *, is_open: bool, url: str = "") -> int:
                 partitions.unseal(month)
                 _set(archived, state=State.OPEN)
     return archived.rows
+
+
+def archived_by_window() -> dict[str, int]:
+    """Return what the calls whose rows are in archives alone cost each budget window, in nano-USD."""
+    gone: Counter[str] = Counter()
+    for label in ArchivedMonth.objects.filter(state__in=[State.VERIFIED, State.ARCHIVED, State.RESTORING]).values_list("month", flat=True):
+        month = Month.parse(label)
+        gone.update(dict(ArchivedWindow.objects.filter(month=label).values_list("window", "cost_nanousd")))
+        rows = UsageRecord.objects.filter(call_id__gte=month.first_id, call_id__lt=month.end_id)
+        for windows, cost in rows.values_list("windows").annotate(total=Sum("cost_nanousd")).order_by():
+            gone.subtract({window: int(cost) for window in windows.split()})
+    return {window: cost for window, cost in gone.items() if cost}
 
 
 def seal_again() -> None:

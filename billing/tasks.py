@@ -1,13 +1,19 @@
-"""Periodic work on usage storage. A task calls one action and holds no logic."""
+"""Periodic work on usage storage and rollups. A task calls one action and holds no logic."""
 
 import structlog
 from celery import shared_task
 
-from billing import partitions, retention
+from billing import partitions, retention, rollups
 
 ARCHIVE_S = 480.0
 
 logger = structlog.get_logger(__name__)
+
+
+@shared_task
+def fold_usage() -> int:
+    """Add new usage rows to the rollups; return how many."""
+    return rollups.fold()
 
 
 @shared_task

@@ -3,14 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Min, Sum
+from django.db.models import Sum
 
 from billing import ledger
 from billing.models import CreditGrant, DisputedHold, Entry, Lease, Posting, Unit, UsageRecord, Window
+from billing.retention import archived_by_window
 
 POSTINGS_AT_ONCE = 5000
 
@@ -116,7 +116,7 @@ def _windows(books: dict[str, Figures], found: _Found) -> int:
         for field, column, booked in zip(Figures._fields, figures, books.get(name, Figures()), strict=True):
             if column != booked:
                 found.note(f"Window {name}: {field} is {column} nano-USD, the ledger says {booked}.")
-    for name in sorted(books.keys() - seen):
+    for name in sorted(name for name in books.keys() - seen if any(books[name])):  # all zero: posted back before the window was removed
         found.note(f"The ledger knows window {name}, which does not exist.")
     return len(seen)
 
@@ -136,25 +136,33 @@ def _grants(found: _Found) -> int:
 
 
 def _usage() -> Usage:
-    """Compare what each posting consumed with the costs of the calls that name it; calls in archives are past comparing."""
+    """Compare what each posting consumed with the costs of the calls that name it.
+
+    Of calls in archives only the sums by window are left: what postings lack must be, window by window, what the archives add up to.
+    """
     checked = consumed = explained = 0
+    archived = archived_by_window()
+    lacking: dict[str, int] = defaultdict(int)
     differences: list[str] = []
     known = set(Window.objects.filter(unit=Unit.NANOUSD).exclude(budget=None).values_list("id", flat=True))
-    oldest: datetime | None = UsageRecord.objects.aggregate(oldest=Min("started_at"))["oldest"]
     last = 0
-    while postings := dict(Posting.objects.filter(kind=Posting.Kind.CONSUME, id__gt=last).order_by("id").values_list("id", "at")[:POSTINGS_AT_ONCE]):
+    while postings := list(Posting.objects.filter(kind=Posting.Kind.CONSUME, id__gt=last).order_by("id").values_list("id", flat=True)[:POSTINGS_AT_ONCE]):
         first, last = min(postings), max(postings)
         booked, used = _booked(first, last), _used(first, last, known)
-        recorded = {posting for posting, _ in used}
         for posting, name in sorted(booked.keys() | used.keys()):
             amount, cost = booked.get((posting, name), 0), used.get((posting, name), 0)
-            if posting not in recorded and (oldest is None or (posting in postings and postings[posting] < oldest)):
-                continue
             checked += 1
             consumed += amount
             explained += min(amount, cost)
-            if amount != cost:
+            if amount > cost and name in archived:
+                lacking[name] += amount - cost
+            elif amount != cost:
                 differences.append(f"Posting {posting} consumed {amount} nano-USD of window {name}, the calls that name it cost {cost}.")
+    for name in sorted(archived.keys() & known):
+        checked += 1
+        explained += min(lacking[name], archived[name])
+        if lacking[name] != archived[name]:
+            differences.append(f"Window {name}: archived calls cost {archived[name]} nano-USD, postings without calls consumed {lacking[name]}.")
     unposted = UsageRecord.objects.filter(posting=None, cost_nanousd__gt=0).exclude(windows="").order_by("id").values_list("call_id", "windows")
     differences += [f"Call {call_id} names the window {names} but no posting." for call_id, names in unposted if known & set(names.split())]
     return Usage(checked, consumed, explained, differences)

@@ -42,6 +42,20 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             ],
         },
         {
+            "title": "Money",
+            "separator": True,
+            "items": [
+                item("Budgets", "savings", "billing_budget_changelist"),
+                item("Limits", "speed", "billing_limit_changelist"),
+                item("Credit accounts", "account_balance_wallet", "billing_creditaccount_changelist"),
+                item("Windows", "calendar_month", "billing_window_changelist"),
+                item("Leases", "handshake", "billing_lease_changelist"),
+                item("Disputed holds", "gavel", "billing_disputedhold_changelist"),
+                item("Postings", "menu_book", "billing_posting_changelist"),
+                item("Entries", "list_alt", "billing_entry_changelist"),
+            ],
+        },
+        {
             "title": "Usage",
             "separator": True,
             "items": [

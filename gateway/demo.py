@@ -16,7 +16,12 @@ from accounts import actions as account_actions
 from accounts import keys
 from accounts.models import BusinessUnit, Membership, Project, ServiceAccount, User, VirtualKey
 from accounts.service_accounts import SCOPES, find_by_token, make_service_account, set_service_account_state
-from billing.models import Price, UsageRecord
+from billing import budgets
+from billing import credits as credit_actions
+from billing.demo_money import remove_demo_money
+from billing.models import Budget, Limit, Posting, Price, UsageRecord
+from billing.money import NANOUSD_PER_USD
+from billing.rollups import forget_demo
 from gateway import actions
 from gateway.changes import publish_change
 from gateway.demo_usage import past_usage
@@ -76,6 +81,7 @@ def load(portal: str, simulator: str) -> tuple[dict[str, Any], bool]:
         deployments = _catalogue(simulator)
         text, key = _key(project, str(kept.get("key", "")))
         token = _service_account(token)
+        _money(project)
         if not UsageRecord.objects.filter(is_demo=True).exists():
             UsageRecord.objects.bulk_create(past_usage(project, key, deployments, timezone.now()), batch_size=500)
         publish_change(Change.Kind.STRUCTURE)
@@ -88,6 +94,8 @@ def load(portal: str, simulator: str) -> tuple[dict[str, Any], bool]:
 def remove() -> None:
     """Remove everything the demo loaded, and the keys made in its project; raises NotRemovable when other work depends on it."""
     UsageRecord.objects.filter(is_demo=True).delete()
+    forget_demo()
+    remove_demo_money()
     VirtualKey.objects.filter(project__is_demo=True).delete()
     VirtualKey.objects.filter(is_demo=True).delete()
     ServiceAccount.objects.filter(is_demo=True).delete()
@@ -102,7 +110,9 @@ def remove() -> None:
     except ProtectedError as error:
         named = ", ".join(sorted(str(row) for row in error.protected_objects))
         raise NotRemovable(f"These depend on demo content: {named}. Move or delete them first.") from error
-    User.objects.filter(is_demo=True).delete()
+    in_ledger = Posting.objects.exclude(actor=None).values("actor")
+    User.objects.filter(is_demo=True, pk__in=in_ledger).update(is_active=False)
+    User.objects.filter(is_demo=True).exclude(pk__in=in_ledger).delete()
     publish_change(Change.Kind.STRUCTURE)
     transaction.on_commit(lambda: facts_path().unlink(missing_ok=True))
 
@@ -250,3 +260,21 @@ def _service_account(token: str) -> str:
         is_demo=True,
     )
     return made
+
+
+def _money(project: Project) -> None:
+    """Put budgets, limits and credit around the demo key, wide enough that it always passes."""
+    if Budget.objects.filter(is_demo=True).exists():
+        return
+    unit = project.business_unit
+    for name, amount_usd, fields in (
+        ("Digital, monthly", 5000, {"business_unit": unit, "mode": "hard", "period": "monthly"}),
+        ("Sandbox, monthly", 1000, {"project": project, "mode": "hard", "period": "monthly"}),
+        ("Sandbox, daily warning", 50, {"project": project, "mode": "soft", "period": "daily"}),
+    ):
+        budgets.save_budget(Budget(name=name, amount=amount_usd * NANOUSD_PER_USD, is_demo=True, **fields))
+    for kind, amount in (("rpm", 60_000), ("parallel", 1_000)):
+        budgets.save_limit(Limit(project=project, kind=kind, amount=amount))
+    account = credit_actions.open_account(project, "Sandbox credit", is_demo=True)
+    end = timezone.now() + timedelta(days=90)
+    credit_actions.grant(account, 250 * NANOUSD_PER_USD, end, None, "Launch of the sandbox")

@@ -62,6 +62,8 @@ class ResourceSchema(AutoSchema):
                     },
                 )
             }
+        if self.method == "DELETE":
+            answers = {204: OpenApiResponse(description="Deleted.")}
         if self.view.action == "retrieve":
             answers[304] = OpenApiResponse(description="Unchanged since the ETag of If-None-Match.")
         answers[("default", "application/problem+json")] = OpenApiResponse(ProblemShown, description="What is wrong and what to do.")

@@ -25,7 +25,7 @@ def kinds() -> list[tuple[str, str]]:
 
 def _option_field(field: str) -> forms.CharField:
     slug, name = OPTION_FIELDS[field]
-    return forms.CharField(required=False, label=name, help_text=shelf()[slug].options[name], widget=UnfoldAdminTextInputWidget, max_length=2_000)
+    return forms.CharField(required=False, label=name.capitalize(), help_text=shelf()[slug].options[name], widget=UnfoldAdminTextInputWidget, max_length=2_000)
 
 
 class _PlainChannelForm(forms.ModelForm):  # type: ignore[type-arg]

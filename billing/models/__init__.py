@@ -5,6 +5,8 @@ from billing.models.archive import ArchivedMonth, ArchivedPart, ArchivedWindow
 from billing.models.budgets import Budget, DisputedHold, Host, Lease, Limit, Unit, Window
 from billing.models.ledger import CreditAccount, CreditGrant, Entry, Posting
 from billing.models.prices import Price
+from billing.models.rollups import DayRollup, HourRollup, LabelRollup, RollupPosition, Series
+from billing.models.statements import ReconciliationImport, ReconciliationLine, Statement, StatementLine
 from billing.models.usage import JournalPosition, QuarantinedReceipt, UsageRecord
 
 __all__ = [
@@ -16,15 +18,24 @@ __all__ = [
     "Budget",
     "CreditAccount",
     "CreditGrant",
+    "DayRollup",
     "DisputedHold",
     "Entry",
     "Host",
+    "HourRollup",
     "JournalPosition",
+    "LabelRollup",
     "Lease",
     "Limit",
     "Posting",
     "Price",
     "QuarantinedReceipt",
+    "ReconciliationImport",
+    "ReconciliationLine",
+    "RollupPosition",
+    "Series",
+    "Statement",
+    "StatementLine",
     "Unit",
     "UsageRecord",
     "Window",

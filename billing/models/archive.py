@@ -21,7 +21,7 @@ class ArchivedMonth(models.Model):
     location = models.CharField(max_length=500)
     busy_until = models.DateTimeField()
     rows = models.PositiveBigIntegerField(default=0)
-    cost_nanousd = models.PositiveBigIntegerField(default=0)
+    cost_nanousd = models.BigIntegerField(default=0)
     input_tokens = models.PositiveBigIntegerField(default=0)
     output_tokens = models.PositiveBigIntegerField(default=0)
     bytes = models.PositiveBigIntegerField(default=0)
@@ -49,7 +49,7 @@ class ArchivedPart(models.Model):
     sha256 = models.CharField(max_length=64)
     bytes = models.PositiveBigIntegerField()
     rows = models.PositiveBigIntegerField()
-    cost_nanousd = models.PositiveBigIntegerField()
+    cost_nanousd = models.BigIntegerField()
     input_tokens = models.PositiveBigIntegerField()
     output_tokens = models.PositiveBigIntegerField()
 
@@ -68,7 +68,7 @@ class ArchivedWindow(models.Model):
     month = models.ForeignKey(ArchivedMonth, on_delete=models.CASCADE, related_name="windows")
     window = models.CharField(max_length=120)
     calls = models.PositiveBigIntegerField()
-    cost_nanousd = models.PositiveBigIntegerField()
+    cost_nanousd = models.BigIntegerField()
     tokens = models.PositiveBigIntegerField()
 
     class Meta:

@@ -5,11 +5,14 @@ from rest_framework.routers import SimpleRouter
 
 from accounts.api.projects import Projects
 from accounts.api.units import BusinessUnits
+from billing.api.budgets import Budgets
 from billing.api.calls import Calls
+from billing.api.credit import CreditAccounts
+from billing.api.limits import Limits
 from gateway.api.document import Docs, Nothing, Schema
 from gateway.api.keys import Keys
 
-RESOURCES = (BusinessUnits, Projects, Keys, Calls)
+RESOURCES = (BusinessUnits, Projects, Keys, Budgets, Limits, CreditAccounts, Calls)
 
 router = SimpleRouter(trailing_slash=False)
 for resource in RESOURCES:

@@ -20,12 +20,16 @@ from billing import partitions, retention
 from billing.archive import Store, open_store
 from billing.archive.disk import Disk
 from billing.archive.s3 import Bucket
+from billing.intake import Intake
+from billing.leases import take
 from billing.models import ArchivedMonth, ArchivedPart, ArchivedWindow, UsageRecord
 from billing.partitions import Month
 from billing.retention import ArchiveBroken, archive_due, archive_month, refusal_of, restore_month
 from billing.rows import insert_or_refuse, row_of
 from billing.tasks import archive_usage
-from tests.billing.receipts import settle
+from billing.verification import Verified, verify
+from tests.billing.budgets import budget, taking, want
+from tests.billing.receipts import settle, write_segment
 from tests.billing.usage import JANUARY, add_calls, call_id
 
 pytestmark = pytest.mark.django_db
@@ -333,3 +337,23 @@ def test_an_address_that_names_no_store_is_refused(url: str) -> None:
 
 def test_an_address_names_its_store() -> None:
     assert (type(open_store("file:///var/archive")), type(open_store("s3://bucket"))) == (Disk, Bucket)
+
+
+# ---- what the ledger says of it -------------------------------------------------------------------------------------------
+
+
+def test_the_ledger_stays_explained_when_calls_go_and_come_back(tmp_path: Path) -> None:
+    money = want(budget(10_000), 5_000)
+    take("elsewhere", taking(money))
+    january, february = call_id(JANUARY + timedelta(days=30)), call_id(JANUARY + timedelta(days=40))
+    write_segment(tmp_path, *[settle(call, cost_nanousd=100, worker="w1", windows=money.window) for call in (january, february)])
+    Intake(tmp_path).run_once()
+    checked = verify().checked
+    archive_month(MONTH)
+    assert (UsageRecord.objects.count(), verify()) == (1, Verified(checked + 1, 1.0, ""))
+    ArchivedWindow.objects.update(cost_nanousd=99)
+    words = f"Window {money.window}: archived calls cost 99 nano-USD, postings without calls consumed 100."
+    assert verify() == Verified(checked + 1, 0.995, words)
+    ArchivedWindow.objects.update(cost_nanousd=100)
+    restore_month(MONTH, is_open=False)
+    assert verify() == Verified(checked, 1.0, "")

@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 import pytest
 from django.core.management import call_command
 
-from accounts.models import BusinessUnit, Project, User, VirtualKey
-from billing.models import Price, UsageRecord
+from accounts.models import BusinessUnit, Project, ServiceAccount, User, VirtualKey
+from billing.models import Budget, CreditGrant, Limit, Price, UsageRecord
+from billing.verification import verify
 from gateway import demo
 from gateway.models import Deployment, Model, ProviderAccount, Revision
 
 pytestmark = pytest.mark.django_db
-TABLES = (User, BusinessUnit, Project, VirtualKey, ProviderAccount, Model, Deployment, UsageRecord)
+TABLES = (User, BusinessUnit, Project, VirtualKey, ServiceAccount, Budget, Limit, CreditGrant, ProviderAccount, Model, Deployment, UsageRecord)
 
 
 def test_demo_content_is_loaded_once_kept_and_removed(django_capture_on_commit_callbacks) -> None:  # type: ignore[no-untyped-def]
@@ -20,7 +21,8 @@ def test_demo_content_is_loaded_once_kept_and_removed(django_capture_on_commit_c
     revision = Revision.objects.get().number
     assert written
     assert {table.__name__: count for table, count in counts.items() if table is not UsageRecord} == {
-        "User": 5, "BusinessUnit": 2, "Project": 1, "VirtualKey": 1, "ProviderAccount": 2, "Model": 5, "Deployment": 5
+        "User": 5, "BusinessUnit": 2, "Project": 1, "VirtualKey": 1, "ServiceAccount": 1, "Budget": 3, "Limit": 2, "CreditGrant": 1,
+        "ProviderAccount": 2, "Model": 5, "Deployment": 5
     }  # fmt: skip
     assert 2000 < counts[UsageRecord] < 6000
     assert (demo.facts(), demo.facts_path().stat().st_mode & 0o777) == (facts, 0o600)
@@ -28,6 +30,7 @@ def test_demo_content_is_loaded_once_kept_and_removed(django_capture_on_commit_c
     assert (demo.load("http://localhost:8000", "http://127.0.0.1:8001"), Revision.objects.get().number) == ((facts, False), revision)
     moved, _ = demo.load("http://localhost:9000", "http://127.0.0.1:9001")
     assert (moved["base_url"], moved["key"], moved["password"]) == ("http://localhost:9000/v1", facts["key"], facts["password"])
+    assert moved["service_account"] == facts["service_account"] and facts["service_account"].startswith("sgw_sa_")
     assert {table: table._default_manager.count() for table in TABLES} == counts
     with django_capture_on_commit_callbacks(execute=True):
         call_command("demo_remove")
@@ -35,6 +38,7 @@ def test_demo_content_is_loaded_once_kept_and_removed(django_capture_on_commit_c
         len(TABLES) + 1
     )
     assert not demo.facts_path().exists()
+    assert verify().first_bad == ""
 
 
 def test_past_usage_repeats_and_is_marked() -> None:

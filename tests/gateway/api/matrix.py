@@ -18,6 +18,26 @@ PATCH  keys/{id}                          keys:write
 POST   keys/{id}/suspend                  keys:write
 POST   keys/{id}/resume                   keys:write
 POST   keys/{id}/revoke                   keys:write
+GET    budgets                            budgets:read
+POST   budgets                            budgets:write
+GET    budgets/{id}                       budgets:read
+PATCH  budgets/{id}                       budgets:write
+POST   budgets/{id}/freeze                budgets:write
+POST   budgets/{id}/unfreeze              budgets:write
+POST   budgets/{id}/raise                 budgets:write
+POST   budgets/{id}/archive               budgets:write
+GET    limits                             limits:read
+POST   limits                             limits:write
+GET    limits/{id}                        limits:read
+PATCH  limits/{id}                        limits:write
+DELETE limits/{id}                        limits:write
+GET    credit-accounts                    credit-accounts:read
+POST   credit-accounts                    credit-accounts:write
+GET    credit-accounts/{id}               credit-accounts:read
+POST   credit-accounts/{id}/grant         credit-accounts:write
+POST   credit-accounts/{id}/move          credit-accounts:write
+POST   credit-accounts/{id}/freeze        credit-accounts:write
+POST   credit-accounts/{id}/unfreeze      credit-accounts:write
 GET    calls                              calls:read
 GET    calls/{id}                         calls:read
 """

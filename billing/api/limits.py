@@ -1,0 +1,74 @@
+"""limits: how fast calls may come, tokens may flow and money may go."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api.fields import Given, Moment, Shown
+from accounts.api.resource import Changes, Makes
+from billing import budgets as actions
+from billing.access import visible_limits
+from billing.api.fields import ScopeGiven, UsdOrCount, amount_of, shown_usd
+from billing.api.money import MoneyResource
+from billing.models import Limit
+
+
+class LimitChange(Given):
+    """What of a limit can be changed."""
+
+    amount = UsdOrCount(help_text="Calls or tokens per minute, calls at once; for `spend` USD per minute as a decimal string.")
+
+
+class LimitGiven(LimitChange):
+    """A new limit."""
+
+    scope = ScopeGiven()
+    kind = serializers.ChoiceField(Limit.Kind.choices)
+
+
+class LimitShown(Shown):
+    """A limit."""
+
+    id = serializers.SerializerMethodField()
+    scope = ScopeGiven()
+    kind = serializers.ChoiceField(Limit.Kind.choices)
+    amount = serializers.SerializerMethodField()
+    created_at = Moment()
+
+    def get_id(self, limit: Limit) -> str:
+        """Return the prefixed id."""
+        return f"lim_{limit.id}"
+
+    def get_amount(self, limit: Limit) -> str | int:
+        """Return USD as a decimal string, or a number."""
+        return shown_usd(limit.amount) if limit.kind == Limit.Kind.SPEND else limit.amount
+
+
+class Limits(Makes, Changes, MoneyResource):
+    """Limits."""
+
+    resource, prefix = "limits", "lim_"
+    shows, makes, changes = LimitShown, LimitGiven, LimitChange
+
+    def rows(self) -> QuerySet[Limit]:
+        """Return the limits the caller sees."""
+        return visible_limits(self.actor)
+
+    def make(self, given: dict[str, Any]) -> Limit:
+        """Make a limit."""
+        amount = amount_of(given["amount"], is_money=given["kind"] == Limit.Kind.SPEND)
+        return actions.save_limit(Limit(kind=given["kind"], amount=amount, **given["scope"]), self.person)
+
+    def change(self, row: Limit, given: dict[str, Any]) -> Limit:
+        """Change a limit; its open windows follow."""
+        if "amount" in given:
+            row.amount = amount_of(given["amount"], is_money=row.kind == Limit.Kind.SPEND)
+        return actions.save_limit(row, self.person)
+
+    def destroy(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
+        """Delete the limit: calls are no longer counted against it."""
+        actions.delete_limit(self.row(id), self.person)
+        return Response(status=204)
