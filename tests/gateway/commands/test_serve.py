@@ -100,7 +100,7 @@ def test_demo_identities_are_refused_until_they_are_removed() -> None:
         "Remove them with: python manage.py demo_remove   (to try the demo: make run)"
     )
     account_actions.set_users_active([user], False)
-    assert "(0 users, 1 keys)" in refusal()
+    assert "(0 users, 1 keys, 0 service accounts)" in refusal()
     account_actions.set_key_state(key, "revoked")
     with pytest.raises(Replaced):
         call_command("serve", "--role", "worker")
