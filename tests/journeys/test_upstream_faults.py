@@ -13,7 +13,7 @@ from tests.fakes.upstream import EVENTS, FAULTS, JSON, Turn, Upstream, refused_p
 
 pytestmark = pytest.mark.journey
 
-DEADLINES = {"connect_timeout_ms": 1_000, "first_byte_timeout_ms": 700, "idle_timeout_ms": 700, "total_timeout_ms": 2_500}
+DEADLINES = {"connect_timeout_ms": 1_000, "first_byte_timeout_ms": 1_500, "idle_timeout_ms": 1_500, "total_timeout_ms": 4_000}
 BOUND_S = 8.0
 WIRES = {"openai": ("simulator", "sim-chat"), "anthropic": ("simulator_anthropic", "sim-claude")}
 
