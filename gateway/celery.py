@@ -26,11 +26,11 @@ app.conf.beat_schedule = {
     "make partitions": {"task": "billing.tasks.make_partitions", "schedule": 21600.0},
     "archive usage": {"task": "billing.tasks.archive_usage", "schedule": 3600.0},
     "import prices": {"task": "gateway.tasks.import_prices", "schedule": 86400.0},
-    "look for alerts": {"task": "billing.alert_tasks.look", "schedule": 15.0, "options": {"expires": 15.0}},
+    "look for alerts": {"task": "billing.alert_tasks.look", "schedule": 15.0, "options": {"expire_seconds": 15.0}},
     "look ahead for alerts": {"task": "billing.alert_tasks.look_ahead", "schedule": 3600.0},
-    "fold usage": {"task": "billing.tasks.fold_usage", "schedule": 60.0, "options": {"expires": 60.0}},
-    # Expiring: behind a sweep that takes long, only one more waits.
-    "sweep outbox": {"task": "accounts.tasks.sweep_outbox", "schedule": 5.0, "options": {"expires": 5.0}},
+    "fold usage": {"task": "billing.tasks.fold_usage", "schedule": 60.0, "options": {"expire_seconds": 60.0}},
+    # Expiring: behind a run that takes long, only one more waits. The database scheduler knows `expire_seconds` only.
+    "sweep outbox": {"task": "accounts.tasks.sweep_outbox", "schedule": 5.0, "options": {"expire_seconds": 5.0}},
     "prune outbox": {"task": "accounts.tasks.prune_outbox", "schedule": 86400.0},
 }
 

@@ -1,36 +1,48 @@
-"""Alerts on what is to be expected: a window that will end above its budget, and a day unlike its weekday's history."""
+"""Alerts on what is to be expected: a window that will end above its budget, and a day unlike its weekday's history. Reads reports."""
 
-import statistics
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Sum
+from django.db.models import QuerySet
 
-from accounts.models import Project
+from accounts.models import BusinessUnit, Project, VirtualKey
 from billing.alerts.events import named, record, shown
-from billing.models import AlertEvent, Budget, UsageRecord, Window
+from billing.models import AlertEvent, Budget, DayRollup, Unit, Window
+from billing.reports.anomalies import Anomaly, anomalies
+from billing.reports.forecast import forecast
+from billing.reports.periods import Period
 
 # Earlier than a tenth of the window, a straight line says little.
 LEAST_ELAPSED = 0.1
-WEEKS = 8
-LEAST_WEEKS = 4
-LEAST_ANOMALY_NANOUSD = 1_000_000_000
-DEVIATIONS = 3
-LEAST_FACTOR = 1.5
+# With fewer days behind it, the mean of a weekday says less than a straight line.
+LEAST_HISTORY_DAYS = 14
 
 
 def look_ahead(now: datetime) -> int:
     """Record budgets that will not last and days that stand out; return how many alerts are new."""
-    today = now.astimezone(UTC).date()
-    return _forecasts(now) + _anomalies(today) + _anomalies(today - timedelta(days=1))
+    return _forecasts(now) + _anomalies(now.astimezone(UTC).date())
 
 
-def forecast(spent: int, opens_at: datetime, closes_at: datetime, now: datetime) -> int | None:
+def straight_on(spent: int, opens_at: datetime, closes_at: datetime, now: datetime) -> int | None:
     """Return what a window will have spent at its end if it goes on as so far, in its unit; None while it is too early to say."""
     elapsed, length = (now - opens_at).total_seconds(), (closes_at - opens_at).total_seconds()
     if not LEAST_ELAPSED * length <= elapsed <= length:
         return None
     return int(spent * length / elapsed)
+
+
+def projects_of(scope: Project | VirtualKey | BusinessUnit) -> QuerySet[Project]:
+    """Return the projects whose spend a budget of this scope counts; a key's is a part of its project's."""
+    if isinstance(scope, VirtualKey):
+        return Project.objects.filter(pk=scope.project_id)
+    if isinstance(scope, Project):
+        return Project.objects.filter(pk=scope.pk)
+    found: set[UUID] = set()
+    level = {scope.pk}
+    while level:
+        found |= level
+        level = set(BusinessUnit.objects.filter(parent__in=level).values_list("pk", flat=True)) - found
+    return Project.objects.filter(business_unit__in=found)
 
 
 def _forecasts(now: datetime) -> int:
@@ -39,10 +51,21 @@ def _forecasts(now: datetime) -> int:
     for window in found.select_related("budget__project", "budget__key__project", "budget__business_unit").iterator(chunk_size=500):
         assert window.budget is not None
         assert window.closes_at is not None
-        expected = forecast(window.spent, window.opens_at, window.closes_at, now)
-        if expected is not None and window.spent < window.base < expected:
+        expected = _expected(window, window.budget, window.closes_at, now) if window.spent < window.base else None
+        if expected is not None and expected > window.base:
             new += _will_overrun(window, window.budget, expected)
     return new
+
+
+def _expected(window: Window, budget: Budget, closes_at: datetime, now: datetime) -> int | None:
+    """What the window will have spent at its end: by the weekdays of the last weeks where they say something, else straight on."""
+    period = Period(window.opens_at.date(), (closes_at - timedelta(microseconds=1)).date())
+    if window.unit == Unit.NANOUSD and period.days > 1:
+        only = {"key": budget.key.public_id} if budget.key else {}
+        coming = forecast(projects_of(budget.scope), period, now.astimezone(UTC).date(), **only)
+        if coming.history_days >= LEAST_HISTORY_DAYS:
+            return window.spent + coming.expected - coming.spent
+    return straight_on(window.spent, window.opens_at, closes_at, now)
 
 
 def _will_overrun(window: Window, budget: Budget, expected: int) -> bool:
@@ -54,7 +77,7 @@ def _will_overrun(window: Window, budget: Budget, expected: int) -> bool:
         severity="warning",
         title=f"Budget {budget.name} of {named(budget.scope)} will not last",
         text=(
-            f"{shown(window.spent, window.unit)} of {shown(window.base, window.unit)} are spent. At this pace it will be "
+            f"{shown(window.spent, window.unit)} of {shown(window.base, window.unit)} are spent. If it goes on like this, it will be "
             f"{shown(expected, window.unit)} when the window ends at {window.closes_at:%Y-%m-%d %H:%M} UTC."
         ),
         scope=budget.scope,
@@ -62,44 +85,28 @@ def _will_overrun(window: Window, budget: Budget, expected: int) -> bool:
     )
 
 
-def _anomalies(day: date) -> int:
-    spend = {past: _spend(past) for past in (day - timedelta(weeks=week) for week in range(WEEKS + 1))}
+def _anomalies(today: date) -> int:
+    """Look at today so far and yesterday: only at days that cost more than usual, since today is not over."""
+    period = Period(today - timedelta(days=1), today)
+    active = DayRollup.objects.filter(day__range=period, series__project__isnull=False).values_list("series__project", flat=True)
     new = 0
-    for project, cost in spend[day].items():
-        history = [spend[past].get(project, 0) for past in sorted(spend) if past != day]
-        first = next((index for index, value in enumerate(history) if value), len(history))
-        history = history[first:]  # weeks before its first call are no history
-        if len(history) < LEAST_WEEKS or cost < LEAST_ANOMALY_NANOUSD:
-            continue
-        usual = statistics.fmean(history)
-        if cost > max(usual + DEVIATIONS * statistics.pstdev(history), LEAST_FACTOR * usual):
-            new += _stands_out(project, day, cost, int(usual))
+    for project in Project.objects.filter(pk__in=active):
+        found = anomalies(Project.objects.filter(pk=project.pk), period)
+        new += sum(_stands_out(project, anomaly) for anomaly in found if anomaly.is_high)
     return new
 
 
-def _spend(day: date) -> dict[UUID, int]:
-    """Return each project's cost of a UTC day in nano-USD."""
-    begins = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    rows = UsageRecord.objects.filter(started_at__gte=begins, started_at__lt=begins + timedelta(days=1), project__isnull=False)
-    by_project = rows.order_by().values("project").annotate(cost=Sum("cost_nanousd"))
-    return {row["project"]: row["cost"] for row in by_project if row["project"]}
-
-
-def _stands_out(project_id: UUID, day: date, cost: int, usual: int) -> bool:
-    project = Project.objects.filter(pk=project_id).first()
-    begins = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    rows = UsageRecord.objects.filter(project=project_id, started_at__gte=begins, started_at__lt=begins + timedelta(days=1))
-    by_model = rows.order_by().values("model").annotate(cost=Sum("cost_nanousd")).order_by("-cost").values_list("model", "cost")[:3]
-    causes = ", ".join(f"{model} {shown(part, 'nanousd')}" for model, part in by_model)
-    name = named(project) if project else f"project {project_id}"
+def _stands_out(project: Project, anomaly: Anomaly) -> bool:
+    cause = anomaly.cause
+    why = f" Most of it: {cause.dimension} {cause.name}, {shown(cause.cost, 'nanousd')} instead of {shown(cause.usual, 'nanousd')}." if cause else ""
     return record(
         kind=AlertEvent.Kind.ANOMALY,
-        subject=str(project_id),
-        window=f"{day:%Y-%m-%d}",
+        subject=f"prj_{project.pk.hex}",
+        window=f"{anomaly.day:%Y-%m-%d}",
         threshold=0,
         severity="warning",
-        title=f"Unusual spend of {name} on {day:%A, %Y-%m-%d}",
-        text=f"{shown(cost, 'nanousd')}, where {shown(usual, 'nanousd')} are usual for this weekday. Most of it: {causes}.",
+        title=f"Unusual spend of {named(project)} on {anomaly.day:%A, %Y-%m-%d}",
+        text=f"{shown(anomaly.cost, 'nanousd')}, where {shown(anomaly.usual, 'nanousd')} are usual for this weekday.{why}",
         scope=project,
-        facts={"cost_nanousd": cost, "usual_nanousd": usual},
+        facts={"cost_nanousd": anomaly.cost, "usual_nanousd": anomaly.usual, "high_nanousd": anomaly.high},
     )

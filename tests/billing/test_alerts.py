@@ -13,8 +13,9 @@ from django.urls import reverse
 from accounts.models import OutboxMessage, Project, User
 from accounts.outbox import deliver_due
 from billing.alerts import acknowledge, look, look_ahead
-from billing.alerts.outlook import forecast
+from billing.alerts.outlook import straight_on
 from billing.models import AlertEvent, AlertPosition, Budget, CreditAccount, CreditGrant, UsageRecord, Window
+from billing.rollups import fold
 from tests.accounts.notices import tree, webhook
 from tests.fakes.receiver import receiving
 
@@ -200,7 +201,7 @@ def test_a_usage_row_committed_late_is_still_seen(project: Project) -> None:
 
 @pytest.mark.parametrize(("day", "expected"), [(1, None), (3, None), (4, 300), (16, 60), (31, 30), (32, None)])
 def test_a_forecast_goes_on_as_so_far_once_a_tenth_is_over(day: int, expected: int | None) -> None:
-    assert forecast(30, OPENS, CLOSES, OPENS + timedelta(days=day - 1)) == expected
+    assert straight_on(30, OPENS, CLOSES, OPENS + timedelta(days=day - 1)) == expected
 
 
 def test_a_budget_that_will_not_last_is_told_once(project: Project) -> None:
@@ -213,18 +214,38 @@ def test_a_budget_that_will_not_last_is_told_once(project: Project) -> None:
     assert (event.kind, event.title, event.facts["forecast"]) == ("forecast", "Budget Monthly of project Project will not last", 102_127_659_574)
 
 
+def test_a_forecast_of_money_follows_the_weekdays_of_the_last_weeks(project: Project) -> None:
+    above = project.business_unit.parent
+    for day in range(1, 43):
+        usage(day, project=project.pk, started_at=NOW - timedelta(days=day), cost_nanousd=(1 if (NOW - timedelta(days=day)).weekday() < 5 else 4) * USD)
+    fold()
+    # 23 days of November are over, 7 with today are to come: five working days and a weekend, 5 * 1 + 2 * 4 = 13 USD
+    window(budget(project, name="lasts", amount=60 * USD), 47 * USD)
+    window(budget(project, name="not", amount=60 * USD - 1), 47 * USD)
+    window(Budget.objects.create(name="above", amount=59 * USD, business_unit=above), 47 * USD)
+    assert [look_ahead(NOW), look_ahead(NOW)] == [2, 0]
+    assert sorted((event.title, event.facts["forecast"]) for event in AlertEvent.objects.all()) == [
+        ("Budget above of business unit Top will not last", 60 * USD),
+        ("Budget not of project Project will not last", 60 * USD),
+    ]
+
+
 def test_a_day_unlike_its_weekday_is_told_once_with_what_caused_it(project: Project) -> None:
+    second = Project.objects.create(name="Usual", business_unit=project.business_unit)
     for week in range(1, 6):
         usage(week, project=project.pk, started_at=NOW - timedelta(weeks=week), cost_nanousd=(10 + week) * USD)
-        usage(100 + week, project=UUID(int=2), started_at=NOW - timedelta(weeks=week), cost_nanousd=10 * USD)
+        usage(100 + week, project=second.pk, started_at=NOW - timedelta(weeks=week), cost_nanousd=10 * USD)
     usage(50, project=project.pk, cost_nanousd=40 * USD, model="large")
     usage(51, project=project.pk, cost_nanousd=1 * USD)
-    usage(52, project=UUID(int=2), cost_nanousd=14 * USD)
-    usage(53, project=UUID(int=3), cost_nanousd=99 * USD)
+    usage(52, project=second.pk, cost_nanousd=3 * USD)
+    fold()
     assert [look_ahead(NOW), look_ahead(NOW + timedelta(hours=20))] == [1, 0]
     assert list(AlertEvent.objects.values_list("kind", "subject", "window", "text")) == [
-        ("anomaly", str(project.pk), "2026-11-24", "$41.00, where $13.00 are usual for this weekday. Most of it: large $40.00, gpt-5 $1.00.")
-    ]
+        (
+            "anomaly", f"prj_{project.pk.hex}", "2026-11-24",
+            "$41.00, where $13.00 are usual for this weekday. Most of it: model large, $40.00 instead of $0.00.",
+        )
+    ]  # fmt: skip
 
 
 def test_an_alert_is_acknowledged_by_the_first_who_says_so(project: Project) -> None:
