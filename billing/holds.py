@@ -118,8 +118,13 @@ class Clock(msgspec.Struct, frozen=True, tag="clock"):
 class Authority(Protocol):
     """Where leases come from: the line to this host's steward, or a fake."""
 
-    async def take(self, wants: tuple[Want, ...]) -> tuple[Grant, ...]:
-        """Return one grant for each want, `unreachable` when nobody can be asked."""
+    @property
+    def reachable(self) -> bool:
+        """Whether somebody can be asked right now."""
+        ...
+
+    def ask(self, wants: tuple[Want, ...]) -> None:
+        """Ask; the answer comes by itself, later if nobody can be asked now."""
         ...
 
     def give_back(self, amounts: dict[str, int]) -> None:

@@ -7,6 +7,8 @@ CONFIGURATION = (
     "accounts.VirtualKey",
     "accounts.Project",
     "accounts.BusinessUnit",
+    "billing.Budget",
+    "billing.Limit",
     "billing.Price",
     "gateway.ProviderAccount",
     "gateway.Model",

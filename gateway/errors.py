@@ -44,6 +44,18 @@ class WrongCredentialKind(BadKey):
     code = "wrong_credential_kind"
 
 
+class OverBudget(Refusal):
+    """A budget above the call has nothing left; `detail` says which, its limit, what is spent and held, and when it resets (Unix seconds)."""
+
+    status, code, kind = 402, "budget_exceeded", "insufficient_quota"
+
+    def __init__(self, name: str, reason: str, detail: Mapping[str, object]) -> None:
+        held = reason == "held"
+        words = "is held by calls under way. Try again in a moment" if held else "is used up" if reason != "frozen" else "is frozen"
+        super().__init__(f"The budget {name!r} {words}. Ask its owner for more.", retry_after_s=1 if held else None, detail=detail)
+        self.retryable = held
+
+
 class NotAllowed(Refusal):
     status, code, kind = 403, "model_not_allowed", "permission_error"
 

@@ -8,12 +8,16 @@ from pathlib import Path
 from accounts.models import BusinessUnit, Project, VirtualKey
 from accounts.sealing import Sealer
 from billing import prices
+from billing.models import Budget, Limit
+from billing.models.budgets import Scoped
 from gateway import models
 from gateway.plane import snapshot as plane
 from gateway.plane.link import encoder
 from gateway.plane.worker import SNAPSHOT_BINDING
 from gateway.providers import shelf
+from gateway.terms import Budget as PlaneBudget
 from gateway.terms import Deadlines, Deployment, Key, Model
+from gateway.terms import Limit as PlaneLimit
 from gateway.terms import Project as PlaneProject
 
 
@@ -122,6 +126,7 @@ def compile_structure() -> plane.Structure:
             environment=row.environment,
             suspended=row.state != Project.State.ACTIVE,
             business_units=lineage(row.business_unit_id, parents),
+            without_authority=row.without_authority,
         )
         for row in Project.objects.order_by("id")
     ]
@@ -129,6 +134,32 @@ def compile_structure() -> plane.Structure:
         accounts=tuple(compile_account(account) for account in accounts),
         models=tuple(compile_model(row, deployments.get(row.id, [])) for row in models.Model.objects.filter(is_active=True).order_by("name")),
         projects=tuple(projects),
+        budgets=tuple(compile_budget(row) for row in Budget.objects.filter(is_archived=False).select_related("key").order_by("id")),
+        limits=tuple(
+            PlaneLimit(id=row.id, scope=scope_of(row), kind=row.kind, amount=row.amount) for row in Limit.objects.select_related("key").order_by("id")
+        ),
+    )
+
+
+def scope_of(row: Scoped) -> str:
+    """Return what a budget or limit is for, as the plane names it."""
+    if row.key is not None:
+        return f"key:{row.key.public_id}"
+    return f"project:{row.project_id}" if row.project_id is not None else f"unit:{row.business_unit_id}"
+
+
+def compile_budget(row: Budget) -> PlaneBudget:
+    """Return a budget as the plane wants it; its figures stay in the database."""
+    return PlaneBudget(
+        id=row.id,
+        scope=scope_of(row),
+        name=row.name,
+        mode=row.mode,
+        unit=row.unit,
+        period=row.period,
+        per=row.per,
+        starts_at_s=int(row.starts_at.timestamp()) if row.starts_at else 0,
+        ends_at_s=int(row.ends_at.timestamp()) if row.ends_at else 0,
     )
 
 

@@ -73,13 +73,47 @@ class Model(Frozen, frozen=True):
 
 
 class Project(Frozen, frozen=True):
-    """A project with the business units above it, nearest first."""
+    """A project with the business units above it, nearest first.
+
+    `without_authority` says what happens while budgets cannot be asked: leases (served from what is held), closed or open.
+    """
 
     id: str
     name: str
     environment: str
     suspended: bool
     business_units: tuple[str, ...]
+    without_authority: str = "leases"
+
+
+class Budget(Frozen, frozen=True):
+    """What may be spent in each of its windows by `scope` (`key:<id>`, `project:<id>`, `unit:<id>`); borders of a fixed one in Unix seconds."""
+
+    id: str
+    scope: str
+    name: str
+    mode: str
+    unit: str
+    period: str
+    per: str
+    starts_at_s: int
+    ends_at_s: int
+
+
+class Limit(Frozen, frozen=True):
+    """How fast `scope` may call: `kind` is rpm, tpm, spend (nano-USD per minute) or parallel."""
+
+    id: str
+    scope: str
+    kind: str
+    amount: int
+
+
+class Rules(Frozen, frozen=True):
+    """Budgets and limits by the scope they are for."""
+
+    budgets: Mapping[str, tuple[Budget, ...]]
+    limits: Mapping[str, tuple[Limit, ...]]
 
 
 class Key(Frozen, frozen=True):
@@ -105,7 +139,7 @@ class Caller(Frozen, frozen=True):
 
 
 class Call(Frozen, frozen=True):
-    """One request on the data plane, as the door read it."""
+    """One request on the data plane, as the door read it. With `caps_output` the gateway itself set `max_output_tokens`: it is sent upstream."""
 
     id: str
     surface: str
@@ -123,14 +157,21 @@ class Call(Frozen, frozen=True):
     user_agent: str = ""
     timeout_ms: int = 0
     max_output_tokens: int = 0
+    caps_output: bool = False
 
 
 class Plan(Frozen, frozen=True):
-    """Ordered deployments for a call, with the accounts that carry them and an upper-bound quote in nano-USD."""
+    """Ordered deployments for a call, and an upper bound of its cost in nano-USD and of its tokens.
+
+    The bounds are `input_nanousd` with `input_tokens` and `output_nanousd` per million of `output_tokens`.
+    """
 
     model: Model
     deployments: tuple[Deployment, ...]
     quote_nanousd: int
+    quote_tokens: int = 0
+    output_tokens: int = 0
+    output_rate_nanousd: int = 0
 
 
 class Attempt(Frozen, frozen=True):

@@ -103,17 +103,32 @@ class Project(models.Model):
         ACTIVE = "active"
         SUSPENDED = "suspended"
 
+    class WithoutAuthority(models.TextChoices):
+        """What happens while budgets cannot be asked."""
+
+        LEASES = "leases", "serve from what is held, then refuse"
+        CLOSED = "closed", "refuse"
+        OPEN = "open", "serve from what is held, then without holding"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=200)
     business_unit = models.ForeignKey(BusinessUnit, on_delete=models.PROTECT, related_name="projects")
     environment = models.CharField(max_length=8, choices=Environment.choices, default=Environment.DEV)
     state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)
+    without_authority = models.CharField(
+        "while budgets cannot be asked",
+        max_length=8,
+        choices=WithoutAuthority.choices,
+        default=WithoutAuthority.LEASES,
+        help_text="What happens to calls while the database is away; only the last can go over a budget.",
+    )
     is_demo = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ("name",)
         constraints = (
+            models.CheckConstraint(condition=Q(without_authority__in=["leases", "closed", "open"]), name="project_without_authority_known"),
             models.UniqueConstraint("business_unit", Lower("name"), name="project_name_once"),
             models.CheckConstraint(condition=Q(environment__in=Environment.values), name="project_environment_known"),
             models.CheckConstraint(condition=Q(state__in=["active", "suspended"]), name="project_state_known"),

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import os
 import struct
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
-from billing.holds import Clock, GaveBack, GiveBack, Granted, Recall, Take
+from billing.holds import Clock, GaveBack, GiveBack, Grant, Granted, Recall, Take, Want
 from gateway.plane.snapshot import Update
 
 FRAME = struct.Struct("<I")
@@ -79,11 +80,20 @@ def reachable(path: Path) -> Iterator[str]:
         os.close(directory)
 
 
+def ignore(_: object) -> None:
+    """Do nothing with an answer nobody is there for yet."""
+
+
 class Link:
     """Keeps the line open, hands every Update to `on_update`, and asks questions with a deadline."""
 
     def __init__(self, path: Path, worker: str, on_update: Callable[[Update], None], figures: Callable[[], dict[str, float]]) -> None:
         self._path, self._worker, self._on_update, self._figures = path, worker, on_update, figures
+        self.on_granted: Callable[[tuple[Grant, ...]], None] = ignore
+        self.on_recall: Callable[[tuple[str, ...]], None] = ignore
+        # leases asked for and given back, until they are answered: whatever happens to the line, each is answered once
+        self._questions: dict[int, Take | GiveBack] = {}
+        self._offset_s = time.time() - time.monotonic()
         self._writer: asyncio.StreamWriter | None = None
         self._waiting: dict[int, asyncio.Future[Told]] = {}
         self._number = 0
@@ -104,11 +114,22 @@ class Link:
         self._writer = writer
         try:
             writer.write(frame(Hello(worker=self._worker)))
+            for question in self._questions.values():
+                writer.write(frame(question))
             self.push()
             while True:
                 message = await receive(reader)
                 if isinstance(message, Update):
                     self._on_update(message)
+                elif isinstance(message, Granted):
+                    if self._questions.pop(message.number, None) is not None:
+                        self.on_granted(message.grants)
+                elif isinstance(message, GaveBack):
+                    self._questions.pop(message.number, None)
+                elif isinstance(message, Recall):
+                    self.on_recall(message.windows)
+                elif isinstance(message, Clock):
+                    self._offset_s = message.now_s - time.monotonic()
                 elif isinstance(message, Told):
                     waiter = self._waiting.pop(message.number, None)
                     if waiter is not None and not waiter.done():
@@ -123,10 +144,47 @@ class Link:
                 waiter.set_result(Told(number=0, ok=False))
         self._waiting.clear()
 
+    async def flush(self) -> None:
+        """Wait a moment until what was said has left."""
+        if self._writer is not None:
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._writer.drain()
+
     def push(self) -> None:
         """Send this worker's figures, if the steward is there."""
         if self._writer is not None:
             self._writer.write(frame(Figures(worker=self._worker, values=self._figures())))
+
+    # ---- the authority over budgets ---------------------------------------------------------------------------------
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the steward is there."""
+        return self._writer is not None
+
+    def now_s(self) -> float:
+        """Return the database's clock in Unix seconds, this host's until it was told."""
+        return time.monotonic() + self._offset_s
+
+    def ask(self, wants: tuple[Want, ...]) -> None:
+        """Ask for leases; the answer goes to `on_granted`."""
+        self._question(Take(self._next(), self._worker, wants))
+
+    def give_back(self, amounts: dict[str, int]) -> None:
+        """Return unused amounts by window."""
+        self._question(GiveBack(self._next(), self._worker, amounts))
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _question(self, question: Take | GiveBack) -> None:
+        self._questions[question.number] = question
+        if self._writer is not None:
+            self._writer.write(frame(question))
+
+    # ---- questions with a deadline ----------------------------------------------------------------------------------
 
     async def _ask(self, what: str, timeout_s: float) -> Told:
         if self._writer is None:

@@ -2,6 +2,8 @@
 
 import random
 
+from msgspec import structs
+
 from billing.money import TOKENS_PER_RATE
 from gateway.errors import BadRequest, NoSuchModel, NotAllowed, PriceUnknown
 from gateway.plane.snapshot import Snapshot
@@ -9,6 +11,12 @@ from gateway.terms import Call, Caller, Deployment, Model, Plan
 
 KIND_OF_ENDPOINT = {"chat/completions": "chat", "embeddings": "embeddings"}
 ASSUMED_OUTPUT_TOKENS = 4_096
+# What a stream without an output limit holds at a time; it is extended as the stream grows.
+BLOCK_TOKENS = 1_024
+# Below this an answer is of no use: the call is refused rather than cut so short.
+LEAST_OUTPUT_TOKENS = 16
+# Message framing and the vendor's own additions, on top of a token for every byte.
+FRAMING_TOKENS = 64
 
 
 def may_use(caller: Caller, model: Model) -> bool:
@@ -40,7 +48,7 @@ def plan(call: Call, caller: Caller, snapshot: Snapshot, draw: random.Random) ->
         if not deployments:
             raise PriceUnknown(f"No price is known for {model.name!r}, and its policy is to refuse then. Ask finance to enter one.", param="model")
     ordered = deployments if len(deployments) == 1 else arrange(deployments, draw)
-    return Plan(model, ordered, quote(call, ordered, snapshot))
+    return quoted(call, model, ordered, snapshot)
 
 
 def named(call: Call, caller: Caller, snapshot: Snapshot) -> Model | None:
@@ -56,14 +64,37 @@ def arrange(deployments: tuple[Deployment, ...], draw: random.Random) -> tuple[D
     return tuple(sorted(deployments, key=lambda d: (d.order, -(draw.random() ** (1.0 / d.weight)))))
 
 
-def quote(call: Call, deployments: tuple[Deployment, ...], snapshot: Snapshot) -> int:
-    """Return the dearest deployment's cost in nano-USD, rounded up, when every byte were a token and the output limit were reached."""
-    output_tokens = 0 if call.endpoint == "embeddings" else call.max_output_tokens or ASSUMED_OUTPUT_TOKENS
-    dearest = 0
+def quoted(call: Call, model: Model, deployments: tuple[Deployment, ...], snapshot: Snapshot) -> Plan:
+    """Return the plan with its upper bound: every byte a token, the output limit reached, at the dearest deployment's dearest rates."""
+    input_tokens = len(call.body) + FRAMING_TOKENS
+    if call.endpoint == "embeddings":
+        output_tokens = 0
+    else:
+        output_tokens = call.max_output_tokens or (BLOCK_TOKENS if call.stream else ASSUMED_OUTPUT_TOKENS)
+    input_rate = output_rate = request = 0
     for deployment in deployments:
         if deployment.price is not None:
-            input_nanousd, output_nanousd, request_nanousd = snapshot.dearest[deployment.price.id]
-            most = -(-(len(call.body) * input_nanousd + output_tokens * output_nanousd) // TOKENS_PER_RATE) + request_nanousd
-            if most > dearest:
-                dearest = most
-    return dearest
+            one, other, fee = snapshot.dearest[deployment.price.id]
+            input_rate, output_rate, request = max(input_rate, one), max(output_rate, other), max(request, fee)
+    money = -(-(input_tokens * input_rate + output_tokens * output_rate) // TOKENS_PER_RATE) + request
+    return Plan(model, deployments, money, input_tokens + output_tokens, output_tokens, output_rate)
+
+
+def lowered(plan: Plan, left_nanousd: int | None, left_tokens: int | None) -> Plan | None:
+    """Return the plan with an output limit that fits what is left (None: no such budget), or None when that would be of no use."""
+    affordable = plan.output_tokens
+    if left_tokens is not None:
+        affordable = min(affordable, left_tokens - (plan.quote_tokens - plan.output_tokens))
+    if left_nanousd is not None and plan.output_rate_nanousd:
+        short_nanousd = max(0, plan.quote_nanousd - left_nanousd)
+        affordable = min(affordable, plan.output_tokens + (-short_nanousd * TOKENS_PER_RATE) // plan.output_rate_nanousd)
+    if not LEAST_OUTPUT_TOKENS <= affordable < plan.output_tokens:
+        return None
+    fewer = plan.output_tokens - affordable
+    money = plan.quote_nanousd - fewer * plan.output_rate_nanousd // TOKENS_PER_RATE
+    return structs.replace(plan, quote_nanousd=money, quote_tokens=plan.quote_tokens - fewer, output_tokens=affordable)
+
+
+def block_nanousd(plan: Plan) -> int:
+    """Return what a further block of a stream can cost in nano-USD, rounded up."""
+    return -(-BLOCK_TOKENS * plan.output_rate_nanousd // TOKENS_PER_RATE)

@@ -67,7 +67,7 @@ def feed(reader: Reader, data: bytes) -> bytes:
         raise UpstreamFault("protocol", error.message, sent=True) from None
 
 
-async def stream(exchange: Exchange, reader: Reader, opening: bytes, reply: Reply, settle: Callable[[], Awaitable[None]], progress: Callable[[], None]) -> None:
+async def stream(exchange: Exchange, reader: Reader, opening: bytes, reply: Reply, settle: Callable[[], Awaitable[None]], progress: Callable[[], Awaitable[None] | None]) -> None:
     """Pass a stream on; `settle` runs before the terminal bytes leave, `progress` after every batch.
 
     Raises UpstreamFault when the stream is cut, stalls, or carries an error.
@@ -82,7 +82,9 @@ async def stream(exchange: Exchange, reader: Reader, opening: bytes, reply: Repl
         out = feed(reader, data)
         if not data and not reader.tail:
             raise UpstreamFault("reset", "the stream ended without its end", sent=True)
-        progress()
+        waiting = progress()
+        if waiting is not None:
+            await waiting
     await settle()
     await reply.end(out + reader.tail)
     await _last_bytes(exchange)

@@ -5,17 +5,21 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TypeVar
 
+from msgspec import structs
+
 from billing.receipts import Settle, encode
-from gateway.errors import DependencyUnavailable, Refusal, UpstreamFailed, UpstreamFault, UpstreamTimeout
+from gateway.errors import DependencyUnavailable, OverBudget, Refusal, UpstreamFailed, UpstreamFault, UpstreamTimeout
 from gateway.plane import speak
 from gateway.plane.calllog import Line
 from gateway.plane.figures import Figures
+from gateway.plane.hold import NO_BOARD, Board, Hold, Holds
 from gateway.plane.journal import Journal, JournalBroken
+from gateway.plane.plan import BLOCK_TOKENS, block_nanousd, lowered
 from gateway.plane.plan import plan as make_plan
 from gateway.plane.pools import Exchange, Pool
 from gateway.plane.relay import Reply, content_type, open_stream, stream
 from gateway.plane.send import Sender, Sent, VendorRefusal
-from gateway.plane.settle import Times, bill, intent, progress, receipt
+from gateway.plane.settle import NOTHING_HELD, Held, Times, bill, intent, progress, receipt
 from gateway.plane.snapshot import Snapshot
 from gateway.terms import Attempt, Call, Caller, Deployment, Header, Model, Plan, Usage
 from gateway.wire import openai_chat
@@ -46,9 +50,11 @@ class Corridor:
         clock: Callable[[], float],
         wall: Callable[[], float],
         draw: random.Random,
+        holds: Holds,
+        worker: str,
     ) -> None:
         self.sender, self.journal, self.figures, self.log = sender, journal, figures, log
-        self.clock, self.wall, self.draw = clock, wall, draw
+        self.clock, self.wall, self.draw, self.holds, self.worker = clock, wall, draw, holds, worker
         self.unsettled: list[Settle] = []
 
     def settle_again(self) -> None:
@@ -75,7 +81,7 @@ class Walk:
     """One call on its way through the rooms."""
 
     __slots__ = (
-        "_beat", "_corridor", "_progress_at", "_reached", "answered_at", "attempts", "began", "billed_nanousd", "call", "caller", "deployment",
+        "_beat", "_board", "_corridor", "_covered_bytes", "_hold", "_progress_at", "_reached", "answered_at", "attempts", "began", "billed_nanousd", "call", "caller", "deployment",
         "dropped", "error_code", "first_byte_at", "outcome", "plan", "problem", "provider", "reader", "reply", "sent_at", "settled", "status",
         "text_bytes", "usage",
     )
@@ -96,6 +102,9 @@ class Walk:
         self.billed_nanousd = 0
         self.settled = False
         self._reached = False
+        self._board = NO_BOARD
+        self._hold: Hold | None = None
+        self._covered_bytes = BLOCK_TOKENS // 2
         self._beat: asyncio.TimerHandle | None = None
 
     async def go(self, snapshot: Snapshot) -> None:
@@ -119,12 +128,40 @@ class Walk:
             self.settle()
 
     async def _carry(self, snapshot: Snapshot) -> None:
-        self.plan = make_plan(self.call, self.caller, snapshot, self._corridor.draw)
+        corridor = self._corridor
+        plan = self.plan = make_plan(self.call, self.caller, snapshot, corridor.draw)
+        board = self._board = corridor.holds.board(self.call, self.caller, snapshot.rules)
+        if board.slices:
+            self._hold = corridor.holds.try_take(board, plan.quote_nanousd, plan.quote_tokens) if corridor.holds.reachable else None
+            if self._hold is None:
+                await self._take(board)
+            if board.has_budget and not self.call.stream and not self.call.max_output_tokens:
+                self.call = structs.replace(self.call, max_output_tokens=self.plan.output_tokens, caps_output=self.call.endpoint != "embeddings")
         if self.call.stream:
             self._beat = asyncio.get_running_loop().call_later(KEEP_ALIVE_S, self._keep_alive)
             await self._stream()
         else:
             await self._whole()
+
+    async def _take(self, board: Board) -> None:
+        """Hold what the call may cost, with a lower output limit if only that fits. Raises OverBudget, TooFast, DependencyUnavailable."""
+        holds, plan, mode = self._corridor.holds, self.plan, self.caller.project.without_authority
+        assert plan is not None
+        if mode == "closed" and not holds.reachable:
+            raise DependencyUnavailable("Budgets cannot be asked at the moment, and this project's calls wait for that. Try again.", retry_after_s=1)
+        try:
+            self._hold = await holds.take(board, plan.quote_nanousd, plan.quote_tokens)
+        except DependencyUnavailable:
+            if mode != "open":
+                raise
+            self.problem = "unheld"
+        except OverBudget:
+            fewer = lowered(plan, *holds.left(board)) if self.call.endpoint != "embeddings" else None
+            if fewer is None:
+                raise
+            self._hold = await holds.take(board, fewer.quote_nanousd, fewer.quote_tokens)
+            self.plan = fewer
+            self.call = structs.replace(self.call, max_output_tokens=fewer.output_tokens, caps_output=True)
 
     # ---- the two ways through send and relay ------------------------------------------------------------------------
 
@@ -182,7 +219,8 @@ class Walk:
             raise JournalBroken("the journal takes no new calls")
         self.deployment, self.provider = deployment, pool.provider.slug
         started_at_ms = int((corridor.wall() - (corridor.clock() - self.began)) * 1000)
-        corridor.journal.append(encode(intent(self.call, self.caller, self.plan, deployment, pool.provider.slug, started_at_ms)))
+        held = Held(corridor.worker, self._board.windows, self._hold.amounts[1]) if self._hold is not None else Held(corridor.worker, self._board.windows, 0)
+        corridor.journal.append(encode(intent(self.call, self.caller, self.plan, deployment, pool.provider.slug, started_at_ms, held)))
         self._reached = True
         if not self.sent_at:
             self.sent_at = corridor.clock()
@@ -212,6 +250,12 @@ class Walk:
             *SAFE,
             *sent.headers,
         ]
+        board = self._board
+        if board.limits:
+            headers = [header for header in headers if not header[0].startswith(b"x-ratelimit-")]
+            headers += self._corridor.holds.headers(board)
+        if self.call.caps_output:
+            headers.append((b"x-sgw-max-tokens", b"%d" % self.call.max_output_tokens))
         if self.dropped:
             headers.append((b"x-sgw-dropped", ",".join(self.dropped).encode()))
         return headers
@@ -257,7 +301,17 @@ class Walk:
 
     # ---- settlement -------------------------------------------------------------------------------------------------
 
-    def _note_progress(self) -> None:
+    def _note_progress(self) -> Coroutine[None, None, None] | None:
+        """Journal how far a long stream has come; return what to wait for when its hold must grow first."""
+        self._journal_progress()
+        hold, plan, reader = self._hold, self.plan, self.reader
+        if hold is None or plan is None or reader is None or self.call.max_output_tokens or reader.text_bytes < self._covered_bytes:
+            return None
+        # a token is at least a byte: what was held covers as many bytes as tokens
+        self._covered_bytes += BLOCK_TOKENS
+        return self._corridor.holds.extend(hold, block_nanousd(plan), BLOCK_TOKENS)
+
+    def _journal_progress(self) -> None:
         corridor = self._corridor
         if corridor.clock() - self._progress_at < PROGRESS_S or self.deployment is None or self.reader is None:
             return
@@ -285,8 +339,10 @@ class Walk:
         gateway_s = (self.sent_at or answered_at) - began
         first_byte_s = self.first_byte_at - began if self.first_byte_at else 0.0
         times = Times(int((wall - (now - began)) * 1000), int((now - began) * 1000), int(first_byte_s * 1000), int(gateway_s * 1e6))
+        hold = self._hold
+        held = Held(corridor.worker, self._board.windows, hold.amounts[1]) if hold is not None or self._reached else NOTHING_HELD
         record = receipt(
-            self.call, self.caller, self.plan, self.deployment, self.provider, billed, times, self.attempts, self.status, self.outcome, self.error_code
+            self.call, self.caller, self.plan, self.deployment, self.provider, billed, times, self.attempts, self.status, self.outcome, self.error_code, held
         )
         try:
             corridor.journal.append(encode(record))
@@ -294,6 +350,9 @@ class Walk:
             # its intent is on disk; tried again every second, and if this worker dies first it is settled as an orphan
             corridor.unsettled.append(record)
             corridor.figures.add("sgw_unsettled")
+        if hold is not None:
+            self._hold = None
+            corridor.holds.settle(hold, billed.cost_nanousd, billed.usage.input_tokens + billed.usage.output_tokens)
         model = self.plan.model.name if self.plan is not None else ""
         endpoint, figures, usage, cost = self.call.endpoint, corridor.figures, billed.usage, billed.cost_nanousd
         figures.count_call(endpoint, model, record.account, self.status, now - self.began, gateway_s, first_byte_s, usage, cost)

@@ -58,7 +58,18 @@ def bill(call: Call, deployment: Deployment | None, usage: Usage | None, partial
     return Billed(guess, "estimated", cost(deployment.price, guess), flags)
 
 
-def intent(call: Call, caller: Caller, plan: Plan, deployment: Deployment, provider: str, started_at_ms: int) -> Intent:
+class Held(Frozen, frozen=True):
+    """Which worker holds for a call, the budget windows it counts in (ids, separated by spaces) and the tokens held there."""
+
+    worker: str
+    windows: str
+    quote_tokens: int
+
+
+NOTHING_HELD = Held("", "", 0)
+
+
+def intent(call: Call, caller: Caller, plan: Plan, deployment: Deployment, provider: str, started_at_ms: int, held: Held) -> Intent:
     """Return what is journalled before a deployment is tried."""
     guess = estimate(len(call.body), 0)
     units = caller.project.business_units
@@ -79,6 +90,9 @@ def intent(call: Call, caller: Caller, plan: Plan, deployment: Deployment, provi
         guess.input_tokens,
         cost(deployment.price, guess),
         plan.quote_nanousd,
+        held.worker,
+        held.windows,
+        held.quote_tokens,
     )
 
 
@@ -110,6 +124,7 @@ def receipt(
     status: int,
     outcome: str,
     error_code: str,
+    held: Held,
 ) -> Settle:
     """Return the receipt of a call."""
     usage = billed.usage
@@ -153,4 +168,7 @@ def receipt(
         call.ip,
         call.user_agent,
         call.client_request_id,
+        held.worker,
+        held.windows,
+        held.quote_tokens,
     )

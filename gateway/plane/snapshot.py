@@ -1,12 +1,16 @@
 """The configuration a worker serves from: compiled elsewhere, checked whole, swapped whole. Knows nothing of databases or sockets."""
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import msgspec
 
 from billing.money import dearest_input_nanousd, dearest_output_nanousd
 from gateway.providers import Provider
-from gateway.terms import Account, Deadlines, Deployment, Frozen, Key, Model, Project
+from gateway.terms import Account, Budget, Deadlines, Deployment, Frozen, Key, Limit, Model, Project, Rules
+
+
+Rule = TypeVar("Rule", Budget, Limit)
 
 
 class SealedAccount(Frozen, frozen=True):
@@ -32,6 +36,8 @@ class Structure(Frozen, frozen=True):
     accounts: tuple[SealedAccount, ...]
     models: tuple[Model, ...]
     projects: tuple[Project, ...]
+    budgets: tuple[Budget, ...] = ()
+    limits: tuple[Limit, ...] = ()
 
 
 class Update(Frozen, frozen=True, tag="update"):
@@ -69,6 +75,7 @@ class Snapshot(Frozen, frozen=True):
     keys: Mapping[str, Key]
     by_upstream: Mapping[tuple[str, str], tuple[Model, ...]]
     dearest: Mapping[str, tuple[int, int, int]]
+    rules: Rules
 
 
 def _open(sealed: SealedAccount, shelf: Mapping[str, Provider], open_credential: Callable[[bytes, bytes], bytes]) -> Account:
@@ -100,6 +107,13 @@ def _upstream_names(models: tuple[Model, ...]) -> dict[tuple[str, str], tuple[Mo
         for deployment in model.deployments:
             place = (deployment.account, deployment.upstream_model)
             found[place] = (*found.get(place, ()), model)
+    return found
+
+
+def _by_scope(rules: tuple[Rule, ...]) -> dict[str, tuple[Rule, ...]]:
+    found: dict[str, tuple[Rule, ...]] = {}
+    for rule in rules:
+        found[rule.scope] = (*found.get(rule.scope, ()), rule)
     return found
 
 
@@ -139,6 +153,7 @@ def apply(
         projects={project.id: project for project in structure.projects},
         keys=keys,
         by_upstream=_upstream_names(structure.models),
+        rules=Rules(_by_scope(structure.budgets), _by_scope(structure.limits)),
         dearest={
             d.price.id: (dearest_input_nanousd(d.price), dearest_output_nanousd(d.price), d.price.request_nanousd)
             for model in structure.models

@@ -31,13 +31,15 @@ def request(call: Call, deployment: Deployment, provider: Provider) -> Spoken:
     if wire != CLIENT_WIRE:
         try:
             ask = openai_chat.read_ask(fields_of(call.body))
+            if call.caps_output:
+                ask = msgspec.structs.replace(ask, max_output_tokens=call.max_output_tokens)
             body, dropped = anthropic_messages.compose(ask, deployment.upstream_model)
             return Spoken(body, dropped)
         except WireError as error:
             kind = UnsupportedField if error.code == "unsupported_field" else BadRequest
             raise kind(error.message, param=error.param) from None
     asks_usage = call.stream and provider.asks_stream_usage and not call.wants_usage
-    if not (asks_usage or provider.drop or provider.rename):
+    if not (asks_usage or call.caps_output or provider.drop or provider.rename):
         if call.model == deployment.upstream_model:
             return Spoken(call.body)
         renamed = replace_model(call.body, call.model, deployment.upstream_model)
@@ -47,6 +49,9 @@ def request(call: Call, deployment: Deployment, provider: Provider) -> Spoken:
     fields = fields_of(call.body)
     if call.model != deployment.upstream_model:
         changes["model"] = msgspec.json.encode(deployment.upstream_model)
+    if call.caps_output:
+        changes["max_tokens"], changes["max_completion_tokens"] = None, None
+        changes[provider.output_limit] = b"%d" % call.max_output_tokens
     if asks_usage:
         changes["stream_options"] = _with_usage(fields.get("stream_options"))
     dropped = tuple(name for name in fields if name in provider.drop)

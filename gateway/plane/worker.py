@@ -21,6 +21,7 @@ from gateway.plane.client_httpx import HttpxClient
 from gateway.plane.figures import Figures
 from gateway.plane.health import Health
 from gateway.plane.identify import Verified, identify
+from gateway.plane.hold import Holds
 from gateway.plane.journal import Journal
 from gateway.plane.link import Link
 from gateway.plane.pools import Client as AnyClient
@@ -85,14 +86,18 @@ class Worker:
         self.pools = Pools(shelf(), self._make_client, self.via)
         self.calllog = CallLog(os.dup(1))
         sender = Sender(self.pools, self.health, time.monotonic, time.time, self.journal.flushed if self.journal.strict else None)
-        self.corridor = Corridor(sender, self.journal, self.figures, self.calllog.note, time.monotonic, time.time, random.Random())  # noqa: S311 (shares load, guards nothing)
         self.link = Link(settings.steward_socket, self.name, self._adopt, self._flat)
+        self.holds = Holds(self.link, time.monotonic)
+        self.link.on_granted, self.link.on_recall = self.holds.granted, self.holds.recalled
+        self.corridor = Corridor(sender, self.journal, self.figures, self.calllog.note, time.monotonic, time.time, random.Random(), self.holds, self.name)  # noqa: S311 (shares load, guards nothing)
         self._load_last_good()
         self._tasks = [asyncio.create_task(self.link.run()), asyncio.create_task(self._tick())]
 
     async def stop(self) -> None:
         """Tell the last figures, close upstream connections and the journal."""
+        self.holds.drain()
         self.link.push()
+        await self.link.flush()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -152,6 +157,7 @@ class Worker:
             self.link.push()
             self.calllog.flush()
             self.corridor.settle_again()
+            self.holds.tick()
             now = loop.time()
             for task, due in list(self.deadlines.items()):
                 if due < now:

@@ -37,6 +37,7 @@ class Provider(Frozen, frozen=True):
     upstream model and account options; `locate` finds the endpoint from the rest of a provider path;
     `options` lists the option names an account of this kind needs, with a hint.
     `drop` are request fields the vendor refuses; `rename` maps request fields to the vendor's names.
+    `output_limit` is the request field that bounds a chat answer's tokens.
     `reads_headers` are vendor answer headers worth passing to the caller. `models_path` lists models ("" : no listing).
     `read_models` turns that listing's JSON into names. `price_provider` is the vendor's id in the seeded price book ("" : none).
     """
@@ -53,6 +54,7 @@ class Provider(Frozen, frozen=True):
     drop: frozenset[str] = frozenset()
     rename: Mapping[str, str] = {}
     asks_stream_usage: bool = True
+    output_limit: str = "max_tokens"
     reads_headers: frozenset[bytes] = frozenset()
     models_path: str = "/models"
     read_models: Callable[[Mapping[str, Any]], list[str]] = listed_ids

@@ -27,6 +27,7 @@ def _locate(rest: str) -> str:
 
 
 PROVIDER = Provider(
+    output_limit="max_completion_tokens",
     slug="azure",
     title="Azure OpenAI",
     wires={"chat/completions": "openai_chat", "embeddings": "openai_chat"},

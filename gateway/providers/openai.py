@@ -3,6 +3,7 @@
 from gateway.providers import Provider
 
 PROVIDER = Provider(
+    output_limit="max_completion_tokens",
     slug="openai",
     title="OpenAI",
     wires={"chat/completions": "openai_chat", "embeddings": "openai_chat"},
