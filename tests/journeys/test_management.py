@@ -79,6 +79,7 @@ def test_the_api_and_the_budgets_are_seen_in_a_browser(service: Service) -> None
         expect(page.get_by_text("Sandbox, monthly")).to_be_visible()
         look(page, "budgets")
         page.get_by_text("Sandbox, monthly").click()
+        expect(page.get_by_text("Raise for a time")).to_be_visible()
         look(page, "budget")
         page.goto(f"{service.origin}/admin/billing/creditaccount/")
         expect(page.get_by_text("$250.00")).to_be_visible()
