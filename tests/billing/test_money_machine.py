@@ -16,7 +16,7 @@ from billing import budgets, credits  # noqa: A004  # the subject's name
 from billing.holds import GiveBack, Take, Want
 from billing.intake import Intake
 from billing.leases import give_back, take, undo
-from billing.models import Budget, CreditGrant, DisputedHold
+from billing.models import Budget, CreditGrant, DisputedHold, Lease
 from billing.receipts import Intent, Settle, encode
 from billing.verification import held_by_window, verify
 from gateway.plane.journal import Journal
@@ -36,7 +36,8 @@ class Worker:
     number: int = 0
     free: dict[str, int] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
-    last: Take | GiveBack | None = None
+    untaken: int = 0
+    has_overrun: bool = False
 
 
 class Money(RuleBasedStateMachine):
@@ -115,6 +116,8 @@ class Money(RuleBasedStateMachine):
         cost = quote * share // 100
         for _ in range(1 + twice):
             worker.journal.append(encode(self.told(settle, call_id, worker, quote_nanousd=quote, cost_nanousd=cost)))
+        worker.untaken += cost
+        worker.has_overrun |= cost > quote
         for name in self.hard:
             worker.free[name] += quote - cost
         for name in self.spent:
@@ -133,6 +136,8 @@ class Money(RuleBasedStateMachine):
     @rule()
     def takes_in(self) -> None:
         self.intake.run_once()
+        for worker in self.workers:
+            worker.untaken = 0
 
     @rule()
     def intake_restarts(self) -> None:
@@ -181,6 +186,13 @@ class Money(RuleBasedStateMachine):
                 assert budget_window["held"] == held.get(name, 0)
                 assert budget_window["spent"] - budget_window["overrun"] + budget_window["held"] <= budget_window["base"] + budget_window["credit"]
                 assert budget_window["spent"] <= self.spent[name]
+
+    @invariant()
+    def workers_and_the_authority_agree(self) -> None:
+        for worker in getattr(self, "workers", []):
+            held = dict(Lease.objects.filter(worker=worker.name).values_list("window_id", "outstanding"))
+            for name, free in worker.free.items():
+                assert worker.has_overrun or held.get(name, 0) == free + sum(worker.calls.values()) + worker.untaken
 
     @invariant()
     def ledger_explains_everything(self) -> None:
