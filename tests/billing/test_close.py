@@ -87,7 +87,7 @@ def test_a_month_is_not_closed_early_twice_or_out_of_order() -> None:
         correct_statement(retail(), actor, "why not")
     close_month(retail(), date(2026, 8, 1), actor)
     close_month(retail(), OCTOBER, actor)
-    with pytest.raises(ValidationError, match="Retail 2026-10 is closed. Post a correction"):
+    with pytest.raises(ValidationError, match=r"Retail 2026-10 is closed\. Post a correction"):
         close_month(retail(), OCTOBER, actor)
     with pytest.raises(ValidationError, match="2026-10 is closed already"):
         close_month(retail(), date(2026, 9, 1), actor)
