@@ -10,7 +10,7 @@ from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
-from billing import admin_budgets, admin_credit, alerts_admin  # noqa: F401 (they register their pages)
+from billing import admin_budgets, admin_credit, alerts_admin, reports_admin  # noqa: F401 (they register their pages)
 from billing.actions import NotReleasable, add_price, release_quarantined
 from billing.forms import LABELS, PriceForm
 from billing.models import Price, QuarantinedReceipt, Series, UsageRecord

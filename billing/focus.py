@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 from django.db.models import QuerySet
@@ -88,7 +88,9 @@ def _quantities(row: DayRollup, cost: Decimal) -> dict[str, Any]:
     quantity, unit = (tokens, "Tokens") if tokens else (row.calls, "Requests")
     if not quantity:
         return {"ChargeClass": "Correction"}
-    price = (cost / quantity).quantize(PRICE_DIGITS)
+    with localcontext() as context:
+        context.prec = 60
+        price = (cost / quantity).quantize(PRICE_DIGITS)
     return {
         "ConsumedQuantity": quantity,
         "ConsumedUnit": unit,

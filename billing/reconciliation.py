@@ -1,94 +1,91 @@
-"""Vendors' own figures beside ours, day by day and model by model."""
+"""Windows computed anew: `spent` from usage rows, `held` from leases and disputes; differences are repaired by postings, never by hand."""
 
-import hashlib
-from dataclasses import dataclass
-from datetime import date
+from collections import defaultdict
+from typing import NamedTuple
 
-from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Sum
 
 from accounts.models import User
-from billing import vendor_usage
-from billing.models import DayRollup, ReconciliationImport, ReconciliationLine
-from billing.vendor_usage.cells import Unreadable
+from billing import ledger
+from billing.budgets import check_reason
+from billing.ledger import Movement
+from billing.models import DisputedHold, Lease, Posting, Unit, UsageRecord, Window
+from billing.verification import Figures, books_of_windows, held_by_window
+from billing.windows import lock
 
 
-@dataclass(frozen=True)
-class Difference:
-    """Our tokens and cost in nano-USD of a model on a day, and the vendor's."""
+class Difference(NamedTuple):
+    """What an open window says in its unit, and what its calls, leases and disputes say."""
 
-    day: date
-    upstream_model: str
-    our_tokens: int
-    their_tokens: int
-    our_cost: int
-    their_cost: int
-
-    @property
-    def cost_difference(self) -> int:
-        """Return how much more the vendor states, in nano-USD."""
-        return self.their_cost - self.our_cost
-
-    @property
-    def token_difference(self) -> int:
-        """Return how many more tokens the vendor states."""
-        return self.their_tokens - self.our_tokens
-
-    @property
-    def permille(self) -> int | None:
-        """Return the difference in cost as thousandths of ours, None when ours is nothing."""
-        return self.cost_difference * 1000 // self.our_cost if self.our_cost else None
+    window: str
+    spent: int
+    true_spent: int
+    held: int
+    true_held: int
 
 
-def import_usage(vendor: str, file_name: str, content: bytes, actor: User) -> ReconciliationImport:
-    """Take a vendor's export in; raises ValidationError that names row and column, or says that the file is known."""
-    try:
-        found = vendor_usage.read(vendor, content)
-    except Unreadable as error:
-        raise ValidationError(str(error)) from error
-    row = ReconciliationImport(
-        vendor=vendor,
-        provider=vendor_usage.shelf()[vendor].PROVIDER,
-        file_name="".join(character for character in file_name if character.isprintable())[-200:],
-        sha256=hashlib.sha256(content).hexdigest(),
-        first_day=found[0].day,
-        last_day=found[-1].day,
-        has_tokens=any(line.input_tokens is not None or line.output_tokens is not None for line in found),
-        has_cost=any(line.cost_nanousd is not None for line in found),
-        imported_by=actor,
-    )
-    try:
-        with transaction.atomic():
-            row.save(force_insert=True)
-            ReconciliationLine.objects.bulk_create(
-                [
-                    ReconciliationLine(
-                        source=row,
-                        day=line.day,
-                        upstream_model=line.upstream_model,
-                        input_tokens=line.input_tokens or 0,
-                        output_tokens=line.output_tokens or 0,
-                        cost_nanousd=line.cost_nanousd or 0,
-                    )
-                    for line in found
-                ],
-                batch_size=500,
-            )
-    except IntegrityError as error:
-        raise ValidationError("This very file was imported before.") from error
-    return row
+def differences() -> list[Difference]:
+    """Return the open budget windows whose figures are not what they should be; calls being taken in at this moment may show."""
+    windows = {window.id: window for window in Window.objects.filter(closed_at=None).exclude(budget=None).order_by("id")}
+    used: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    rows = UsageRecord.objects.exclude(windows="").values_list("windows").order_by()
+    for names, cost, came, went in rows.annotate(cost=Sum("cost_nanousd"), came=Sum("input_tokens"), went=Sum("output_tokens")):
+        for name in dict.fromkeys(names.split()):
+            used[name][0] += int(cost)
+            used[name][1] += int(came) + int(went)
+    held, books = held_by_window(), books_of_windows()
+    found = []
+    for name, window in windows.items():
+        true = used[name][0] if window.unit == Unit.NANOUSD else used[name][1]
+        difference = Difference(name, window.spent, true, window.held, held.get(name, 0))
+        booked = books.get(name, Figures())
+        is_off_the_books = window.unit == Unit.NANOUSD and (booked.spent, booked.held) != (window.spent, window.held)
+        if (window.spent, window.held) != (true, difference.true_held) or is_off_the_books:
+            found.append(difference)
+    return found
 
 
-def differences(row: ReconciliationImport) -> tuple[Difference, ...]:
-    """Return every day and model that the import or our usage has within the import's days, in order."""
-    theirs = {(line.day, line.upstream_model): line for line in row.lines.all()}
-    rollups = DayRollup.objects.filter(day__range=(row.first_day, row.last_day), series__provider=row.provider)
-    sums = rollups.values_list("day", "series__upstream_model").order_by().annotate(tokens=Sum("input_tokens") + Sum("output_tokens"), cost=Sum("cost_nanousd"))
-    ours = {(day, model): (int(tokens), int(cost)) for day, model, tokens, cost in sums}
-    table = []
-    for day, model in sorted(ours.keys() | theirs.keys()):
-        tokens, cost = ours.get((day, model), (0, 0))
-        line = theirs.get((day, model))
-        table.append(Difference(day, model, tokens, line.input_tokens + line.output_tokens if line else 0, cost, line.cost_nanousd if line else 0))
-    return tuple(table)
+@transaction.atomic
+def repair(name: str, actor: User | None, reason: str) -> Difference | None:
+    """Bring one window and its ledger to what its calls, leases and disputes say; None when nothing differed. Raises ValidationError."""
+    reason = check_reason(reason)
+    window = lock([name])[name]
+    true_spent, true_held = _spent(window), _held(name)
+    booked = books_of_windows().get(name, Figures())
+    is_money = window.unit == Unit.NANOUSD
+    spent, held = (booked.spent, booked.held) if is_money else (window.spent, window.held)
+    difference = Difference(name, window.spent, true_spent, window.held, true_held)
+    if (window.spent, window.held, spent, held) == (true_spent, true_held, true_spent, true_held):
+        return None
+    overrun = booked.overrun if is_money else window.overrun
+    more = true_spent - spent
+    unrun = min(overrun, max(0, -more))
+    if is_money:
+        free, consumed, kept = ledger.free(name), ledger.consumed(name), ledger.held(name)
+        movements = [
+            Movement(ledger.OVERRUN, consumed, max(0, more)),
+            Movement(consumed, ledger.OVERRUN, unrun),
+            Movement(consumed, free, max(0, -more) - unrun),
+            Movement(free, kept, max(0, true_held - held)),
+            Movement(kept, free, max(0, held - true_held)),
+        ]
+        if any(move.amount_nanousd for move in movements):
+            ledger.post(Posting.Kind.ADJUST, ledger.once(f"reconcile:{name}"), movements, actor, reason)
+    Window.objects.filter(id=name).update(spent=true_spent, held=true_held, overrun=overrun + max(0, more) - unrun)
+    return difference
+
+
+def _spent(window: Window) -> int:
+    total = 0
+    rows = UsageRecord.objects.filter(windows__contains=window.id).values_list("windows", "cost_nanousd", "input_tokens", "output_tokens")
+    for names, cost, came, went in rows.iterator():
+        if window.id in names.split():
+            total += cost if window.unit == Unit.NANOUSD else came + went
+    return total
+
+
+def _held(name: str) -> int:
+    leases = Lease.objects.filter(window=name).aggregate(total=Sum("outstanding"))["total"] or 0
+    disputes = DisputedHold.objects.filter(window=name, released_at=None).aggregate(total=Sum("amount"))["total"] or 0
+    return int(leases) + int(disputes)

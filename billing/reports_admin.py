@@ -22,13 +22,13 @@ from billing import focus, vendor_usage
 from billing.close import close_month, correct_statement
 from billing.models import DayRollup, ReconciliationImport, Statement
 from billing.money import to_usd
-from billing.reconciliation import differences, import_usage
 from billing.reports.anomalies import anomalies
 from billing.reports.forecast import forecast
 from billing.reports.movers import movers
 from billing.reports.periods import Period, month_of
 from billing.reports.spend import DIMENSIONS, by_day, spend
 from billing.statements import as_csv, as_pdf, as_xlsx, table
+from billing.vendor_differences import differences, import_usage
 
 FORMATS = {"pdf": as_pdf, "xlsx": as_xlsx, "csv": as_csv}
 MOST_LINES = 200
@@ -67,9 +67,7 @@ class CloseForm(forms.Form):
 
     unit = forms.ModelChoiceField(BusinessUnit.objects.none(), label="Business unit", widget=UnfoldAdminSelectWidget)
     month = forms.DateField(input_formats=["%Y-%m"], help_text="As 2026-10.", widget=UnfoldAdminTextInputWidget)
-    reason = forms.CharField(
-        required=False, max_length=500, widget=UnfoldAdminTextInputWidget, help_text="Only for a correction of months that are closed."
-    )
+    reason = forms.CharField(required=False, max_length=500, widget=UnfoldAdminTextInputWidget, help_text="Only for a correction of months that are closed.")
     sure = forms.BooleanField(label="I have checked that this month can be locked; a statement never changes.")
 
 
@@ -142,8 +140,7 @@ class SpendAdmin(WrittenOnceAdmin):
                 (f"Forecast {today:%Y-%m}", f"{usd(ahead.expected)} ({usd(ahead.low)} to {usd(ahead.high)})"),
             ],
             "lines": [
-                (line, usd(line.now.cost_nanousd), usd(line.before.cost_nanousd), _share(line.now.cost_nanousd, most))
-                for line in found.lines[:MOST_LINES]
+                (line, usd(line.now.cost_nanousd), usd(line.before.cost_nanousd), _share(line.now.cost_nanousd, most)) for line in found.lines[:MOST_LINES]
             ],
             "left_out": max(0, len(found.lines) - MOST_LINES),
             "days": [(point.at, usd(point.measured.cost_nanousd), _share(point.measured.cost_nanousd, top)) for point in days],
@@ -254,9 +251,7 @@ class ReconciliationAdmin(WrittenOnceAdmin):
                 return HttpResponseRedirect(reverse("admin:billing_reconciliationimport_change", args=[made.pk]))
         return self.page(request, "form", "Import a vendor's export", form=form, button="Import and compare")
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the difference table."""
         if not self.has_view_permission(request):
             raise PermissionDenied

@@ -2,8 +2,10 @@
 
 import csv
 import json
-from datetime import date, datetime
+import re
+from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 
@@ -40,7 +42,7 @@ def mistakes(row: dict[str, str]) -> list[str]:
     found = [f"{name} is null" for name in NOT_NULL if not row[name]]
     found += [f"{name}={row[name]}" for name, values in ALLOWED.items() if row[name] not in values]
     found += [f"{name} is no decimal" for name in DECIMALS if row[name] and ("E" in row[name] or not Decimal(row[name]).is_finite())]
-    found += [f"{name} is no UTC moment" for name in MOMENTS if datetime.strptime(row[name], "%Y-%m-%dT%H:%M:%SZ").minute]
+    found += [f"{name} is no UTC moment" for name in MOMENTS if not re.fullmatch(r"\d{4}-\d\d-\d\dT00:00:00Z", row[name])]
     if not row["BillingPeriodStart"] <= row["ChargePeriodStart"] < row["ChargePeriodEnd"] <= row["BillingPeriodEnd"]:
         found.append("the charge lies outside its billing period")
     if not all(isinstance(value, str) for value in json.loads(row["Tags"]).values()):
@@ -48,7 +50,7 @@ def mistakes(row: dict[str, str]) -> list[str]:
     if row["ChargeClass"] == "":
         found += [f"{n} is null" for n in ("ConsumedUnit", "PricingUnit", "PricingCategory", "PricingQuantity", "ListUnitPrice") if not row[n]]
         for cost, price in (("ListCost", "ListUnitPrice"), ("ContractedCost", "ContractedUnitPrice")):
-            if round(Decimal(row[price]) * Decimal(row["PricingQuantity"]), 9) != Decimal(row[cost]):
+            if abs(Fraction(row[price]) * Fraction(row["PricingQuantity"]) - Fraction(row[cost])) > Fraction(1, 10**12):
                 found.append(f"{cost} is not {price} times PricingQuantity")
     return found
 

@@ -8,8 +8,8 @@ from django.core.exceptions import ValidationError
 
 from billing import vendor_usage
 from billing.models import ReconciliationImport, ReconciliationLine
-from billing.reconciliation import Difference, differences, import_usage
 from billing.rollups import fold
+from billing.vendor_differences import Difference, differences, import_usage
 from billing.vendor_usage.cells import Counted
 from tests.billing.spent import MILLION, finance, project, record, usage
 
