@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from accounts.addresses import AddressRules
-from accounts.egress import NotAllowed, NotDelivered
+from accounts.egress import AddressForbidden, NotAllowed, NotDelivered
 from accounts.models import BusinessUnit, NotificationChannel, Project, Severity
 from accounts.models.notices import message_id
 from accounts.sealing import SealBroken, Sealer
@@ -73,7 +73,7 @@ def check_channel(channel: NotificationChannel, secret: str) -> None:
     try:
         sink.check(options, secret, exits())
     except NotAllowed as refusal:
-        hint = "" if "address" not in str(refusal) else " If a private address is meant, list it in SYMBIOSIS_PRIVATE_CHANNELS."
+        hint = " If that is meant, list it in SYMBIOSIS_PRIVATE_CHANNELS." if isinstance(refusal, AddressForbidden) else ""
         raise ValidationError(f"{refusal}{hint}") from refusal
     except ValueError as refusal:
         raise ValidationError(str(refusal)) from refusal

@@ -21,6 +21,10 @@ class NotAllowed(Exception):
     """The URL or an address behind it may not be called; the message says why and what to do."""
 
 
+class AddressForbidden(NotAllowed):
+    """An address behind the URL is private or forbidden; which setting would allow it, the caller says."""
+
+
 class NotDelivered(Exception):
     """The other side could not be reached or did not take the message; the message says why and holds no secret."""
 
@@ -95,7 +99,7 @@ def allowed_addresses(host: str, port: int, rules: AddressRules) -> list[str]:
     except (OSError, UnicodeError) as error:
         raise NotAllowed(f"The host {host} does not resolve. Check the address and this machine's DNS.") from error
     if not found or not all(rules.check(address, host) for address in found):
-        raise NotAllowed(f"The host {host} has a private or forbidden address.")
+        raise AddressForbidden(f"The host {host} has a private or forbidden address.")
     return sorted(found)
 
 

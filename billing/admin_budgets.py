@@ -53,7 +53,7 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in 
     """A budget; money is typed in USD."""
 
     typed_amount = forms.DecimalField(
-        label="amount", min_value=0, max_digits=18, decimal_places=9, widget=UnfoldAdminTextInputWidget, help_text="USD, or a number of tokens."
+        label="Amount", min_value=0, max_digits=18, decimal_places=9, widget=UnfoldAdminTextInputWidget, help_text="USD, or a number of tokens."
     )
     reason = forms.CharField(
         max_length=500, required=False, widget=UnfoldAdminTextInputWidget, help_text="Needed where the amount changes; stands in the ledger."
@@ -155,9 +155,9 @@ class BudgetAdmin(ActsMixin, GovernedAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show figures only of a budget that is."""
         scope = ("project", "key", "business_unit")
-        fields = ("name", scope, ("mode", "unit"), ("period", "per"), ("starts_at", "ends_at"), "typed_amount", "thresholds", "reason")
+        fields = ("name", scope, ("mode", "unit"), ("period", "per"), "starts_at", "ends_at", "typed_amount", "thresholds", "reason")
         now = (("shown_id", "state"), ("shown_amount", "credit"), ("spent", "held", "left"), "used")
-        return ((None, {"fields": fields}), ("Now", {"fields": now})) if obj else ((None, {"fields": fields}),)
+        return (("Now", {"fields": now}), ("Budget", {"fields": fields})) if obj else ((None, {"fields": fields}),)
 
     def store(self, request: HttpRequest, obj: Budget, form: Any) -> None:
         """Store the budget; open windows follow a changed amount."""

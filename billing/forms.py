@@ -65,7 +65,7 @@ class AmountForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in 
     """A limit; `typed_amount` is USD where money is limited, else a whole number."""
 
     typed_amount = forms.DecimalField(
-        label="amount", min_value=0, max_digits=18, decimal_places=9, widget=UnfoldAdminDecimalFieldWidget, help_text="Calls or tokens; USD for spend."
+        label="Amount", min_value=0, max_digits=18, decimal_places=9, widget=UnfoldAdminDecimalFieldWidget, help_text="Calls or tokens; USD for spend."
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -1,9 +1,9 @@
-"""Periodic work on usage storage and rollups. A task calls one action and holds no logic."""
+"""Periodic work on usage storage, rollups, windows and credit. A task calls one action and holds no logic."""
 
 import structlog
 from celery import shared_task
 
-from billing import partitions, retention, rollups
+from billing import credits, partitions, retention, rollups  # noqa: A004  # the subject's name
 
 ARCHIVE_S = 480.0
 
@@ -14,6 +14,12 @@ logger = structlog.get_logger(__name__)
 def fold_usage() -> int:
     """Add new usage rows to the rollups; return how many."""
     return rollups.fold()
+
+
+@shared_task
+def close_windows() -> int:
+    """Expire credit that is due, then close windows that ended; return how many grants and windows ended."""
+    return credits.expire_due() + credits.close_windows()
 
 
 @shared_task

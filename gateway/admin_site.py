@@ -38,6 +38,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 item("Business units", "account_tree", "accounts_businessunit_changelist"),
                 item("Projects", "folder", "accounts_project_changelist"),
                 item("Virtual keys", "key", "accounts_virtualkey_changelist"),
+                item("Service accounts", "smart_toy", "accounts_serviceaccount_changelist"),
                 item("Users", "person", "accounts_user_changelist"),
             ],
         },
@@ -59,6 +60,9 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "title": "Usage",
             "separator": True,
             "items": [
+                item("Spend", "bar_chart", "billing_dayrollup_changelist"),
+                item("Statements", "lock", "billing_statement_changelist"),
+                item("Vendors' exports", "balance", "billing_reconciliationimport_changelist"),
                 item("Calls", "receipt_long", "billing_usagerecord_changelist"),
                 item("Quarantined receipts", "report", "billing_quarantinedreceipt_changelist"),
             ],

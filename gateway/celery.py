@@ -20,6 +20,7 @@ for _folder in ("data_folder_in", "control_folder"):
         Path(_path).mkdir(parents=True, exist_ok=True, mode=0o700)
 
 app.conf.beat_schedule = {
+    "close windows": {"task": "billing.tasks.close_windows", "schedule": 60.0, "options": {"expire_seconds": 60.0}},
     "prune changes": {"task": "gateway.tasks.prune_changes", "schedule": 3600.0},
     "clear sessions": {"task": "gateway.tasks.clear_sessions", "schedule": 86400.0},
     "check provider accounts": {"task": "gateway.tasks.check_provider_accounts", "schedule": 3600.0},

@@ -1,16 +1,15 @@
 """What a provider account answers when it is asked for its models: a careful HTTP call. Knows no rows and no screens."""
 
 import json
-import socket
 import ssl
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import httpcore
 import httpx
 
+from accounts import egress
 from accounts.addresses import AddressRules
 from gateway.providers import Provider
 
@@ -23,79 +22,18 @@ class ProbeFailed(Exception):
     """The account does not work; the message says why in words and holds no credential."""
 
 
-class _TimedStream(httpcore.NetworkStream):
-    """A connection on which all waiting together ends at one moment, so that an answer that drips in cannot go on for ever."""
-
-    def __init__(self, plain: httpcore.NetworkStream, ends_at: float) -> None:
-        self._plain = plain
-        self._ends_at = ends_at
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read what has come; raises httpcore.ReadTimeout."""
-        return self._plain.read(max_bytes, self._left_s(httpcore.ReadTimeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write everything; raises httpcore.WriteTimeout."""
-        self._plain.write(buffer, self._left_s(httpcore.WriteTimeout))
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._plain.close()
-
-    def start_tls(self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None) -> httpcore.NetworkStream:
-        """Begin TLS; raises httpcore.ConnectTimeout."""
-        return _TimedStream(self._plain.start_tls(ssl_context, server_hostname, self._left_s(httpcore.ConnectTimeout)), self._ends_at)
-
-    def get_extra_info(self, info: str) -> Any:
-        """Return what the connection knows of itself."""
-        return self._plain.get_extra_info(info)
-
-    def _left_s(self, late: type[Exception]) -> float:
-        left_s = self._ends_at - time.monotonic()
-        if left_s <= 0:
-            raise late
-        return left_s
-
-
-class _CheckedBackend(httpcore.NetworkBackend):
-    """Resolves a name, checks every address and connects to exactly a checked one, for as long as there is time."""
-
-    def __init__(self, rules: AddressRules, ends_at: float) -> None:
-        self._rules = rules
-        self._ends_at = ends_at
-        self._plain = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        """Connect to the first allowed address; raises httpcore.ConnectError when there is none."""
-        last: Exception = httpcore.ConnectError(f"address of {host} is not allowed")
-        for address in allowed_addresses(host, port, self._rules):
-            try:
-                left_s = max(0.001, self._ends_at - time.monotonic())
-                return _TimedStream(self._plain.connect_tcp(address, port, left_s, local_address, socket_options), self._ends_at)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                last = error
-        raise last
-
-
 def allowed_addresses(host: str, port: int, rules: AddressRules) -> list[str]:
     """Return the addresses of a host that may be connected to; raises ProbeFailed when the name has none or one is not allowed."""
     try:
-        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
-    except (OSError, UnicodeError) as error:
-        raise ProbeFailed(f"The host {host} does not resolve. Check the base URL and this machine's DNS.") from error
-    if not all(rules.check(address, host) for address in found):
-        raise ProbeFailed(
-            f"The host {host} has a private or forbidden address. "
-            "If that is meant, list it in SYMBIOSIS_PRIVATE_UPSTREAMS (link-local and metadata addresses stay forbidden)."
-        )
-    return sorted(found)
+        return egress.allowed_addresses(host, port, rules)
+    except egress.NotAllowed as refusal:
+        raise ProbeFailed(_advised(refusal)) from refusal
+
+
+def _advised(refusal: egress.NotAllowed) -> str:
+    if not isinstance(refusal, egress.AddressForbidden):
+        return str(refusal)
+    return f"{refusal} If that is meant, list it in SYMBIOSIS_PRIVATE_UPSTREAMS (link-local and metadata addresses stay forbidden)."
 
 
 def list_models(provider: Provider, base_url: str, credential: str, ca_pem: str, rules: AddressRules) -> list[str]:
@@ -128,7 +66,7 @@ def _get(url: str, headers: Mapping[str, str], ca_pem: str, rules: AddressRules)
             context.load_verify_locations(cadata=ca_pem)
         transport = httpx.HTTPTransport(verify=context, trust_env=False)
         # httpx has no public way to choose the network backend, and the address must be checked where it is connected
-        transport._pool = httpcore.ConnectionPool(ssl_context=context, network_backend=_CheckedBackend(rules, ends_at))  # noqa: SLF001
+        transport._pool = httpcore.ConnectionPool(ssl_context=context, network_backend=egress.CheckedBackend(rules, ends_at))  # noqa: SLF001
         with (
             httpx.Client(transport=transport, timeout=TIMEOUT_S, trust_env=False, follow_redirects=False) as client,
             client.stream("GET", url, headers=headers) as answer,
@@ -139,7 +77,9 @@ def _get(url: str, headers: Mapping[str, str], ca_pem: str, rules: AddressRules)
                 if len(body) > ANSWER_LIMIT_BYTES:
                     raise ProbeFailed("The answer is longer than 2 MiB. Check that the base URL leads to a model provider.")
             return answer.status_code, body
-    except httpx.TimeoutException as error:
+    except egress.NotAllowed as refusal:
+        raise ProbeFailed(_advised(refusal)) from refusal
+    except (httpx.TimeoutException, httpcore.TimeoutException) as error:
         raise ProbeFailed("The provider did not answer in full within 10 s. Check the base URL and the firewall.") from error
     except ssl.SSLError as error:
         raise ProbeFailed("The custom CA is not a certificate in PEM form, or TLS failed with it.") from error

@@ -11,6 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Say how often chaos tests kill the product."""
     parser.addoption("--chaos-rounds", type=int, default=8, help="kill -9 rounds of the chaos tests, over all of them")
+    parser.addoption("--money-steps", type=int, default=5_000, help="steps of the chaos test of leases, credit and ledger")
 
 
 @pytest.fixture
@@ -18,6 +19,13 @@ def chaos_rounds(request: pytest.FixtureRequest) -> int:
     """Return how often to kill, over all variants of a chaos test."""
     rounds: int = request.config.getoption("--chaos-rounds")
     return rounds
+
+
+@pytest.fixture
+def money_steps(request: pytest.FixtureRequest) -> int:
+    """Return how many steps the money's state machine makes."""
+    steps: int = request.config.getoption("--money-steps")
+    return steps
 
 
 @pytest.fixture(autouse=True)

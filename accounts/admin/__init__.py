@@ -3,6 +3,7 @@
 from accounts.admin.governed import STATE_COLOURS, GovernedAdmin, ReadOnlyAdmin, said
 from accounts.admin.notices import NotificationChannelAdmin, OutboxMessageAdmin
 from accounts.admin.people import BusinessUnitAdmin, ProjectAdmin, UserAdmin
+from accounts.admin.service_accounts import ServiceAccountAdmin
 
 __all__ = [
     "STATE_COLOURS",
@@ -12,6 +13,7 @@ __all__ = [
     "OutboxMessageAdmin",
     "ProjectAdmin",
     "ReadOnlyAdmin",
+    "ServiceAccountAdmin",
     "UserAdmin",
     "said",
 ]

@@ -35,6 +35,10 @@ class ResourceSchema(AutoSchema):
         """Name an operation after its resource and verb."""
         return f"{self.view.resource.replace('-', '_')}_{self.view.action}"
 
+    def get_summary(self) -> str:
+        """Say it in the first line of the docstring."""
+        return str(getattr(self.view, self.view.action).__doc__ or "").strip().partition("\n")[0].rstrip(".")
+
     def get_description(self) -> str:  # type: ignore[override]  # as the base class here has it
         """Say which scope it takes."""
         verb = "read" if self.method in SAFE else "write"

@@ -11,6 +11,7 @@ from billing import credits, ledger  # noqa: A004  # the subject's name
 from billing.leases import give_back, reclaim, take
 from billing.ledger import balance
 from billing.models import CreditAccount, CreditGrant, DisputedHold, Entry, Lease, Posting, Window
+from billing.tasks import close_windows
 from billing.verification import verify
 from tests.billing.budgets import budget, figures, limit, outstanding, project, returning, taking, want
 
@@ -132,7 +133,7 @@ def test_windows_of_limits_are_deleted_after_their_minute() -> None:
     minute, parallel = want(limit(5), 1), want(limit(5, "parallel"), 1)
     take("h", taking(minute, parallel))
     closed_yesterday(minute.window)
-    assert (credits.close_windows(), [window.id for window in Window.objects.all()]) == (1, [parallel.window])
+    assert (close_windows(), [window.id for window in Window.objects.all()]) == (1, [parallel.window])
 
 
 def test_credit_drawn_from_a_grant_that_ended_expires_at_the_close() -> None:

@@ -1,0 +1,1 @@
+"""A statement as a file: CSV, XLSX or PDF, each from the stored lines and with the same totals."""
