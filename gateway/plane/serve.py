@@ -219,7 +219,7 @@ class Walk:
             raise JournalBroken("the journal takes no new calls")
         self.deployment, self.provider = deployment, pool.provider.slug
         started_at_ms = int((corridor.wall() - (corridor.clock() - self.began)) * 1000)
-        held = Held(corridor.worker, self._board.windows, self._hold.amounts[1]) if self._hold is not None else Held(corridor.worker, self._board.windows, 0)
+        held = Held(corridor.worker, self._board.windows, self._hold.amounts[1] if self._hold is not None else 0)
         corridor.journal.append(encode(intent(self.call, self.caller, self.plan, deployment, pool.provider.slug, started_at_ms, held)))
         self._reached = True
         if not self.sent_at:
@@ -340,7 +340,9 @@ class Walk:
         first_byte_s = self.first_byte_at - began if self.first_byte_at else 0.0
         times = Times(int((wall - (now - began)) * 1000), int((now - began) * 1000), int(first_byte_s * 1000), int(gateway_s * 1e6))
         hold = self._hold
-        held = Held(corridor.worker, self._board.windows, hold.amounts[1]) if hold is not None or self._reached else NOTHING_HELD
+        held = NOTHING_HELD
+        if hold is not None or self._reached:
+            held = Held(corridor.worker, self._board.windows, hold.amounts[1] if hold is not None else 0)
         record = receipt(
             self.call, self.caller, self.plan, self.deployment, self.provider, billed, times, self.attempts, self.status, self.outcome, self.error_code, held
         )

@@ -10,7 +10,7 @@ from gateway.providers import Provider
 from gateway.terms import Account, Budget, Deadlines, Deployment, Frozen, Key, Limit, Model, Project, Rules
 
 
-Rule = TypeVar("Rule", Budget, Limit)
+Rule = TypeVar("Rule", bound=Budget | Limit)
 
 
 class SealedAccount(Frozen, frozen=True):
