@@ -45,7 +45,10 @@ CATALOGUE = {
     "sim-reasoner": ("chat", "sim-openai", 1_100_000_000, 275_000_000, 4_400_000_000),
     "sim-embed": ("embeddings", "sim-openai", 20_000_000, None, 0),
     "sim-claude": ("chat", "sim-anthropic", 3_000_000_000, 300_000_000, 15_000_000_000),
+    "sim-flat": ("chat", "sim-openai", 0, None, 0),
 }
+# Models priced by the call, in nano-USD: what they cost is known before.
+FEES = {"sim-flat": 10_000_000}
 CREDENTIAL = "simulated-credential"
 PRICES_SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -190,6 +193,7 @@ def _catalogue(simulator: str) -> list[Deployment]:
                 "input_nanousd": per_input,
                 "cached_nanousd": per_cached,
                 "output_nanousd": per_output,
+                "request_nanousd": FEES.get(name, 0),
                 "source": Price.Source.SIMULATED,
             },
         )[0]

@@ -26,6 +26,7 @@ MODELS: dict[str, SimModel] = {
         SimModel("sim-reasoner", "Simulated Reasoner", reasons=True),
         SimModel("sim-embed", "Simulated Embeddings", kind="embedding"),
         SimModel("sim-claude", "Simulated Claude", vendor="anthropic"),
+        SimModel("sim-flat", "Simulated Chat at one price a call"),
     )
 }
 
