@@ -30,7 +30,9 @@ SUBJECT_CHARACTERS = 16
 class Slice:
     """What this worker holds of one window and has not yet promised to a call; figures of the window are as of the last answer."""
 
-    __slots__ = ("asked", "budget", "closes_at_s", "free", "held", "kind", "least", "limit", "opens_at_s", "owner", "spent", "subject", "used_at", "what", "window")
+    __slots__ = (
+        "asked", "budget", "closes_at_s", "free", "held", "kind", "least", "limit", "opens_at_s", "owner", "spent", "subject", "used_at", "what", "window"
+    )  # fmt: skip
 
     def __init__(self, window: str, owner: str, subject: str, span: Span, kind: int, what: str, limit: int) -> None:
         self.window, self.owner, self.subject, self.kind, self.what, self.limit = window, owner, subject, kind, what, limit
@@ -78,6 +80,8 @@ class Holds:
         self._authority, self._clock = authority, clock
         self._slices: dict[str, Slice] = {}
         self._boards: dict[tuple[str, str, str], Board] = {}
+        # boards that others have replaced while calls are still held against them
+        self._leaving: list[Board] = []
         self._rules: Rules | None = None
 
     @property
@@ -90,14 +94,17 @@ class Holds:
     def board(self, call: Call, caller: Caller, rules: Rules) -> Board:
         """Return what this call is held against."""
         if rules is not self._rules:
-            self._rules, self._boards = rules, {}
+            self._rules = rules
+            self._retire()
         if not rules.budgets and not rules.limits:
             return NO_BOARD
         name = (caller.key.id, call.end_user, call.session)
         board = self._boards.get(name)
         if board is None or board.until_s <= self._authority.now_s():
+            if board is not None and board.in_flight:
+                self._leaving.append(board)
             if len(self._boards) >= MOST_BOARDS:
-                self._boards = {}
+                self._retire()
             board = self._boards[name] = self._lay(call, caller, rules)
         return board
 
@@ -187,7 +194,9 @@ class Holds:
     def tick(self) -> None:
         """Once a second: give back what nobody used for a while, and forget windows that have closed."""
         now, now_s = self._clock(), self._authority.now_s()
-        busy = {piece.window for board in self._boards.values() if board.in_flight for piece in board.slices}
+        self._leaving = [board for board in self._leaving if board.in_flight]
+        boards = [*self._boards.values(), *self._leaving]
+        busy = {piece.window for board in boards if board.in_flight for piece in board.slices}
         used = busy | {piece.window for board in self._boards.values() if board.was_used for piece in board.slices}
         for board in self._boards.values():
             board.was_used = False
@@ -208,6 +217,11 @@ class Holds:
         back = self._idle(self._slices.values())
         if back:
             self._authority.give_back(back)
+
+    def _retire(self) -> None:
+        """Forget all boards; those with calls under way are remembered until these end."""
+        self._leaving += [board for board in self._boards.values() if board.in_flight]
+        self._boards = {}
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 
@@ -284,8 +298,9 @@ def refusal_of(piece: Slice, grant: Grant, now_s: float) -> Refusal:
     resets_at_s = piece.closes_at_s or None
     if not piece.budget:
         wait_s = max(1, ceil(piece.closes_at_s - now_s)) if piece.closes_at_s else 1
-        detail = {"limit": piece.what, "limit_amount": grant.limit or piece.limit, "resets_at": resets_at_s}
-        return TooFast(f"The limit of {grant.limit or piece.limit} {WORDS[piece.what]} is reached. Try again in {wait_s} s.", retry_after_s=wait_s, detail=detail)
+        most = grant.limit or piece.limit
+        told = {"limit": piece.what, "limit_amount": most, "resets_at": resets_at_s}
+        return TooFast(f"The limit of {most} {WORDS[piece.what]} is reached. Try again in {wait_s} s.", retry_after_s=wait_s, detail=told)
     detail = {
         "reason": grant.reason, "budget": f"bud_{piece.owner[2:]}", "name": piece.what, "unit": "usd" if piece.kind == MONEY else "tokens",
         "limit": shown(piece, grant.limit), "spent": shown(piece, grant.spent), "held": shown(piece, grant.held), "resets_at": resets_at_s,
@@ -295,7 +310,10 @@ def refusal_of(piece: Slice, grant: Grant, now_s: float) -> Refusal:
 
 def shown(piece: Slice, amount: int) -> str:
     """Return an amount as callers read it: dollars as a decimal number, tokens as they are."""
-    return "%d.%09d" % divmod(amount, 1_000_000_000) if piece.kind == MONEY else str(amount)
+    if piece.kind != MONEY:
+        return str(amount)
+    usd, rest = divmod(amount, 1_000_000_000)
+    return f"{usd}.{rest:09d}"
 
 
 def fingerprint(subject: str) -> str:

@@ -67,10 +67,8 @@ def arrange(deployments: tuple[Deployment, ...], draw: random.Random) -> tuple[D
 def quoted(call: Call, model: Model, deployments: tuple[Deployment, ...], snapshot: Snapshot) -> Plan:
     """Return the plan with its upper bound: every byte a token, the output limit reached, at the dearest deployment's dearest rates."""
     input_tokens = len(call.body) + FRAMING_TOKENS
-    if call.endpoint == "embeddings":
-        output_tokens = 0
-    else:
-        output_tokens = call.max_output_tokens or (BLOCK_TOKENS if call.stream else ASSUMED_OUTPUT_TOKENS)
+    assumed = BLOCK_TOKENS if call.stream else ASSUMED_OUTPUT_TOKENS
+    output_tokens = 0 if call.endpoint == "embeddings" else call.max_output_tokens or assumed
     input_rate = output_rate = request = 0
     for deployment in deployments:
         if deployment.price is not None:

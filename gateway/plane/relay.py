@@ -67,8 +67,15 @@ def feed(reader: Reader, data: bytes) -> bytes:
         raise UpstreamFault("protocol", error.message, sent=True) from None
 
 
-async def stream(exchange: Exchange, reader: Reader, opening: bytes, reply: Reply, settle: Callable[[], Awaitable[None]], progress: Callable[[], Awaitable[None] | None]) -> None:
-    """Pass a stream on; `settle` runs before the terminal bytes leave, `progress` after every batch.
+async def stream(
+    exchange: Exchange,
+    reader: Reader,
+    opening: bytes,
+    reply: Reply,
+    settle: Callable[[], Awaitable[None]],
+    progress: Callable[[], Awaitable[None] | None],
+) -> None:
+    """Pass a stream on; `settle` runs before the terminal bytes leave, `progress` after every batch and is waited for if it says so.
 
     Raises UpstreamFault when the stream is cut, stalls, or carries an error.
     """

@@ -81,9 +81,9 @@ class Walk:
     """One call on its way through the rooms."""
 
     __slots__ = (
-        "_beat", "_board", "_corridor", "_covered_bytes", "_hold", "_progress_at", "_reached", "answered_at", "attempts", "began", "billed_nanousd", "call", "caller", "deployment",
-        "dropped", "error_code", "first_byte_at", "outcome", "plan", "problem", "provider", "reader", "reply", "sent_at", "settled", "status",
-        "text_bytes", "usage",
+        "_beat", "_board", "_corridor", "_covered_bytes", "_hold", "_progress_at", "_reached", "answered_at", "attempts", "began", "billed_nanousd",
+        "call", "caller", "deployment", "dropped", "error_code", "first_byte_at", "outcome", "plan", "problem", "provider", "reader", "reply",
+        "sent_at", "settled", "status", "text_bytes", "usage",
     )
 
     def __init__(self, corridor: Corridor, call: Call, caller: Caller, reply: Reply, began: float) -> None:

@@ -9,7 +9,6 @@ from billing.money import dearest_input_nanousd, dearest_output_nanousd
 from gateway.providers import Provider
 from gateway.terms import Account, Budget, Deadlines, Deployment, Frozen, Key, Limit, Model, Project, Rules
 
-
 Rule = TypeVar("Rule", bound=Budget | Limit)
 
 

@@ -20,8 +20,8 @@ from gateway.plane.client import Client, endpoint_of
 from gateway.plane.client_httpx import HttpxClient
 from gateway.plane.figures import Figures
 from gateway.plane.health import Health
-from gateway.plane.identify import Verified, identify
 from gateway.plane.hold import Holds
+from gateway.plane.identify import Verified, identify
 from gateway.plane.journal import Journal
 from gateway.plane.link import Link
 from gateway.plane.pools import Client as AnyClient

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from accounts.addresses import AddressRules
 from gateway import discovery
 from gateway.discovery import ProbeFailed, list_models
-from accounts.addresses import AddressRules
 from gateway.providers import shelf
 from tests.fakes.listing import CREDENTIAL, listing_provider
 

@@ -6,8 +6,8 @@ from typing import Self
 
 import pytest
 
-from gateway.errors import UpstreamFault
 from accounts.addresses import AddressRules
+from gateway.errors import UpstreamFault
 from gateway.plane.client import Endpoint
 from gateway.plane.client_httpx import HttpxClient
 from gateway.terms import Deadlines

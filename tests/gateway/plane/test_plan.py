@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from gateway import errors
-from gateway.plane.plan import plan
+from gateway.plane.plan import lowered, plan
 
 from . import builders
 
@@ -19,7 +19,7 @@ def test_deployments_come_in_order_and_cost_is_quoted_at_the_dearest() -> None:
     second, first = builders.deployment(upstream="b", order=1), builders.deployment(upstream="a", order=0)
     found = plan(builders.call(body=b"x" * 10, max_output_tokens=5), builders.caller(), builders.snapshot(builders.model("chat", second, first)), draw())
     assert [d.upstream_model for d in found.deployments] == ["a", "b"]
-    assert found.quote_nanousd == 10 * 1_000 + 5 * 2_000
+    assert (found.quote_nanousd, found.quote_tokens) == ((10 + 64) * 1_000 + 5 * 2_000, 10 + 64 + 5)
 
 
 def test_weights_share_calls_within_one_order() -> None:
@@ -65,3 +65,24 @@ def test_an_upstream_name_shared_by_two_models_means_the_one_the_key_may_use() -
     snapshot = builders.snapshot(builders.model("first", builders.deployment()), builders.model("second", builders.deployment()))
     found = plan(builders.call(account="acme", model="up-1"), builders.caller(models=frozenset({"second"})), snapshot, draw())
     assert found.model.name == "second"
+
+
+@pytest.mark.parametrize(
+    ("left_nanousd", "left_tokens", "output_tokens"),
+    [
+        (None, None, None),
+        (10_000_000, None, None),
+        (74_000 + 2 * 2_000, None, None),
+        (74_000 + 30 * 2_000, None, 30),
+        (None, 74 + 20, 20),
+        (74_000 + 30 * 2_000 + 1_999, 74 + 40, 30),
+        (0, None, None),
+    ],
+)
+def test_an_output_limit_is_lowered_to_what_is_left_unless_that_is_of_no_use(left_nanousd: int | None, left_tokens: int | None, output_tokens: int | None) -> None:
+    asked = builders.call(body=b"x" * 10, max_output_tokens=100)
+    whole = plan(asked, builders.caller(), builders.snapshot(builders.model("chat", builders.deployment())), draw())
+    fewer = lowered(whole, left_nanousd, left_tokens)
+    assert (fewer.output_tokens if fewer else None) == output_tokens
+    if fewer is not None:
+        assert (fewer.quote_nanousd, fewer.quote_tokens) == (74_000 + fewer.output_tokens * 2_000, 74 + fewer.output_tokens)

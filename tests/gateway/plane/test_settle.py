@@ -1,6 +1,6 @@
 """What a call is billed, whatever the vendor said of it."""
 
-from gateway.plane.settle import Billed, bill, receipt
+from gateway.plane.settle import Billed, Held, bill, receipt
 from gateway.plane.settle import Times as CallTimes
 from gateway.terms import Attempt, Plan, Usage
 from tests.gateway.plane.builders import call, caller, deployment, model
@@ -36,7 +36,7 @@ def test_a_receipt_says_everything_under_its_own_name() -> None:
     who = caller()
     plan = Plan(model("chat", SERVED), (SERVED,), 19)
     tried = [Attempt("acme/up-1", "acme", "ok", 200, 5)]
-    written = receipt(asked, who, plan, SERVED, "openai", billed, CallTimes(1, 2, 3, 4), tried, 200, "ok", "code")
+    written = receipt(asked, who, plan, SERVED, "openai", billed, CallTimes(1, 2, 3, 4), tried, 200, "ok", "code", Held("w0", "b1:2026-11 b2:total", 20))
     assert {name: getattr(written, name) for name in written.__struct_fields__} == {
         "call_id": "call_1", "started_at_ms": 1, "duration_ms": 2, "first_byte_ms": 3, "gateway_us": 4, "key": who.key.id, "project": "prj",
         "business_unit": "bu", "model": "chat", "deployment": "acme/up-1", "account": "acme", "provider": "openai", "upstream_model": "up-1",
@@ -44,6 +44,6 @@ def test_a_receipt_says_everything_under_its_own_name() -> None:
         "flags": "flag", "input_tokens": 11, "cached_tokens": 12, "cache_write_tokens": 13, "audio_input_tokens": 14, "output_tokens": 15,
         "reasoning_tokens": 16, "audio_output_tokens": 17, "price": "price-1", "cost_nanousd": 18, "quote_nanousd": 19,
         "attempts": written.attempts, "end_user": "end", "session": "ses", "tags": "tag", "ip": "1.2.3.4", "user_agent": "agent", "client_request_id": "cri",
-        "worker": "", "windows": "", "quote_tokens": 0,
+        "worker": "w0", "windows": "b1:2026-11 b2:total", "quote_tokens": 20,
     }  # fmt: skip
     assert [(a.deployment, a.account, a.outcome, a.status, a.elapsed_ms) for a in written.attempts] == [("acme/up-1", "acme", "ok", 200, 5)]
