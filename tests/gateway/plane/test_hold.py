@@ -52,9 +52,9 @@ class Bank:
         return self.now
 
 
-def budget(id: str, scope: str, **changes: str) -> Budget:
-    fields = {"name": id, "mode": "hard", "unit": "nanousd", "period": "monthly", "per": ""} | changes
-    return Budget(id=id, scope=scope, starts_at_s=0, ends_at_s=0, **fields)
+def budget(name: str, scope: str, **changes: str) -> Budget:
+    fields = {"name": name, "mode": "hard", "unit": "nanousd", "period": "monthly", "per": ""} | changes
+    return Budget(id=name, scope=scope, starts_at_s=0, ends_at_s=0, **fields)
 
 
 def rules(*parts: Budget | Limit) -> Rules:
@@ -149,7 +149,7 @@ async def test_limits_refuse_until_their_minute_ends() -> None:
     assert (refusal.value.retry_after_s, refusal.value.detail["limit"]) == (40, "rpm")
     bank.now += 40
     bank.amounts["r:2026-11-24T12:01"] = 1
-    assert await bank.holds.take(board(bank, limited), 0, 0)
+    assert (await bank.holds.take(board(bank, limited), 0, 0)).amounts == (0, 0, 1)
 
 
 async def test_calls_at_once_come_back_when_they_end() -> None:

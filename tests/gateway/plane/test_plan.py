@@ -79,7 +79,9 @@ def test_an_upstream_name_shared_by_two_models_means_the_one_the_key_may_use() -
         (0, None, None),
     ],
 )
-def test_an_output_limit_is_lowered_to_what_is_left_unless_that_is_of_no_use(left_nanousd: int | None, left_tokens: int | None, output_tokens: int | None) -> None:
+def test_an_output_limit_is_lowered_to_what_is_left_if_that_is_of_use(
+    left_nanousd: int | None, left_tokens: int | None, output_tokens: int | None
+) -> None:
     asked = builders.call(body=b"x" * 10, max_output_tokens=100)
     whole = plan(asked, builders.caller(), builders.snapshot(builders.model("chat", builders.deployment())), draw())
     fewer = lowered(whole, left_nanousd, left_tokens)
