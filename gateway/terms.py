@@ -139,7 +139,7 @@ class Caller(Frozen, frozen=True):
 
 
 class Call(Frozen, frozen=True):
-    """One request on the data plane, as the door read it. With `caps_output` the gateway itself set `max_output_tokens`: it is sent upstream."""
+    """One request on the data plane, as the door read it."""
 
     id: str
     surface: str
@@ -157,13 +157,13 @@ class Call(Frozen, frozen=True):
     user_agent: str = ""
     timeout_ms: int = 0
     max_output_tokens: int = 0
-    caps_output: bool = False
 
 
 class Plan(Frozen, frozen=True):
     """Ordered deployments for a call, and an upper bound of its cost in nano-USD and of its tokens.
 
-    The bounds are `input_nanousd` with `input_tokens` and `output_nanousd` per million of `output_tokens`.
+    `output_tokens` of it are output, at most `output_rate_nanousd` per million. `output_cap_tokens`, if not 0, is the output limit sent upstream
+    because a budget needs one: the caller named none, or more than is left.
     """
 
     model: Model
@@ -172,6 +172,7 @@ class Plan(Frozen, frozen=True):
     quote_tokens: int = 0
     output_tokens: int = 0
     output_rate_nanousd: int = 0
+    output_cap_tokens: int = 0
 
 
 class Attempt(Frozen, frozen=True):

@@ -17,6 +17,7 @@ MONEY, TOKENS, CALLS = 0, 1, 2
 KIND_OF_UNIT = {"nanousd": MONEY, "tokens": TOKENS, "calls": CALLS}
 KIND_OF_LIMIT = {"rpm": CALLS, "tpm": TOKENS, "spend": MONEY, "parallel": CALLS}
 WORDS = {"rpm": "calls per minute", "tpm": "tokens per minute", "spend": "spend per minute", "parallel": "calls at once"}
+NAMES = (("rpm", b"requests"), ("tpm", b"tokens"))
 NOW = Span("now", 0, 0)
 # A lease is asked for with this many calls' worth to spare; the authority gives less near a window's end.
 SPARE_CALLS = 32
@@ -49,14 +50,19 @@ class Slice:
 
 
 class Board:
-    """The slices one caller's calls are held against until the first of their windows closes; `windows` are those of budgets, soft ones too."""
+    """The slices one caller's calls are held against until the first of their windows closes; `windows` are those of budgets, soft ones too.
 
-    __slots__ = ("has_budget", "in_flight", "limits", "slices", "until_s", "was_used", "windows")
+    `money`, `tokens` and `calls` are the same slices by what they count, `told` the minute's limits by the name callers read.
+    """
+
+    __slots__ = ("calls", "has_budget", "in_flight", "money", "slices", "tokens", "told", "until_s", "was_used", "windows")
 
     def __init__(self, slices: tuple[Slice, ...], windows: str, until_s: float) -> None:
-        self.has_budget = any(piece.budget for piece in slices)
         self.slices, self.windows, self.until_s = slices, windows, until_s
-        self.limits = tuple(piece for piece in slices if not piece.budget and piece.what in ("rpm", "tpm"))
+        self.money, self.tokens, self.calls = (tuple(piece for piece in slices if piece.kind == kind) for kind in (MONEY, TOKENS, CALLS))
+        by_name = {name: tuple(piece for piece in slices if piece.what == what and not piece.budget) for what, name in NAMES}
+        self.told = tuple((name, pieces) for name, pieces in by_name.items() if pieces)
+        self.has_budget = any(piece.budget for piece in slices)
         self.in_flight = 0
         self.was_used = False
 
@@ -110,16 +116,24 @@ class Holds:
 
     def try_take(self, board: Board, money: int, tokens: int) -> Hold | None:
         """Return the hold if every slice has enough right now, else None with nothing taken."""
-        amounts = (money, tokens, 1)
-        slices = board.slices
-        for piece in slices:
-            if piece.free < amounts[piece.kind]:
+        for piece in board.money:
+            if piece.free < money:
                 return None
-        for piece in slices:
-            piece.free -= amounts[piece.kind]
+        for piece in board.tokens:
+            if piece.free < tokens:
+                return None
+        for piece in board.calls:
+            if piece.free < 1:
+                return None
+        for piece in board.money:
+            piece.free -= money
+        for piece in board.tokens:
+            piece.free -= tokens
+        for piece in board.calls:
+            piece.free -= 1
         board.in_flight += 1
         board.was_used = True
-        return Hold(board, amounts)
+        return Hold(board, (money, tokens, 1))
 
     async def take(self, board: Board, money: int, tokens: int) -> Hold:
         """Return the hold, asking the authority where a slice runs short. Raises OverBudget, TooFast, DependencyUnavailable."""
@@ -139,14 +153,16 @@ class Holds:
 
     def settle(self, hold: Hold, money: int, tokens: int) -> None:
         """End a hold: what was not used is free again. A minute's call stays counted; a vendor's excess eats into what is free."""
-        held_money, held_tokens, _ = hold.amounts
-        spare = (held_money - money, held_tokens - tokens, 0)
-        for piece in hold.board.slices:
+        board, held = hold.board, hold.amounts
+        spare_money, spare_tokens = held[0] - money, held[1] - tokens
+        for piece in board.money:
+            piece.free += spare_money
+        for piece in board.tokens:
+            piece.free += spare_tokens
+        for piece in board.calls:
             if piece.what == "parallel":
                 piece.free += 1
-            else:
-                piece.free += spare[piece.kind]
-        hold.board.in_flight -= 1
+        board.in_flight -= 1
 
     def left(self, board: Board) -> tuple[int | None, int | None]:
         """Return what the tightest budgets have left in nano-USD and in tokens as of their last answers, None where there is none."""
@@ -160,14 +176,11 @@ class Holds:
         """Return OpenAI's rate-limit headers for the tightest limits above a call, as far as this worker knows."""
         told: list[tuple[bytes, bytes]] = []
         reset = b"%ds" % max(0, ceil(board.until_s - self._authority.now_s()))
-        for what, name in (("rpm", b"requests"), ("tpm", b"tokens")):
-            tightest = min((piece for piece in board.limits if piece.what == what), key=lambda piece: piece.left, default=None)
-            if tightest is not None:
-                told += [
-                    (b"x-ratelimit-limit-" + name, b"%d" % tightest.limit),
-                    (b"x-ratelimit-remaining-" + name, b"%d" % tightest.left),
-                    (b"x-ratelimit-reset-" + name, reset),
-                ]
+        for name, pieces in board.told:
+            tightest = pieces[0] if len(pieces) == 1 else min(pieces, key=left_of)
+            told.append((b"x-ratelimit-limit-" + name, b"%d" % tightest.limit))
+            told.append((b"x-ratelimit-remaining-" + name, b"%d" % tightest.left))
+            told.append((b"x-ratelimit-reset-" + name, reset))
         return told
 
     # ---- the authority ----------------------------------------------------------------------------------------------
@@ -289,6 +302,11 @@ class Holds:
                 raise refusal_of(piece, Grant(piece.window, 0, 0, 0, 0, "unreachable"), 0) from None
             if not grant.amount and piece.free < need and least <= need:
                 raise refusal_of(piece, grant, self._authority.now_s())
+
+
+def left_of(piece: Slice) -> int:
+    """Return what a slice's window has left."""
+    return piece.left
 
 
 def refusal_of(piece: Slice, grant: Grant, now_s: float) -> Refusal:

@@ -110,6 +110,7 @@ class Journal:
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self._spare: Segment | None = None
         self._spare_due_s = 0.0
+        self._is_full = False
         self._size = 0
         self._is_new = False
         self._segment: Segment
@@ -132,7 +133,7 @@ class Journal:
     @property
     def writable(self) -> bool:
         """Whether a new billable call may be admitted; False also while only the reserve for calls in flight is left."""
-        return self.healthy and (self._spare is not None or self._size + self._reserve_bytes <= len(self._segment.memory))
+        return self.healthy and (not self._is_full or self._size + self._reserve_bytes <= len(self._segment.memory))
 
     def append(self, record_bytes: bytes) -> None:
         """Write one whole frame so that it survives the death of this process; raises JournalBroken if that is not possible."""
@@ -248,8 +249,10 @@ class Journal:
             spare = self._prepare(SPARE_NAME, self._segment_bytes)
             self._disk.sync(spare.descriptor)
         except OSError:
+            self._is_full = True
             self._spare_due_s = time.monotonic() + RETRY_S
             return
+        self._is_full = False
         self._spare = spare
 
     def _flush(self) -> None:

@@ -64,6 +64,11 @@ def arrange(deployments: tuple[Deployment, ...], draw: random.Random) -> tuple[D
     return tuple(sorted(deployments, key=lambda d: (d.order, -(draw.random() ** (1.0 / d.weight)))))
 
 
+def capped(plan: Plan) -> Plan:
+    """Return the plan with its output bound sent upstream as the output limit."""
+    return Plan(plan.model, plan.deployments, plan.quote_nanousd, plan.quote_tokens, plan.output_tokens, plan.output_rate_nanousd, plan.output_tokens)
+
+
 def quoted(call: Call, model: Model, deployments: tuple[Deployment, ...], snapshot: Snapshot) -> Plan:
     """Return the plan with its upper bound: every byte a token, the output limit reached, at the dearest deployment's dearest rates."""
     input_tokens = len(call.body) + FRAMING_TOKENS
@@ -90,7 +95,7 @@ def lowered(plan: Plan, left_nanousd: int | None, left_tokens: int | None) -> Pl
         return None
     fewer = plan.output_tokens - affordable
     money = plan.quote_nanousd - fewer * plan.output_rate_nanousd // TOKENS_PER_RATE
-    return structs.replace(plan, quote_nanousd=money, quote_tokens=plan.quote_tokens - fewer, output_tokens=affordable)
+    return structs.replace(plan, quote_nanousd=money, quote_tokens=plan.quote_tokens - fewer, output_tokens=affordable, output_cap_tokens=affordable)
 
 
 def block_nanousd(plan: Plan) -> int:

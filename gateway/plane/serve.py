@@ -5,8 +5,6 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TypeVar
 
-from msgspec import structs
-
 from billing.receipts import Settle, encode
 from gateway.errors import DependencyUnavailable, OverBudget, Refusal, UpstreamFailed, UpstreamFault, UpstreamTimeout
 from gateway.plane import speak
@@ -14,7 +12,7 @@ from gateway.plane.calllog import Line
 from gateway.plane.figures import Figures
 from gateway.plane.hold import NO_BOARD, Board, Hold, Holds
 from gateway.plane.journal import Journal, JournalBroken
-from gateway.plane.plan import BLOCK_TOKENS, block_nanousd, lowered
+from gateway.plane.plan import BLOCK_TOKENS, block_nanousd, capped, lowered
 from gateway.plane.plan import plan as make_plan
 from gateway.plane.pools import Exchange, Pool
 from gateway.plane.relay import Reply, content_type, open_stream, stream
@@ -135,8 +133,9 @@ class Walk:
             self._hold = corridor.holds.try_take(board, plan.quote_nanousd, plan.quote_tokens) if corridor.holds.reachable else None
             if self._hold is None:
                 await self._take(board)
-            if board.has_budget and not self.call.stream and not self.call.max_output_tokens:
-                self.call = structs.replace(self.call, max_output_tokens=self.plan.output_tokens, caps_output=self.call.endpoint != "embeddings")
+            call = self.call
+            if board.has_budget and not call.stream and not call.max_output_tokens and call.endpoint != "embeddings" and not self.plan.output_cap_tokens:
+                self.plan = capped(self.plan)
         if self.call.stream:
             self._beat = asyncio.get_running_loop().call_later(KEEP_ALIVE_S, self._keep_alive)
             await self._stream()
@@ -161,7 +160,6 @@ class Walk:
                 raise
             self._hold = await holds.take(board, fewer.quote_nanousd, fewer.quote_tokens)
             self.plan = fewer
-            self.call = structs.replace(self.call, max_output_tokens=fewer.output_tokens, caps_output=True)
 
     # ---- the two ways through send and relay ------------------------------------------------------------------------
 
@@ -205,7 +203,8 @@ class Walk:
 
     def _prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
         """Return head and body for a try, after its intent is in the journal. Raises JournalBroken, UnsupportedField."""
-        spoken = speak.request(self.call, deployment, pool.provider)
+        assert self.plan is not None
+        spoken = speak.request(self.call, deployment, pool.provider, self.plan.output_cap_tokens)
         self.dropped = spoken.dropped
         self._intend(deployment, pool)
         return pool.head(self.call.endpoint, deployment.upstream_model), spoken.body
@@ -248,14 +247,16 @@ class Walk:
             (b"x-sgw-attempts", b"%d" % len(self.attempts)),
             (b"server-timing", b"gateway;dur=%.2f, upstream;dur=%.2f" % ((self.sent_at - self.began) * 1000, (self.answered_at - self.sent_at) * 1000)),
             *SAFE,
-            *sent.headers,
         ]
         board = self._board
-        if board.limits:
-            headers = [header for header in headers if not header[0].startswith(b"x-ratelimit-")]
+        if board.told:
+            # the tighter of ours and the vendor's is not known: callers are told what this gateway will do
+            headers += [header for header in sent.headers if not header[0].startswith(b"x-ratelimit-")]
             headers += self._corridor.holds.headers(board)
-        if self.call.caps_output:
-            headers.append((b"x-sgw-max-tokens", b"%d" % self.call.max_output_tokens))
+        else:
+            headers += sent.headers
+        if self.plan.output_cap_tokens:
+            headers.append((b"x-sgw-max-tokens", b"%d" % self.plan.output_cap_tokens))
         if self.dropped:
             headers.append((b"x-sgw-dropped", ",".join(self.dropped).encode()))
         return headers
@@ -305,7 +306,7 @@ class Walk:
         """Journal how far a long stream has come; return what to wait for when its hold must grow first."""
         self._journal_progress()
         hold, plan, reader = self._hold, self.plan, self.reader
-        if hold is None or plan is None or reader is None or self.call.max_output_tokens or reader.text_bytes < self._covered_bytes:
+        if hold is None or plan is None or reader is None or self.call.max_output_tokens or plan.output_cap_tokens or reader.text_bytes < self._covered_bytes:
             return None
         # a token is at least a byte: what was held covers as many bytes as tokens
         self._covered_bytes += BLOCK_TOKENS

@@ -9,8 +9,8 @@ from gateway.providers import Provider
 from gateway.terms import Account, Call, ChunkKind, Deployment, Frozen, Usage
 from gateway.wire import WireError, anthropic_messages, openai_chat
 from gateway.wire.sse import EventBuffer
+from gateway.wire.strict import add_first, replace_model, splice
 from gateway.wire.strict import fields as fields_of
-from gateway.wire.strict import replace_model, splice
 
 CLIENT_WIRE = "openai_chat"
 PLAIN_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -25,33 +25,37 @@ class Spoken(Frozen, frozen=True):
     dropped: tuple[str, ...] = ()
 
 
-def request(call: Call, deployment: Deployment, provider: Provider) -> Spoken:
-    """Return the body for a deployment: untouched bytes wherever the wire is the same. Raises BadRequest, UnsupportedField."""
+def request(call: Call, deployment: Deployment, provider: Provider, output_cap_tokens: int = 0) -> Spoken:
+    """Return the body for a deployment: untouched bytes wherever the wire is the same. Raises BadRequest, UnsupportedField.
+
+    `output_cap_tokens`, if not 0, takes the place of the caller's own output limit.
+    """
     wire = provider.wires[call.endpoint]
     if wire != CLIENT_WIRE:
         try:
             ask = openai_chat.read_ask(fields_of(call.body))
-            if call.caps_output:
-                ask = msgspec.structs.replace(ask, max_output_tokens=call.max_output_tokens)
-            body, dropped = anthropic_messages.compose(ask, deployment.upstream_model)
-            return Spoken(body, dropped)
+            if output_cap_tokens:
+                ask = msgspec.structs.replace(ask, max_output_tokens=output_cap_tokens)
+            told, dropped = anthropic_messages.compose(ask, deployment.upstream_model)
+            return Spoken(told, dropped)
         except WireError as error:
             kind = UnsupportedField if error.code == "unsupported_field" else BadRequest
             raise kind(error.message, param=error.param) from None
     asks_usage = call.stream and provider.asks_stream_usage and not call.wants_usage
-    if not (asks_usage or call.caps_output or provider.drop or provider.rename):
-        if call.model == deployment.upstream_model:
-            return Spoken(call.body)
-        renamed = replace_model(call.body, call.model, deployment.upstream_model)
-        if renamed is not None:
-            return Spoken(renamed)
+    if not (asks_usage or provider.drop or provider.rename or (output_cap_tokens and call.max_output_tokens)):
+        body: bytes | None = call.body
+        if call.model != deployment.upstream_model:
+            body = replace_model(call.body, call.model, deployment.upstream_model)
+        if body is not None and output_cap_tokens:
+            body = add_first(body, provider.output_limit, b"%d" % output_cap_tokens)
+        if body is not None:
+            return Spoken(body)
     changes: dict[str, bytes | None] = {}
     fields = fields_of(call.body)
     if call.model != deployment.upstream_model:
         changes["model"] = msgspec.json.encode(deployment.upstream_model)
-    if call.caps_output:
-        changes["max_tokens"], changes["max_completion_tokens"] = None, None
-        changes[provider.output_limit] = b"%d" % call.max_output_tokens
+    if output_cap_tokens:
+        changes |= {"max_tokens": None, "max_completion_tokens": None, provider.output_limit: b"%d" % output_cap_tokens}
     if asks_usage:
         changes["stream_options"] = _with_usage(fields.get("stream_options"))
     dropped = tuple(name for name in fields if name in provider.drop)

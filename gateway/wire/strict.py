@@ -77,6 +77,13 @@ def replace_model(body: bytes, old: str, new: str) -> bytes | None:
     return body[:at] + b'"model":' + orjson.dumps(new) + body[at + len(written) :] if at >= 0 else None
 
 
+def add_first(body: bytes, name: str, value: bytes) -> bytes | None:
+    """Return a non-empty object that passed `check` with one more field at its beginning, or None where it may have one of that kind already."""
+    if b"_tokens" in body or b"\\u" in body or not body.startswith(b"{"):
+        return None
+    return b'{"%b":%b,' % (name.encode(), value) + body[1:]
+
+
 def splice(fields: Mapping[str, msgspec.Raw], changes: Mapping[str, bytes | None]) -> bytes:
     """Return the object with the named fields replaced, added, or removed (None); every other value keeps its exact bytes."""
     parts = []
