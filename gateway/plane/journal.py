@@ -186,13 +186,14 @@ class Journal:
 
     def _rotate(self, needed_bytes: int) -> None:
         """Go on in the next segment; raises JournalBroken, and closes the journal to new records, when there is none."""
-        spare, self._spare = self._spare, None
-        if spare is not None and len(spare.memory) < HEADER_BYTES + needed_bytes:
-            self._let_go([(spare, 0)])
-            spare = None
-        old, size = self._segment, self._size
+        spare, old, size = self._spare, self._segment, self._size
         try:
-            self._adopt(spare or self._prepare(NEXT_NAME, max(self._segment_bytes, HEADER_BYTES + needed_bytes)))
+            if spare is not None and len(spare.memory) >= HEADER_BYTES + needed_bytes:
+                self._adopt(spare)
+                # only now: once there is no spare, the flusher makes one under the same name
+                self._spare = None
+            else:
+                self._adopt(self._prepare(NEXT_NAME, max(self._segment_bytes, HEADER_BYTES + needed_bytes)))
         except OSError as error:
             self.healthy = False
             raise JournalBroken(f"Cannot write to {self.directory}: {error}") from error

@@ -224,3 +224,11 @@ def test_a_closed_journal_takes_nothing(tmp_path: Path) -> None:
     journal.close()
     with pytest.raises(JournalBroken):
         journal.append(FRAME)
+
+
+def test_rotating_faster_than_segments_are_laid_ready_loses_nothing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "w0", segment_bytes=5_000, flush_interval_ms=0)
+    for _ in range(20_000):
+        journal.append(FRAME)
+    journal.close()
+    assert len(read(tmp_path)) == 20_000
