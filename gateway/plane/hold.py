@@ -19,8 +19,10 @@ KIND_OF_LIMIT = {"rpm": CALLS, "tpm": TOKENS, "spend": MONEY, "parallel": CALLS}
 WORDS = {"rpm": "calls per minute", "tpm": "tokens per minute", "spend": "spend per minute", "parallel": "calls at once"}
 NAMES = (("rpm", b"requests"), ("tpm", b"tokens"))
 NOW = Span("now", 0, 0)
-# A lease is asked for with this many calls' worth to spare; the authority gives less near a window's end.
-SPARE_CALLS = 32
+# A lease is asked for with this many calls' worth to spare; the authority gives less near a window's end. A worker that asks again
+# within a second asks for twice as much, and from then on before it has run out: one that is busy asks about once a second.
+SPARE_CALLS, MOST_SPARE_CALLS = 32, 1 << 20
+ASKS_APART_S = 1.0
 IDLE_S = 15.0
 # How long a call waits for an answer: a recall among hosts takes up to a second.
 ANSWER_S, LOST_S = 4.0, 1.0
@@ -32,14 +34,16 @@ class Slice:
     """What this worker holds of one window and has not yet promised to a call; figures of the window are as of the last answer."""
 
     __slots__ = (
-        "asked", "budget", "closes_at_s", "free", "held", "kind", "least", "limit", "opens_at_s", "owner", "spent", "subject", "used_at", "what", "window"
+        "asked", "asked_at", "budget", "closes_at_s", "free", "held", "kind", "least", "limit", "low", "opens_at_s", "owner", "spare_calls", "spent",
+        "subject", "used_at", "what", "window",
     )  # fmt: skip
 
     def __init__(self, window: str, owner: str, subject: str, span: Span, kind: int, what: str, limit: int) -> None:
         self.window, self.owner, self.subject, self.kind, self.what, self.limit = window, owner, subject, kind, what, limit
         self.opens_at_s, self.closes_at_s = span.opens_at_s, span.closes_at_s
-        self.free = self.spent = self.held = self.least = 0
-        self.used_at = 0.0
+        self.free = self.spent = self.held = self.least = self.low = 0
+        self.spare_calls = SPARE_CALLS
+        self.used_at = self.asked_at = 0.0
         self.asked: asyncio.Future[Grant] | None = None
         self.budget = owner[0] == "b"
 
@@ -125,14 +129,23 @@ class Holds:
         for piece in board.calls:
             if piece.free < 1:
                 return None
+        is_low = False
         for piece in board.money:
             piece.free -= money
+            if piece.free < piece.low:
+                is_low = True
         for piece in board.tokens:
             piece.free -= tokens
+            if piece.free < piece.low:
+                is_low = True
         for piece in board.calls:
             piece.free -= 1
+            if piece.free < piece.low:
+                is_low = True
         board.in_flight += 1
         board.was_used = True
+        if is_low:
+            self._refill(board, (money, tokens, 1))
         return Hold(board, (money, tokens, 1))
 
     async def take(self, board: Board, money: int, tokens: int) -> Hold:
@@ -194,6 +207,8 @@ class Holds:
                     self._authority.give_back({grant.window: grant.amount})
                 continue
             piece.free += grant.amount
+            if not grant.amount:
+                piece.low = 0
             if grant.reason != "unreachable":
                 piece.limit, piece.spent, piece.held = grant.limit, grant.spent, grant.held
             asked, piece.asked = piece.asked, None
@@ -280,16 +295,32 @@ class Holds:
             piece.used_at = self._clock()
         return piece
 
+    def _refill(self, board: Board, amounts: tuple[int, int, int]) -> None:
+        """Ask ahead of need for slices that are used up fast."""
+        wants = [self._want(piece, 0, amounts[piece.kind]) for piece in board.slices if piece.free < piece.low and piece.asked is None]
+        if wants:
+            self._authority.ask(tuple(wants))
+
+    def _want(self, piece: Slice, least: int, need: int) -> Want:
+        """Return a question for a slice, larger the sooner it comes after the one before."""
+        now = self._clock()
+        if now - piece.asked_at < ASKS_APART_S:
+            piece.spare_calls = min(piece.spare_calls * 2, MOST_SPARE_CALLS)
+        elif now - piece.asked_at > 4 * ASKS_APART_S:
+            piece.spare_calls = max(piece.spare_calls // 2, SPARE_CALLS)
+        piece.asked_at = now
+        wish = need * piece.spare_calls
+        piece.asked, piece.least = asyncio.get_running_loop().create_future(), least
+        piece.low = wish // 2 if piece.spare_calls > SPARE_CALLS else 0
+        return Want(piece.window, piece.owner, piece.subject, piece.opens_at_s, piece.closes_at_s, least, max(least, wish))
+
     async def _top_up(self, slices: Iterable[Slice], amounts: tuple[int, int, int]) -> None:
         """Ask for what is short, once for all who wait; raises the refusal if this call's share was refused."""
         short = [(piece, amounts[piece.kind]) for piece in slices if piece.free < amounts[piece.kind]]
         wants = []
         for piece, need in short:
             if piece.asked is None:
-                least = need - piece.free
-                piece.asked, piece.least = asyncio.get_running_loop().create_future(), least
-                wish = least * SPARE_CALLS
-                wants.append(Want(piece.window, piece.owner, piece.subject, piece.opens_at_s, piece.closes_at_s, least, wish))
+                wants.append(self._want(piece, need - piece.free, need))
         waiting = [(piece, need, piece.asked, piece.least) for piece, need in short if piece.asked is not None]
         if wants:
             self._authority.ask(tuple(wants))
@@ -300,7 +331,7 @@ class Holds:
             except TimeoutError:
                 # the question stands: its answer is taken in whenever it comes
                 raise refusal_of(piece, Grant(piece.window, 0, 0, 0, 0, "unreachable"), 0) from None
-            if not grant.amount and piece.free < need and least <= need:
+            if not grant.amount and piece.free < need and 0 < least <= need:
                 raise refusal_of(piece, grant, self._authority.now_s())
 
 
