@@ -182,10 +182,10 @@ async def test_what_is_idle_goes_back_by_itself_on_recall_and_at_the_end() -> No
     bank.holds.tick()
     bank.now += IDLE_S + 1
     bank.holds.tick()
-    assert bank.returned == {"k:2026-11": 620}
+    assert bank.returned == {"k:2026-11": 310 + 630}
     await bank.holds.take(board(bank, only), 10, 0)
     bank.holds.drain()
-    assert bank.returned == {"k:2026-11": 930}
+    assert bank.returned == {"k:2026-11": 310 + 630 + 310}
 
 
 async def test_a_closed_window_is_given_back_and_the_next_one_opened() -> None:
