@@ -187,11 +187,15 @@ class Service:
 
     def rows(self, where: str = "is_demo = 0", columns: str = "*") -> list[dict[str, Any]]:
         """Return usage records of the embedded database."""
+        return self.query(f"SELECT {columns} FROM billing_usagerecord WHERE {where} ORDER BY id")
+
+    def query(self, statement: str) -> list[dict[str, Any]]:
+        """Return what a query finds in the embedded database."""
         import sqlite3
 
         with sqlite3.connect(f"file:{self.data_dir}/symbiosis.sqlite3?mode=ro", uri=True, timeout=20) as database:
             database.row_factory = sqlite3.Row
-            return [dict(row) for row in database.execute(f"SELECT {columns} FROM billing_usagerecord WHERE {where} ORDER BY id")]
+            return [dict(row) for row in database.execute(statement)]
 
     def row_of(self, call_id: str, within_s: float = 10) -> dict[str, Any]:
         """Return the one row of a call, waiting for intake."""
@@ -239,6 +243,13 @@ class Service:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(within_s)
+
+    def copy_secrets(self, to: Path) -> Path:
+        """Copy what a further instance of the same installation shares, besides the database."""
+        to.mkdir(parents=True)
+        for name in ("secrets.json", "demo-facts.json"):
+            shutil.copy(self.data_dir / name, to / name)
+        return to
 
     def copy_data(self, to: Path) -> Path:
         """Copy the data of a stopped service and return the new place."""

@@ -1,0 +1,180 @@
+"""Budgets that cannot be overspent, however many call at once, through however many processes."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.fakes.postgres import Postgres
+from tests.fakes.service import Service, wait_for
+from tests.journeys.budgets import FLAT, Budgeted, ask, many, statuses
+
+pytestmark = pytest.mark.journey
+BACK_WITHIN_S = 60
+
+
+@pytest.fixture(scope="module", params=[1, 2, 4])
+def workers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    service = Service(tmp_path_factory.mktemp("budgets") / "data", workers=request.param)
+    yield service.start()
+    assert service.stop() == 0
+
+
+def test_exactly_as_many_calls_succeed_as_the_budget_pays_for(workers: Service) -> None:
+    budgeted = Budgeted(workers, "0.50")
+    answers, seen = asyncio.run(many(budgeted, 200, [workers.origin]))
+    assert statuses(answers) == {200: 50, 402: 150}
+    refused = next(answer for answer in answers if answer.status_code == 402)
+    told = refused.json()["error"]
+    assert (told["code"], told["sgw"]["budget"], told["sgw"]["limit"], told["sgw"]["unit"]) == ("budget_exceeded", budgeted.budget, "0.500000000", "usd")
+    assert {"spent", "held", "resets_at", "reason"} <= told["sgw"].keys()
+    assert all(spent + held <= amount for amount, spent, held in seen)
+    wait_for(lambda: budgeted.figures() == (0.5, 0.5, 0.0), BACK_WITHIN_S, "everything is spent and nothing held")
+    assert "100.00%" in workers.manage("ledger_verify")
+
+
+def test_calls_cheaper_than_their_quote_leave_nothing_held(workers: Service) -> None:
+    budgeted = Budgeted(workers, "0.02", scope="project")
+    answers, seen = asyncio.run(many(budgeted, 200, [workers.origin], model="sim-chat", max_tokens=30))
+    assert set(statuses(answers)) <= {200, 402}
+    assert all(spent + held <= amount for amount, spent, held in seen)
+    cost = sum(round(float(answer.headers["x-sgw-cost-usd"]) * 1e9) for answer in answers if answer.status_code == 200)
+    wait_for(lambda: budgeted.figures()[2] == 0, BACK_WITHIN_S, "unused slices are back")
+    assert round(budgeted.figures()[1] * 1e9) == cost <= 20_000_000
+
+
+def test_two_instances_share_one_budget(tmp_path: Path) -> None:
+    postgres = Postgres()
+    one = Service(tmp_path / "one", workers=2, database_url=postgres.url).start()
+    two = Service(one.copy_secrets(tmp_path / "two"), workers=2, database_url=postgres.url).start()
+    try:
+        budgeted = Budgeted(one, "0.50")
+        wait_for(lambda: httpx.get(f"{two.base_url}/models", headers={"authorization": f"Bearer {budgeted.key}"}).status_code == 200, 10, "the key is known")
+        answers, seen = asyncio.run(many(budgeted, 200, [one.origin, two.origin]))
+        assert statuses(answers) == {200: 50, 402: 150}
+        assert all(spent + held <= amount for amount, spent, held in seen)
+        wait_for(lambda: budgeted.figures() == (0.5, 0.5, 0.0), BACK_WITHIN_S, "everything is spent and nothing held")
+        assert "100.00%" in one.manage("ledger_verify")
+    finally:
+        codes = (two.stop(), one.stop())
+        postgres.stop()
+    assert codes == (0, 0)
+
+
+def test_killed_workers_and_stewards_overspend_nothing_and_hold_nothing_for_ever(tmp_path: Path) -> None:
+    service = Service(tmp_path / "data", workers=2).start()
+    budgeted = Budgeted(service, "3.00")
+    stop = threading.Event()
+    seen: list[tuple[float, float, float]] = []
+
+    def kill() -> None:
+        dice = random.Random(5)
+        for name in (b"gateway.worker", b"steward", b"gateway.worker"):
+            if stop.wait(0.7):
+                return
+            victims = [pid for pid in service.pids() if name in Path(f"/proc/{pid}/cmdline").read_bytes()]
+            os.kill(dice.choice(victims), signal.SIGKILL)
+
+    async def load() -> None:
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {budgeted.key}"}, timeout=20) as client:
+
+            async def caller(number: int) -> None:
+                for turn in range(60):
+                    try:
+                        await client.post(f"{service.base_url}/chat/completions", json=ask(f"{number} {turn}"))
+                    except httpx.TransportError:
+                        continue
+
+            await asyncio.gather(*[caller(number) for number in range(10)])
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    asyncio.run(load())
+    stop.set()
+    killer.join()
+    seen.append(budgeted.figures())
+    disputed = "SELECT COALESCE(SUM(amount), 0) AS held FROM billing_disputedhold WHERE released_at IS NULL"
+
+    def settled() -> bool:
+        seen.append(budgeted.figures())
+        held = service.query(disputed)[0]["held"]
+        return bool(round(seen[-1][2] * 1e9) == held)
+
+    wait_for(settled, BACK_WITHIN_S, "only disputed calls are held")
+    assert all(spent + held <= amount for amount, spent, held in seen)
+    rows = service.rows("model = 'sim-flat' AND is_demo = 0")
+    assert len({row["call_id"] for row in rows}) == len(rows)
+    assert round(seen[-1][1] * 1e9) == sum(row["cost_nanousd"] for row in rows)
+    assert "100.00%" in service.manage("ledger_verify")
+    assert service.stop() == 0
+
+
+# ---- streams, limits and output ---------------------------------------------------------------------------------------
+
+
+def test_a_stream_without_a_limit_stops_where_the_budget_ends(service: Service) -> None:
+    budgeted = Budgeted(service, "0.0012")
+    body = ask("[[sim: tokens=4000 pace=1]]", "sim-chat", stream=True)
+    with httpx.stream("POST", f"{service.base_url}/chat/completions", json=body, headers={"authorization": f"Bearer {budgeted.key}"}, timeout=60) as answer:
+        text = "".join(answer.iter_text())
+    events = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
+    last = json.loads(events[-1])
+    assert (answer.status_code, last["error"]["code"], "[DONE]" in text, len(events) > 20) == (200, "budget_exceeded", False, True)
+    row = service.row_of(answer.headers["x-request-id"])
+    assert (row["outcome"], row["error_code"], row["cost_nanousd"] > 0) == ("failed", "budget_exceeded", True)
+    amount, spent, held = budgeted.figures()
+    assert spent + held <= amount
+
+
+def test_an_output_limit_is_lowered_to_what_is_left(service: Service) -> None:
+    budgeted = Budgeted(service, "0.0002")
+    answer = httpx.post(
+        f"{service.base_url}/chat/completions", json=ask("[[sim: tokens=5000]]", "sim-chat"), headers={"authorization": f"Bearer {budgeted.key}"}, timeout=30
+    )
+    capped = int(answer.headers["x-sgw-max-tokens"])
+    told = answer.json()
+    assert (answer.status_code, 16 <= capped < 4096, told["choices"][0]["finish_reason"]) == (200, True, "length")
+    assert told["usage"]["completion_tokens"] <= capped
+
+
+def test_a_session_has_tokens_of_its_own(service: Service) -> None:
+    budgeted = Budgeted(service, 5000, scope="project", unit="tokens", per="session", period="total")
+
+    def call(session: str) -> int:
+        headers = {"authorization": f"Bearer {budgeted.key}", "x-sgw-session": session}
+        return httpx.post(f"{service.base_url}/chat/completions", json=ask("x" * 2_000, "sim-chat", max_tokens=1_000), headers=headers).status_code
+
+    def spend(session: str) -> int:
+        return next(calls for calls in range(100) if call(session) == 402)
+
+    first = spend("one")
+    assert (first > 0, call("one"), call("two")) == (True, 402, 200)
+
+
+def test_calls_per_minute_are_limited_and_said(service: Service) -> None:
+    budgeted = Budgeted(service, "100")
+    budgeted.made("limits", {"scope": {"key": budgeted.key_id}, "kind": "rpm", "amount": 3})
+    key = {"authorization": f"Bearer {budgeted.key}"}
+
+    def call() -> httpx.Response:
+        return httpx.post(f"{service.base_url}/chat/completions", json=ask("hello", "sim-chat"), headers=key)
+
+    limited = wait_for(lambda: (answer := call()).headers.get("x-ratelimit-limit-requests") and answer, 5, "the limit is in force")
+    assert limited.headers["x-ratelimit-limit-requests"] == "3"
+    refused = wait_for(lambda: (answer := call()).status_code == 429 and answer, 10, "the limit is reached")
+    told = refused.json()["error"]
+    assert (told["code"], told["sgw"]["limit"], 1 <= int(refused.headers["retry-after"]) <= 60) == ("rate_limited", "rpm", True)
+
+
+def test_what_a_caller_says_of_itself_loses_nothing(service: Service) -> None:
+    budgeted = Budgeted(service, "1")
+    body = ask("hello", FLAT, user="nul\0 and \ud800".encode("utf-8", "replace").decode())
+    status, answer, _ = service.post("/v1/chat/completions", body, budgeted.key)
+    assert (status, service.row_of(answer["x-request-id"])["cost_nanousd"]) == (200, 10_000_000)
