@@ -216,8 +216,9 @@ class Holds:
                 asked.set_result(grant)
 
     def recalled(self, windows: Iterable[str]) -> None:
-        """Give back at once what is idle of these windows."""
-        self._authority.give_back(self._idle([self._slices[name] for name in windows if name in self._slices]))
+        """Give back at once what is idle of these windows; what a call here is waiting to add to is not."""
+        found = [self._slices[name] for name in windows if name in self._slices]
+        self._authority.give_back(self._idle([piece for piece in found if piece.asked is None or not piece.least]))
 
     def tick(self) -> None:
         """Once a second: give back what nobody used for a while, and forget windows that have closed."""

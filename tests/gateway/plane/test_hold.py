@@ -224,3 +224,13 @@ async def test_a_busy_worker_asks_ahead_for_more_each_time() -> None:
         await asyncio.sleep(0)
     assert len(bank.asked) < 12
     assert [least for _, least in bank.asked][2:] == [0] * (len(bank.asked) - 2)
+
+
+async def test_a_recall_leaves_what_a_waiting_call_adds_to() -> None:
+    bank = Bank(**{"k:2026-11": 100})
+    only = rules(budget("k", KEY))
+    bank.holds.settle(await bank.holds.take(board(bank, only), 60, 0), 0, 0)
+    waiting = asyncio.ensure_future(bank.holds.take(board(bank, only), 90, 0))
+    await asyncio.sleep(0)
+    bank.holds.recalled(["k:2026-11"])
+    assert ((await waiting).amounts[0], bank.returned) == (90, {})
