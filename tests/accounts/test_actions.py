@@ -117,13 +117,13 @@ def test_people_see_what_is_theirs_and_below() -> None:
 
 def test_roles_decide_what_the_admin_allows() -> None:
     wanted = {
-        "it_admin": (True, True),
-        "auditor": (True, False),
-        "finance": (True, False),
-        "security_officer": (True, False),
-        "": (False, False),
+        "it_admin": (True, True, True),
+        "auditor": (True, False, False),
+        "finance": (True, False, True),
+        "security_officer": (True, False, False),
+        "": (False, False, False),
     }
     users = {role: actions.save_user(User(email=f"x{role}@example.com", role=role)) for role in wanted}
     assert {
-        role: (user.has_perm("accounts.view_project"), user.has_perm("accounts.change_project")) for role, user in users.items()
+        role: tuple(user.has_perm(name) for name in ("accounts.view_project", "accounts.change_project", "billing.change_budget")) for role, user in users.items()
     } == wanted
