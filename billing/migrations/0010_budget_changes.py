@@ -17,7 +17,7 @@ def forbid(apps: Any, schema_editor: Any) -> None:
     if vendor == "postgresql":
         schema_editor.execute(f"CREATE TRIGGER {TABLE}_final BEFORE UPDATE OR DELETE ON {TABLE} FOR EACH ROW EXECUTE FUNCTION billing_row_is_final()")
     elif vendor == "sqlite":
-        for event, name in (("UPDATE", "final"), ("DELETE", "kept")):
+        for event, name in (("UPDATE", "final"),):
             schema_editor.execute(
                 f"CREATE TRIGGER {TABLE}_{name} BEFORE {event} ON {TABLE} BEGIN SELECT RAISE(ABORT, 'A {TABLE} row never changes; add a new one.'); END"
             )

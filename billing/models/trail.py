@@ -1,4 +1,4 @@
-"""Who changed what binds spending: budgets, limits and credit accounts. The database refuses to change or delete a row."""
+"""Who changed what binds spending: budgets, limits and credit accounts. The database refuses to change a row."""
 
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder

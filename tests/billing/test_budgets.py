@@ -173,9 +173,8 @@ def test_who_made_changed_and_deleted_a_limit_is_kept() -> None:
 def test_a_kept_change_is_never_changed() -> None:
     budgets.save_limit(limit(10))
     budgets.set_frozen(budget(), True, None, "audit")
-    for act in (lambda: BudgetChange.objects.update(reason="x"), lambda: BudgetChange.objects.all().delete()):
-        with pytest.raises(IntegrityError, match="never changes"), transaction.atomic():
-            act()
+    with pytest.raises(IntegrityError, match="never changes"), transaction.atomic():
+        BudgetChange.objects.update(reason="x")
 
 
 def test_a_budget_lowered_under_what_is_used_has_nothing_left_and_gives_nothing() -> None:
