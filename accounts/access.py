@@ -14,6 +14,8 @@ Actor = User | ServiceAccount
 
 GOVERNED_APPS = ("accounts", "billing", "gateway", "django_celery_beat")
 READING_ROLES = frozenset({"it_admin", "security_officer", "finance", "auditor"})
+# What a platform role may write in the admin; the management API is written by those who write everywhere.
+WRITTEN_APPS: dict[str, tuple[str, ...]] = {"it_admin": GOVERNED_APPS, "finance": ("billing",)}
 WRITING_ROLES = frozenset({"it_admin"})
 # Resources of the management API; a service account's scopes are these with :read or :write.
 RESOURCES = ("business-units", "projects", "keys", "budgets", "limits", "credit-accounts", "calls")
@@ -22,9 +24,14 @@ RESOURCES = ("business-units", "projects", "keys", "budgets", "limits", "credit-
 @cache
 def role_permissions(role: str) -> frozenset[str]:
     """Return the model permissions of a platform role, as `app.action_model`."""
-    actions = ("view", "add", "change", "delete") if role in WRITING_ROLES else ("view",) if role in READING_ROLES else ()
+    if role not in READING_ROLES:
+        return frozenset()
+    written = WRITTEN_APPS.get(role, ())
     return frozenset(
-        f"{label}.{action}_{model._meta.model_name}" for label in GOVERNED_APPS for model in apps.get_app_config(label).get_models() for action in actions
+        f"{label}.{action}_{model._meta.model_name}"
+        for label in GOVERNED_APPS
+        for model in apps.get_app_config(label).get_models()
+        for action in (("view", "add", "change", "delete") if label in written else ("view",))
     )
 
 

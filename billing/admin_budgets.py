@@ -20,7 +20,7 @@ from billing import access, budgets
 from billing import credits as credit_actions
 from billing.admin_acts import Act, ActsMixin, ReasonForm
 from billing.forms import AmountForm, UntilForm
-from billing.models import Budget, DisputedHold, Lease, Limit, Unit, Window
+from billing.models import Budget, BudgetChange, DisputedHold, Lease, Limit, Unit, Window
 from billing.money import to_usd
 from billing.standing import Standing, standings
 
@@ -248,6 +248,8 @@ class BudgetAdmin(ActsMixin, GovernedAdmin):
 class LimitForm(AmountForm):
     """A limit; spend is typed in USD per minute."""
 
+    reason = forms.CharField(max_length=500, required=False, widget=UnfoldAdminTextInputWidget, help_text="Kept with the change.")
+
     class Meta:
         model = Limit
         fields = ("project", "key", "business_unit", "kind")
@@ -289,16 +291,18 @@ class LimitAdmin(GovernedAdmin):
     def store(self, request: HttpRequest, obj: Limit, form: Any) -> None:
         """Store the limit."""
         assert isinstance(request.user, User)
-        budgets.save_limit(obj, request.user)
+        budgets.save_limit(obj, request.user, form.cleaned_data.get("reason", ""))
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Delete the limit with its windows, after the admin's own question."""
-        budgets.delete_limit(obj)
+        assert isinstance(request.user, User)
+        budgets.delete_limit(obj, request.user, "deleted in the admin")
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Delete each chosen limit."""
+        assert isinstance(request.user, User)
         for row in queryset:
-            budgets.delete_limit(row)
+            budgets.delete_limit(row, request.user, "deleted in the admin")
 
 
 class WindowFigures:
@@ -322,7 +326,7 @@ class WindowFigures:
     @display(description="left")
     def shown_left(self, window: Window) -> str:
         """What is left."""
-        return amount(max(0, window.amount - window.spent - window.held), window.unit)
+        return amount(window.left, window.unit)
 
     @display(description="overrun", ordering="overrun")
     def shown_overrun(self, window: Window) -> str:
@@ -401,3 +405,15 @@ class DisputedHoldAdmin(ActsMixin, ReadOnlyAdmin):
     def release(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Lead to releasing."""
         return self.lead_to(object_id, "release")
+
+
+@admin.register(BudgetChange)
+class BudgetChangeAdmin(ReadOnlyAdmin):
+    """Who changed budgets, limits and credit accounts, and why."""
+
+    list_display = ("at", "subject", "kind", "before", "after", "actor", "reason")
+    list_filter = ("kind",)
+    list_select_related = ("actor",)
+    search_fields = ("subject__exact", "reason")
+    search_help_text = "The id of a budget (bud_...), limit (lim_...) or credit account (crd_...), or words of a reason."
+    date_hierarchy = "at"

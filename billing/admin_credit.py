@@ -122,8 +122,8 @@ class CreditAccountAdmin(ActsMixin, GovernedAdmin):
         return access.visible_credit_accounts(request.user)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """An account stays what it is."""
-        return ("name", "project", "key", "business_unit", "balance", "state") if obj else ()
+        """An account keeps what it is for."""
+        return ("project", "key", "business_unit", "balance", "state") if obj else ()
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show the balance of an account that is."""
@@ -131,10 +131,12 @@ class CreditAccountAdmin(ActsMixin, GovernedAdmin):
         return ("name", scope, ("balance", "state")) if obj else ("name", scope)
 
     def store(self, request: HttpRequest, obj: CreditAccount, form: Any) -> None:
-        """Open the account."""
+        """Open the account, or give it another name."""
         assert isinstance(request.user, User)
         if obj._state.adding:
             obj.__dict__.update(credit_actions.open_account(obj.scope, obj.name, request.user).__dict__)
+        else:
+            credit_actions.rename(obj, obj.name, request.user)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Accounts are frozen: the ledger refers to their grants."""

@@ -8,9 +8,9 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from accounts.models import User
-from billing import ledger
+from billing import ledger, trail
 from billing.ledger import Movement
-from billing.models import Budget, Limit, Posting, Unit, Window
+from billing.models import Budget, BudgetChange, Limit, Posting, Unit, Window
 from billing.windows import database_now, lock
 
 MOST_AMOUNT = 2**62
@@ -36,6 +36,7 @@ def save_budget(budget: Budget, actor: User | None = None, reason: str = "") -> 
     check_budget(budget)
     if budget._state.adding:
         budget.save(force_insert=True)
+        trail.note(budget, BudgetChange.Kind.CREATED, {}, trail.facts(budget), actor, reason)
         return budget
     before = Budget.objects.select_for_update(no_key=True).get(pk=budget.pk)
     if (before.unit, before.project_id, before.key_id, before.business_unit_id) != (budget.unit, budget.project_id, budget.key_id, budget.business_unit_id):
@@ -46,45 +47,49 @@ def save_budget(budget: Budget, actor: User | None = None, reason: str = "") -> 
         _end_windows(budget, before)
     if before.amount != budget.amount:
         _adjust_windows(budget, actor, reason)
+    changed = {name: getattr(budget, name) for name in SAVED}
+    trail.note(budget, BudgetChange.Kind.CHANGED, {name: getattr(before, name) for name in SAVED}, changed, actor, reason)
     return budget
 
 
 def set_frozen(budget: Budget, frozen: bool, actor: User | None = None, reason: str = "") -> bool:
     """Freeze a budget, so that nothing more is leased from it, or thaw it; idle leases come back. Returns whether anything changed."""
-    check_reason(reason)
-    return _set(budget, "is_frozen", frozen)
+    kind = BudgetChange.Kind.FROZEN if frozen else BudgetChange.Kind.UNFROZEN
+    return _set(budget, "is_frozen", frozen, kind, actor, check_reason(reason))
 
 
 def archive(budget: Budget, actor: User | None = None, reason: str = "") -> bool:
     """Put a budget away for good: it binds no call any more, its windows and postings stay. Returns whether anything changed."""
-    check_reason(reason)
-    return _set(budget, "is_archived", True)
+    return _set(budget, "is_archived", True, BudgetChange.Kind.ARCHIVED, actor, check_reason(reason))
 
 
 @transaction.atomic
-def save_limit(limit: Limit, actor: User | None = None) -> Limit:
-    """Check and store a limit; its open windows follow. Raises ValidationError."""
+def save_limit(limit: Limit, actor: User | None = None, reason: str = "") -> Limit:
+    """Check and store a limit; its open windows follow. Who and why is kept. Raises ValidationError."""
     limit.full_clean()
     if limit.amount > MOST_AMOUNT:
         raise ValidationError({"amount": "This is more than can be counted."})
     if limit._state.adding:
         limit.save(force_insert=True)
+        trail.note(limit, BudgetChange.Kind.CREATED, {}, trail.facts(limit), actor, reason)
         return limit
     before = Limit.objects.select_for_update(no_key=True).get(pk=limit.pk)
     if (before.kind, before.project_id, before.key_id, before.business_unit_id) != (limit.kind, limit.project_id, limit.key_id, limit.business_unit_id):
         raise ValidationError("A limit keeps its kind and what it is for. Delete this one and make another.")
     limit.save(update_fields=["amount"])
+    trail.note(limit, BudgetChange.Kind.CHANGED, {"amount": before.amount}, {"amount": limit.amount}, actor, reason)
     names = lock(list(Window.objects.filter(limit=limit).values_list("id", flat=True)))
     Window.objects.filter(id__in=list(names)).update(base=limit.amount, recall=F("recall") + (1 if limit.amount < before.amount else 0))
     return limit
 
 
 @transaction.atomic
-def delete_limit(limit: Limit, actor: User | None = None) -> None:
-    """Delete a limit with its windows and leases; calls are no longer counted against it."""
+def delete_limit(limit: Limit, actor: User | None = None, reason: str = "") -> None:
+    """Delete a limit with its windows and leases; calls are no longer counted against it. Who and why is kept."""
     locked = Limit.objects.select_for_update().filter(pk=limit.pk).first()
     if locked is not None:
         lock(list(Window.objects.filter(limit=locked).values_list("id", flat=True)))
+        trail.note(locked, BudgetChange.Kind.DELETED, trail.facts(locked), {}, actor, reason)
         locked.delete()
 
 
@@ -101,12 +106,13 @@ def check_budget(budget: Budget) -> None:
 
 
 @transaction.atomic
-def _set(budget: Budget, name: str, value: bool) -> bool:
+def _set(budget: Budget, name: str, value: bool, kind: str, actor: User | None, reason: str) -> bool:
     locked = Budget.objects.select_for_update(no_key=True).get(pk=budget.pk)
     setattr(budget, name, value)
     if getattr(locked, name) == value:
         return False
     budget.save(update_fields=[name])
+    trail.note(budget, kind, {name: not value}, {name: value}, actor, reason)
     _recall(_open_windows(budget))
     return True
 

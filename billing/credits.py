@@ -11,10 +11,10 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from accounts.models import BusinessUnit, Project, User, VirtualKey
-from billing import ledger
+from billing import ledger, trail
 from billing.budgets import check_reason
 from billing.ledger import Movement
-from billing.models import Budget, CreditAccount, CreditGrant, DisputedHold, Entry, Lease, Posting, Unit, Window
+from billing.models import Budget, BudgetChange, CreditAccount, CreditGrant, DisputedHold, Entry, Lease, Posting, Unit, Window
 from billing.windows import Change, change, database_now, lock
 
 MOST_GRANT_NANOUSD = 2**61
@@ -31,15 +31,31 @@ def open_account(scope: Scope, name: str, actor: User | None = None, *, is_demo:
     account = CreditAccount(**_of(scope), name=name.strip(), is_demo=is_demo)
     account.full_clean()
     account.save(force_insert=True)
+    trail.note(account, BudgetChange.Kind.CREATED, {}, trail.facts(account), actor, "")
+    return account
+
+
+@transaction.atomic
+def rename(account: CreditAccount, name: str, actor: User | None = None, reason: str = "") -> CreditAccount:
+    """Give an account another name; what it is for stays. Raises ValidationError for an empty or too long one."""
+    before = CreditAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
+    account.name = name.replace("\0", "").strip()
+    account.full_clean()
+    account.save(update_fields=["name"])
+    trail.note(account, BudgetChange.Kind.CHANGED, {"name": before.name}, {"name": account.name}, actor, reason)
     return account
 
 
 @transaction.atomic
 def set_frozen(account: CreditAccount, frozen: bool, actor: User | None = None, reason: str = "") -> bool:
     """Freeze an account, so that no window draws on it, or thaw it; returns whether anything changed."""
-    check_reason(reason)
+    reason = check_reason(reason)
     account.is_frozen = frozen
-    return CreditAccount.objects.filter(pk=account.pk).exclude(is_frozen=frozen).update(is_frozen=frozen) == 1
+    if CreditAccount.objects.filter(pk=account.pk).exclude(is_frozen=frozen).update(is_frozen=frozen) != 1:
+        return False
+    kind = BudgetChange.Kind.FROZEN if frozen else BudgetChange.Kind.UNFROZEN
+    trail.note(account, kind, {"is_frozen": not frozen}, {"is_frozen": frozen}, actor, reason)
+    return True
 
 
 @transaction.atomic

@@ -1,8 +1,10 @@
 """calls: what was asked, by whom, and what it cost; read only."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils import timezone
 from rest_framework import serializers
 
 from accounts import access
@@ -83,6 +85,10 @@ class CallShown(Shown):
         return [flag for flag in call.flags.split(",") if flag]
 
 
+# So far back from `until` (or now) a client's own request id is looked for.
+CLIENT_ID_SPAN = timedelta(days=31)
+
+
 class Calls(Resource):
     """Calls, newest first."""
 
@@ -92,7 +98,7 @@ class Calls(Resource):
     filters = {
         "key": "Calls of this key (`key_...`).",
         "project": "Calls of this project (`prj_...`).",
-        "request_id": "The call of this `x-request-id` (`call_...`), or calls of a client's own request id.",
+        "request_id": "The call of this `x-request-id` (`call_...`), or calls of a client's own request id in the 31 days before `until` or now.",
         "model": "Calls of this model.",
         "outcome": "ok, refused, failed, aborted or unknown.",
         "since": "Calls that started at this moment or later.",
@@ -122,6 +128,16 @@ class Calls(Resource):
             return rows.filter(project=project.id) if project else rows.none()
         if "\0" in value:
             return rows.none()
+        if name == "request_id" and value.startswith("call_"):
+            return rows.filter(call_id=value)
         if name == "request_id":
-            return rows.filter(**{"call_id" if value.startswith("call_") else "client_request_id": value})
+            # clients' ids bear no index: never more than a month of calls is read
+            return rows.filter(started_at__gte=self._end() - CLIENT_ID_SPAN, client_request_id=value)
         return rows.filter(**{name: value})
+
+    def _end(self) -> datetime:
+        asked = self.request.query_params.get("until")
+        try:
+            return moment(asked) if asked else timezone.now()
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({"until": error.detail}) from error

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.fields import Given, Moment, Shown
-from accounts.api.resource import Makes
+from accounts.api.resource import Changes, Makes
 from billing import credits as actions
 from billing.access import visible_credit_accounts
 from billing.api.fields import ReasonGiven, ScopeGiven, Usd, reason_of, shown_usd
@@ -26,6 +26,12 @@ class AccountGiven(Given):
 
     scope = ScopeGiven()
     name = serializers.CharField(max_length=200, required=False)
+
+
+class AccountChange(Given):
+    """What of a credit account can be changed."""
+
+    name = serializers.CharField(max_length=200)
 
 
 class GrantShown(Shown):
@@ -75,11 +81,11 @@ class MoveGiven(ReasonGiven):
     amount = Usd()
 
 
-class CreditAccounts(Makes, MoneyResource):
+class CreditAccounts(Makes, Changes, MoneyResource):
     """Credit accounts."""
 
     resource, prefix = "credit-accounts", "crd_"
-    shows, makes = AccountShown, AccountGiven
+    shows, makes, changes = AccountShown, AccountGiven, AccountChange
     live = frozenset({"balance", "grants"})
 
     def rows(self) -> QuerySet[CreditAccount]:
@@ -111,6 +117,10 @@ class CreditAccounts(Makes, MoneyResource):
         """Open an account."""
         (scope,) = given["scope"].values()
         return actions.open_account(scope, given.get("name") or f"Credit of {scope}"[:200], self.person)
+
+    def change(self, row: CreditAccount, given: dict[str, Any]) -> CreditAccount:
+        """Give the account another name."""
+        return actions.rename(row, given.get("name", row.name), self.person, reason_of(self.actor, "renamed"))
 
     @action(detail=True, methods=["post"], takes=GrantGiven)
     def grant(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path

@@ -11,7 +11,7 @@ from accounts.api.fields import Given, Moment, Shown
 from accounts.api.resource import Changes, Makes
 from billing import budgets as actions
 from billing.access import visible_limits
-from billing.api.fields import ScopeGiven, UsdOrCount, amount_of, shown_usd
+from billing.api.fields import ScopeGiven, UsdOrCount, amount_of, reason_of, shown_usd
 from billing.api.money import MoneyResource
 from billing.models import Limit
 
@@ -20,6 +20,7 @@ class LimitChange(Given):
     """What of a limit can be changed."""
 
     amount = UsdOrCount(help_text="Calls or tokens per minute, calls at once; for `spend` USD per minute as a decimal string.")
+    reason = serializers.CharField(max_length=400, required=False, help_text="Kept with the change.")
 
 
 class LimitGiven(LimitChange):
@@ -60,15 +61,18 @@ class Limits(Makes, Changes, MoneyResource):
     def make(self, given: dict[str, Any]) -> Limit:
         """Make a limit."""
         amount = amount_of(given["amount"], is_money=given["kind"] == Limit.Kind.SPEND)
-        return actions.save_limit(Limit(kind=given["kind"], amount=amount, **given["scope"]), self.person)
+        return actions.save_limit(Limit(kind=given["kind"], amount=amount, **given["scope"]), self.person, self._reason(given))
 
     def change(self, row: Limit, given: dict[str, Any]) -> Limit:
         """Change a limit; its open windows follow."""
         if "amount" in given:
             row.amount = amount_of(given["amount"], is_money=row.kind == Limit.Kind.SPEND)
-        return actions.save_limit(row, self.person)
+        return actions.save_limit(row, self.person, self._reason(given))
 
     def destroy(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
         """Delete the limit: calls are no longer counted against it."""
-        actions.delete_limit(self.row(id), self.person)
+        actions.delete_limit(self.row(id), self.person, self._reason({}))
         return Response(status=204)
+
+    def _reason(self, given: dict[str, Any]) -> str:
+        return reason_of(self.actor, given.get("reason") or "by the management API")

@@ -7,6 +7,7 @@ from billing.models.ledger import CreditAccount, CreditGrant, Entry, Posting
 from billing.models.prices import Price
 from billing.models.rollups import DayRollup, HourRollup, LabelRollup, RollupPosition, Series
 from billing.models.statements import ReconciliationImport, ReconciliationLine, Statement, StatementLine
+from billing.models.trail import BudgetChange
 from billing.models.usage import JournalPosition, QuarantinedReceipt, UsageRecord
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "ArchivedPart",
     "ArchivedWindow",
     "Budget",
+    "BudgetChange",
     "CreditAccount",
     "CreditGrant",
     "DayRollup",

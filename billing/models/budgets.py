@@ -177,6 +177,11 @@ class Window(models.Model):
         """Return what may be spent in all, in `unit`."""
         return self.base + self.credit
 
+    @property
+    def left(self) -> int:
+        """Return what may still be taken, in `unit`; zero after its budget was lowered under what is used."""
+        return max(0, self.amount - self.spent - self.held)
+
 
 class Host(models.Model):
     """A machine whose steward takes leases, named by its journal directory; heard of every few seconds while it runs."""

@@ -18,9 +18,7 @@ def unit(name: str, parent: BusinessUnit | None = None) -> BusinessUnit:
 
 
 def key_of(project: Project, name: str = "app") -> VirtualKey:
-    return actions.make_key(
-        project=project, name=name, models=["*"], expires_at=timezone.now() + timedelta(days=1), pepper=b"p", pepper_version=1
-    )[0]
+    return actions.make_key(project=project, name=name, models=["*"], expires_at=timezone.now() + timedelta(days=1), pepper=b"p", pepper_version=1)[0]
 
 
 def test_a_ring_of_business_units_is_refused() -> None:
@@ -29,9 +27,7 @@ def test_a_ring_of_business_units_is_refused() -> None:
     top.parent = unit("low", middle)
     with pytest.raises(ValidationError) as refusal:
         actions.save_business_unit(top)
-    assert refusal.value.message_dict == {
-        "parent": ["A business unit cannot lie below itself. Choose a unit outside this one's own branch."]
-    }
+    assert refusal.value.message_dict == {"parent": ["A business unit cannot lie below itself. Choose a unit outside this one's own branch."]}
 
 
 def test_a_role_opens_the_admin_and_never_makes_a_superuser() -> None:
@@ -41,9 +37,7 @@ def test_a_role_opens_the_admin_and_never_makes_a_superuser() -> None:
 
 def test_a_key_is_stored_as_its_digest_only() -> None:
     project = actions.save_project(Project(name="p", business_unit=unit("u")))
-    row, text = actions.make_key(
-        project=project, name="app", models=["*"], expires_at=timezone.now() + timedelta(days=1), pepper=b"pepper", pepper_version=1
-    )
+    row, text = actions.make_key(project=project, name="app", models=["*"], expires_at=timezone.now() + timedelta(days=1), pepper=b"pepper", pepper_version=1)
     stored = VirtualKey.objects.get()
     assert (bytes(stored.digest), stored.public_id, stored.models) == (keys.digest(text.encode(), b"pepper"), row.public_id, ["*"])
 
@@ -51,9 +45,7 @@ def test_a_key_is_stored_as_its_digest_only() -> None:
 def test_a_key_needs_an_expiry_in_the_future() -> None:
     project = actions.save_project(Project(name="p", business_unit=unit("u")))
     with pytest.raises(ValidationError, match="future"):
-        actions.make_key(
-            project=project, name="app", models=["*"], expires_at=timezone.now() - timedelta(seconds=1), pepper=b"p", pepper_version=1
-        )
+        actions.make_key(project=project, name="app", models=["*"], expires_at=timezone.now() - timedelta(seconds=1), pepper=b"p", pepper_version=1)
 
 
 def test_a_revoked_key_stays_revoked() -> None:
@@ -101,9 +93,7 @@ def test_the_database_refuses_nonsense() -> None:
 def test_people_see_what_is_theirs_and_below() -> None:
     top = unit("top")
     low = unit("low", top)
-    _, other = (
-        actions.save_project(Project(name=name, business_unit=place)) for name, place in (("mine", low), ("other", unit("elsewhere")))
-    )
+    _, other = (actions.save_project(Project(name=name, business_unit=place)) for name, place in (("mine", low), ("other", unit("elsewhere"))))
     manager, developer, admin, gone = (
         actions.save_user(User(email=f"{name}@example.com", role=role, is_active=active))
         for name, role, active in (("m", "", True), ("d", "", True), ("a", "it_admin", True), ("g", "it_admin", False))
@@ -117,13 +107,14 @@ def test_people_see_what_is_theirs_and_below() -> None:
 
 def test_roles_decide_what_the_admin_allows() -> None:
     wanted = {
-        "it_admin": (True, True),
-        "auditor": (True, False),
-        "finance": (True, False),
-        "security_officer": (True, False),
-        "": (False, False),
+        "it_admin": (True, True, True),
+        "auditor": (True, False, False),
+        "finance": (True, False, True),
+        "security_officer": (True, False, False),
+        "": (False, False, False),
     }
     users = {role: actions.save_user(User(email=f"x{role}@example.com", role=role)) for role in wanted}
     assert {
-        role: (user.has_perm("accounts.view_project"), user.has_perm("accounts.change_project")) for role, user in users.items()
+        role: tuple(user.has_perm(name) for name in ("accounts.view_project", "accounts.change_project", "billing.change_budget"))
+        for role, user in users.items()
     } == wanted

@@ -85,6 +85,18 @@ def test_credit_is_opened_granted_and_moved(project: Project) -> None:
     assert CreditGrant.objects.count() == 2
 
 
+@pytest.mark.parametrize(("role", "status"), [("finance", 200), ("it_admin", 200), ("auditor", 403), ("security_officer", 403)])
+def test_finance_writes_money_and_nothing_else_while_others_read(project: Project, role: str, status: int) -> None:
+    it = browser(role)
+    budget = Budget.objects.create(name="B", project=project, amount=10)
+    account = CreditAccount.objects.create(name="Pot", project=project)
+    acts = (f"budget/{budget.pk}/act/freeze", f"creditaccount/{account.pk}/act/grant")
+    written = ("budget/add", "limit/add", "creditaccount/add", "price/add", "statement/add", *acts)
+    assert {page: it.get(f"/admin/billing/{page}/").status_code for page in written} == dict.fromkeys(written, status)
+    assert it.get("/admin/accounts/project/add/").status_code == (200 if role == "it_admin" else 403)
+    assert it.get("/admin/billing/budget/").status_code == 200
+
+
 GRANTS = {"grants-TOTAL_FORMS": "0", "grants-INITIAL_FORMS": "0"}
 
 

@@ -5,12 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 
+from accounts.models import User
 from billing import budgets
 from billing.holds import Span, span_of
 from billing.leases import recalled, take
 from billing.ledger import balance
-from billing.models import Budget, Lease, Limit, Posting, Window
+from billing.models import Budget, BudgetChange, Lease, Limit, Posting, Window
+from billing.standing import standings
 from billing.windows import span_named
 from tests.billing.budgets import budget, figures, limit, project, taking, want
 
@@ -128,3 +131,57 @@ def test_labels_that_are_no_span_of_the_period_are_none() -> None:
     assert [span_named(Budget(period="monthly"), label) for label in labels] == [None] * 5
     assert span_named(Budget(period="total"), "total") == Span("total", 0, 0)
     assert span_of("minute", time.time()).closes_at_s - span_of("minute", time.time()).opens_at_s == 60
+
+
+def changes() -> list[tuple[str, str, dict[str, object], dict[str, object], str, str]]:
+    return [
+        (change.subject[:4], change.kind, change.before, change.after, str(change.actor or ""), change.reason) for change in BudgetChange.objects.order_by("id")
+    ]
+
+
+def test_who_changed_a_budget_and_why_is_kept() -> None:
+    who = User.objects.create_user("fay@example.com", role="finance")
+    one = budget(1000)
+    one.amount = 2000
+    budgets.save_budget(one, who, "season")
+    budgets.save_budget(one, who, "nothing differs")
+    budgets.set_frozen(one, True, who, " audit ")
+    budgets.set_frozen(one, True, who, "again")
+    budgets.set_frozen(one, False, who, "done")
+    budgets.archive(one, who, "over")
+    assert changes() == [
+        ("bud_", "changed", {"amount": 1000}, {"amount": 2000}, "fay@example.com", "season"),
+        ("bud_", "frozen", {"is_frozen": False}, {"is_frozen": True}, "fay@example.com", "audit"),
+        ("bud_", "unfrozen", {"is_frozen": True}, {"is_frozen": False}, "fay@example.com", "done"),
+        ("bud_", "archived", {"is_archived": False}, {"is_archived": True}, "fay@example.com", "over"),
+    ]
+
+
+def test_who_made_changed_and_deleted_a_limit_is_kept() -> None:
+    place = {"project_id": str(project().pk)}
+    one = budgets.save_limit(Limit(project=project(), kind="rpm", amount=10), None, "start")
+    one.amount = 20
+    budgets.save_limit(one, None, "more")
+    budgets.delete_limit(one, None, "gone")
+    assert changes() == [
+        ("lim_", "created", {}, {"kind": "rpm", "amount": 10, **place}, "", "start"),
+        ("lim_", "changed", {"amount": 10}, {"amount": 20}, "", "more"),
+        ("lim_", "deleted", {"kind": "rpm", "amount": 20, **place}, {}, "", "gone"),
+    ]
+
+
+def test_a_kept_change_is_never_changed() -> None:
+    budgets.save_limit(limit(10))
+    budgets.set_frozen(budget(), True, None, "audit")
+    with pytest.raises(IntegrityError, match="never changes"), transaction.atomic():
+        BudgetChange.objects.update(reason="x")
+
+
+def test_a_budget_lowered_under_what_is_used_has_nothing_left_and_gives_nothing() -> None:
+    one = budget(1000)
+    asked = want(one, 600)
+    take("h1", taking(asked))
+    one.amount = 100
+    budgets.save_budget(one, None, "cancelled")
+    assert (standings([one])[one.id].left, Window.objects.get().left) == (0, 0)
+    assert [take("h1", taking(want(one, 1), worker=name)).grants[0].amount for name in ("w1", "w2")] == [0, 0]

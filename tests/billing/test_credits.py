@@ -10,7 +10,7 @@ from accounts.models import BusinessUnit
 from billing import credits, ledger  # noqa: A004  # the subject's name
 from billing.leases import give_back, reclaim, take
 from billing.ledger import balance
-from billing.models import CreditAccount, CreditGrant, DisputedHold, Entry, Lease, Posting, Window
+from billing.models import BudgetChange, CreditAccount, CreditGrant, DisputedHold, Entry, Lease, Posting, Window
 from billing.tasks import close_windows
 from billing.verification import verify
 from tests.billing.budgets import budget, figures, limit, outstanding, project, returning, taking, want
@@ -179,3 +179,15 @@ def test_an_event_is_posted_once() -> None:
     ledger.post("adjust", "once", [ledger.Movement("budgets", "window:x:free", 5)])
     with pytest.raises(ValidationError, match="posted before"):
         ledger.post("adjust", "once", [])
+
+
+def test_an_account_is_renamed_and_who_did_it_is_kept() -> None:
+    account = credits.open_account(project(), "c")
+    with pytest.raises(ValidationError):
+        credits.rename(account, " ")
+    credits.rename(account, " Launch ", None, "clearer")
+    kept = BudgetChange.objects.values("subject", "kind", "before", "after", "reason").get(kind="changed")
+    assert (CreditAccount.objects.get().name, kept) == (
+        "Launch",
+        {"subject": f"crd_{account.pk}", "kind": "changed", "before": {"name": "c"}, "after": {"name": "Launch"}, "reason": "clearer"},
+    )

@@ -41,7 +41,7 @@ def test_the_spend_page_and_the_focus_file() -> None:
 def test_a_month_is_closed_with_a_confirmation_and_downloaded() -> None:
     home = project().business_unit
     record(usage("1", project()))
-    client = signed_in("it_admin")
+    client = signed_in("finance")
     asked = {"unit": str(home.pk), "month": "2026-10"}
     with time_machine.travel(datetime(2026, 11, 3, tzinfo=UTC), tick=False):
         client.force_login(User.objects.get())

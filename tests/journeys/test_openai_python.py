@@ -237,6 +237,7 @@ def test_fields_we_do_not_know_reach_the_vendor_untouched(client: openai.OpenAI)
         "model": "sim-chat",
         "metadata": {"team": "x"},
         "from_tomorrow": {"deep": [1, 2.5, "ä"]},
+        "max_tokens": 4096,  # what was held for the answer bounds it
     }
 
 

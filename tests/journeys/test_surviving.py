@@ -129,10 +129,12 @@ def test_calls_go_on_without_the_database_and_their_rows_arrive_afterwards(tmp_p
     postgres = Postgres()
     try:
         with running(tmp_path / "data", workers=2, database_url=postgres.url) as service:
-            assert service.post("/v1/chat/completions", chat("before"))[0] == 200
+            # a hard budget needs the database; this key has none
+            key = service.manage("shell", "-c", MAKE_KEY.format(project=UNBUDGETED)).split()[-1]
+            wait_for(lambda: [post(client, service, key) for client in fresh_clients(12)] == [200] * 12, 20, "every worker knows the key")
             fresh = service.manage("shell", "-c", "from accounts import keys; print(keys.make().text)").split()[-1]
             postgres.stop()
-            answers = [service.post("/v1/chat/completions", chat(f"without {number}")) for number in range(20)]
+            answers = [service.post("/v1/chat/completions", chat(f"without {number}"), key=key) for number in range(20)]
             assert [status for status, _, _ in answers] == [200] * 20
             unknown = service.post("/v1/chat/completions", chat("x"), key=fresh)
             assert (unknown[0], unknown[2]["error"]["code"]) == (503, "dependency_unavailable")
@@ -143,7 +145,7 @@ def test_calls_go_on_without_the_database_and_their_rows_arrive_afterwards(tmp_p
             for pid in service.pids():
                 if b"gateway.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
                     os.kill(pid, signal.SIGKILL)
-            wait_for(lambda: try_call(service) == 200, 20, "new workers serve without the database")
+            wait_for(lambda: try_call(service, key) == 200, 20, "new workers serve without the database")
             postgres.start()
             ids = [headers["x-request-id"] for _, headers, _ in answers]
             wait_for(lambda: rows_of(postgres, ids) == sorted(ids), 30, "the rows arrive")
@@ -153,9 +155,9 @@ def test_calls_go_on_without_the_database_and_their_rows_arrive_afterwards(tmp_p
         postgres.stop()
 
 
-def try_call(service: Service) -> int:
+def try_call(service: Service, key: str) -> int:
     try:
-        return service.post("/v1/chat/completions", chat("still there"))[0]
+        return service.post("/v1/chat/completions", chat("still there"), key=key)[0]
     except OSError:
         return 0
 
@@ -166,7 +168,7 @@ def rows_of(postgres: Postgres, ids: list[str]) -> list[str]:
 
 def test_a_new_key_works_at_once_and_a_revoked_one_stops_within_a_second_in_every_worker(tmp_path: Path) -> None:
     with running(tmp_path / "data", workers=2) as service:
-        made = service.manage("shell", "-c", MAKE_KEY).split()
+        made = service.manage("shell", "-c", MAKE_KEY.format(project="Project.objects.get()")).split()
         key_id, key = made[-2], made[-1]
         with httpx.Client(timeout=10) as client:
             assert post(client, service, key) == 200
@@ -183,14 +185,15 @@ key.state = "revoked"
 key.save()
 """
 
+UNBUDGETED = "Project.objects.create(name='Free', business_unit=BusinessUnit.objects.create(name='Free'))"
 MAKE_KEY = """
 from datetime import timedelta
 from django.utils import timezone
 from accounts import keys
-from accounts.models import Project, VirtualKey
+from accounts.models import BusinessUnit, Project, VirtualKey
 from gateway.settings import settings
 made = keys.make()
-VirtualKey.objects.create(public_id=made.public_id, name=made.public_id, project=Project.objects.get(), models=["*"],
+VirtualKey.objects.create(public_id=made.public_id, name=made.public_id, project={project}, models=["*"],
     digest=keys.digest(made.text.encode(), settings.peppers[1]), expires_at=timezone.now() + timedelta(days=1))
 print(made.public_id, made.text)
 """

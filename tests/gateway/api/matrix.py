@@ -34,6 +34,7 @@ DELETE limits/{id}                        limits:write
 GET    credit-accounts                    credit-accounts:read
 POST   credit-accounts                    credit-accounts:write
 GET    credit-accounts/{id}               credit-accounts:read
+PATCH  credit-accounts/{id}               credit-accounts:write
 POST   credit-accounts/{id}/grant         credit-accounts:write
 POST   credit-accounts/{id}/move          credit-accounts:write
 POST   credit-accounts/{id}/freeze        credit-accounts:write

@@ -1,6 +1,9 @@
 """From a business unit to a recorded call, through the management API alone."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from accounts.models import VirtualKey
 from tests.gateway.api.callers import call, program
@@ -44,6 +47,23 @@ def test_calls_are_shown_with_what_they_cost() -> None:
     assert (len(found["data"]), found["has_more"], found["next_cursor"]) == (1, False, None)
     assert (it.ids("calls?request_id=call_2"), it.ids("calls?request_id=mine-1"), it.ids("calls?outcome=failed")) == (["call_2"], ["call_1"], ["call_2"])
     assert it.get("calls/call_1").json() == found["data"][0]
+
+
+def test_a_clients_own_request_id_is_looked_for_within_31_days() -> None:
+    it = program()
+    unit = it.made("business-units", {"name": "Retail"})
+    project = it.made("projects", {"name": "Checkout", "business_unit": unit["id"]})
+    it.made("keys", {"project": project["id"], "name": "backend", "models": ["*"]})
+    row, now = VirtualKey.objects.select_related("project").get(), timezone.now()
+    for call_id, days in (("call_1", 1), ("call_40", 40)):
+        call(row.project, row.public_id, call_id, client_request_id="mine-1", started_at=now - timedelta(days=days))
+    until = f"{now - timedelta(days=30):%Y-%m-%dT%H:%M:%SZ}"
+    assert (it.ids("calls?request_id=mine-1"), it.ids(f"calls?request_id=mine-1&until={until}"), it.ids("calls?request_id=call_40")) == (
+        ["call_1"],
+        ["call_40"],
+        ["call_40"],
+    )
+    assert it.get("calls?request_id=mine-1&until=x").status_code == 400
 
 
 def test_a_key_is_suspended_resumed_and_revoked() -> None:
