@@ -115,6 +115,12 @@ class Clock(msgspec.Struct, frozen=True, tag="clock"):
     now_s: float
 
 
+class Standing(msgspec.Struct, frozen=True, tag="standing"):
+    """The authority tells whether it reaches the database: at connect and when that changes."""
+
+    up: bool
+
+
 class Authority(Protocol):
     """Where leases come from: the line to this host's steward, or a fake."""
 

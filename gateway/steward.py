@@ -17,7 +17,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from billing.holds import Clock, GiveBack, Recall, Take
+from billing.holds import Clock, GiveBack, Recall, Standing, Take
 from billing.intake import Intake
 from billing.leases import CHANNEL as RECALLS
 from gateway.changes import CHANNEL
@@ -116,10 +116,12 @@ class Steward:
             except DATABASE_ERRORS as error:
                 if self._database_up:
                     log.error("the database cannot be asked, serving from the last good snapshot", reason=type(error).__name__)
+                    self._tell(Standing(up=False))
                 self._database_up = False
                 return False
             if not self._database_up:
                 log.info("the database is back")
+                self._tell(Standing(up=True))
             self._database_up = True
             if update is not None:
                 if self._publisher.refused:
@@ -129,10 +131,13 @@ class Steward:
 
     def _announce(self, update: Update) -> None:
         self._unsaved = True
-        data = frame(update)
+        self._tell(update)
+        log.info("announced", revision=update.revision, structure=update.structure is not None, keys=len(update.keys), workers=len(self._writers))
+
+    def _tell(self, message: Update | Standing) -> None:
+        data = frame(message)
         for writer in self._writers:
             writer.write(data)
-        log.info("announced", revision=update.revision, structure=update.structure is not None, keys=len(update.keys), workers=len(self._writers))
 
     async def _keep(self) -> None:
         """Seal the snapshot to disk when it changed, at most every half second."""
@@ -206,6 +211,7 @@ class Steward:
                 message = await receive(reader)
                 if isinstance(message, Hello):
                     name = self._writers[writer] = message.worker
+                    writer.write(frame(Standing(up=self._database_up)))
                     self._begin(self._leasing.welcome(name, send))
                 elif isinstance(message, Figures):
                     self._figures[message.worker] = message.values

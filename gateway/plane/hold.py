@@ -25,7 +25,7 @@ SPARE_CALLS, MOST_SPARE_CALLS = 32, 1 << 20
 ASKS_APART_S = 1.0
 IDLE_S = 15.0
 # How long a call waits for an answer: a recall among hosts takes up to a second.
-ANSWER_S, LOST_S = 4.0, 1.0
+ANSWER_S, LOST_S = 4.0, 0.2
 MOST_BOARDS = 20_000
 SUBJECT_CHARACTERS = 16
 

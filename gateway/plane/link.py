@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from billing.holds import Clock, GaveBack, GiveBack, Grant, Granted, Recall, Take, Want
+from billing.holds import Clock, GaveBack, GiveBack, Grant, Granted, Recall, Standing, Take, Want
 from gateway.plane.snapshot import Update
 
 FRAME = struct.Struct("<I")
@@ -48,7 +48,7 @@ class Told(msgspec.Struct, tag="told", frozen=True):
     text: bytes = b""
 
 
-Message = Hello | Figures | Ask | Told | Update | Take | Granted | GiveBack | GaveBack | Recall | Clock
+Message = Hello | Figures | Ask | Told | Update | Take | Granted | GiveBack | GaveBack | Recall | Clock | Standing
 encoder = msgspec.msgpack.Encoder()
 decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
@@ -93,6 +93,7 @@ class Link:
         self.on_recall: Callable[[tuple[str, ...]], None] = ignore
         # leases asked for and given back, until they are answered: whatever happens to the line, each is answered once
         self._questions: dict[int, Take | GiveBack] = {}
+        self._is_up = True
         self._offset_s = time.time() - time.monotonic()
         self._writer: asyncio.StreamWriter | None = None
         self._waiting: dict[int, asyncio.Future[Told]] = {}
@@ -128,6 +129,8 @@ class Link:
                     self._questions.pop(message.number, None)
                 elif isinstance(message, Recall):
                     self.on_recall(message.windows)
+                elif isinstance(message, Standing):
+                    self._is_up = message.up
                 elif isinstance(message, Clock):
                     self._offset_s = message.now_s - time.monotonic()
                 elif isinstance(message, Told):
@@ -160,8 +163,8 @@ class Link:
 
     @property
     def reachable(self) -> bool:
-        """Whether the steward is there."""
-        return self._writer is not None
+        """Whether the steward is there and reaches the database, as far as it said."""
+        return self._writer is not None and self._is_up
 
     def now_s(self) -> float:
         """Return the database's clock in Unix seconds, this host's until it was told."""

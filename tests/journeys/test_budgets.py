@@ -178,3 +178,34 @@ def test_what_a_caller_says_of_itself_loses_nothing(service: Service) -> None:
     body = ask("hello", FLAT, user="nul\0 and \ud800".encode("utf-8", "replace").decode())
     status, answer, _ = service.post("/v1/chat/completions", body, budgeted.key)
     assert (status, service.row_of(answer["x-request-id"])["cost_nanousd"]) == (200, 10_000_000)
+
+
+def test_projects_choose_what_happens_while_the_database_is_away(tmp_path: Path) -> None:
+    postgres = Postgres()
+    service = Service(tmp_path / "data", database_url=postgres.url).start()
+    try:
+        parts = {mode: Budgeted(service, "1.00", scope="project") for mode in ("leases", "closed", "open")}
+        for mode, budgeted in parts.items():
+            change = f"from accounts.models import Project; p = Project.objects.get(id='{budgeted.project[4:]}'); p.without_authority = '{mode}'; p.save()"
+            service.manage("shell", "-v", "0", "-c", change)
+
+        def call(mode: str) -> int:
+            return service.post("/v1/chat/completions", ask(mode), parts[mode].key)[0]
+
+        for mode in parts:
+            wait_for(lambda: call(mode) == 200, 10, f"{mode} is served")  # noqa: B023 (waited for in this turn)
+        postgres.stop()
+        wait_for(lambda: call("closed") == 503, 20, "a closed project is refused")
+        served = [call("leases") for _ in range(45)]
+        assert (served[0], served[-1], set(served)) == (200, 503, {200, 503})
+        assert [call("open") for _ in range(45)] == [200] * 45
+        postgres.start()
+        for mode in parts:
+            wait_for(lambda: call(mode) == 200, 30, f"{mode} is served again")  # noqa: B023 (waited for in this turn)
+        wait_for(lambda: parts["leases"].figures()[2] == 0, BACK_WITHIN_S, "nothing is held")
+        assert "100.00%" in service.manage("ledger_verify")
+        assert all(parts[mode].figures()[1] <= 1 for mode in ("leases", "closed"))
+    finally:
+        code = service.stop()
+        postgres.stop()
+    assert code == 0
