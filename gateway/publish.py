@@ -9,7 +9,7 @@ from accounts.models import BusinessUnit, Project, VirtualKey
 from accounts.sealing import Sealer
 from billing.models import Budget, Limit
 from billing.models.budgets import Scoped
-from billing.prices import next_start
+from billing.prices import Book, next_start
 from gateway import models
 from gateway.plane import snapshot as plane
 from gateway.plane.link import encoder
@@ -50,7 +50,7 @@ def compile_account(account: models.ProviderAccount) -> plane.SealedAccount:
     )
 
 
-def compile_deployment(row: models.Deployment, at: datetime) -> Deployment:
+def compile_deployment(row: models.Deployment, at: datetime, book: Book) -> Deployment:
     """Return a deployment with the price that holds at a moment."""
     return Deployment(
         id=str(row.id),
@@ -62,13 +62,13 @@ def compile_deployment(row: models.Deployment, at: datetime) -> Deployment:
         weight=row.weight,
         region=row.region,
         max_parallel=row.max_parallel,
-        price=terms_of(row, at),
+        price=terms_of(row, at, book),
     )
 
 
-def compile_model(row: models.Model, deployments: Iterable[models.Deployment], at: datetime) -> Model:
+def compile_model(row: models.Model, deployments: Iterable[models.Deployment], at: datetime, book: Book) -> Model:
     """Return a catalogue model with its active deployments in order, and whether one without a price is refused or free."""
-    compiled = sorted((compile_deployment(d, at) for d in deployments), key=lambda d: (d.order, -d.weight, d.slug))
+    compiled = sorted((compile_deployment(d, at, book) for d in deployments), key=lambda d: (d.order, -d.weight, d.slug))
     # an assumed price is the deployments' by now; one that cannot be used is as good as none
     unknown_price = row.UnknownPrice.REFUSE if row.unknown_price == row.UnknownPrice.ASSUME else row.unknown_price
     return Model(
@@ -114,6 +114,7 @@ def compile_structure(at: datetime) -> plane.Structure:
     active = models.Deployment.objects.filter(state=models.State.ACTIVE, account__state=models.State.ACTIVE)
     for row in active.select_related("account", "model__assumed_price", "price"):
         deployments.setdefault(row.model_id, []).append(row)
+    book = Book()
     parents: dict[object, object] = dict(BusinessUnit.objects.values_list("id", "parent_id"))
     projects = [
         PlaneProject(
@@ -128,7 +129,7 @@ def compile_structure(at: datetime) -> plane.Structure:
     ]
     return plane.Structure(
         accounts=tuple(compile_account(account) for account in accounts),
-        models=tuple(compile_model(row, deployments.get(row.id, []), at) for row in models.Model.objects.filter(is_active=True).order_by("name")),
+        models=tuple(compile_model(row, deployments.get(row.id, []), at, book) for row in models.Model.objects.filter(is_active=True).order_by("name")),
         projects=tuple(projects),
         budgets=tuple(compile_budget(row) for row in Budget.objects.filter(is_archived=False).select_related("key").order_by("id")),
         limits=tuple(

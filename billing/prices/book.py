@@ -9,7 +9,7 @@ from django.db.models.functions import Coalesce
 
 from billing import money
 from billing.models import Price, PriceDecision
-from billing.prices.vendors import RATES, published
+from billing.prices.vendors import RATES, Name, published
 
 Decision = PriceDecision.Decision
 # Nobody entered it: what a release or the demo brings is approved from the start.
@@ -38,31 +38,47 @@ def approved() -> QuerySet[Any]:
     return Price.objects.annotate(withdrawn_at=withdrawn_at).filter(BY_NOBODY | Exists(made.filter(decision=Decision.APPROVED)))
 
 
-def holding(at: datetime) -> QuerySet[Any]:
-    """Return the approved prices whose time has come at a moment and that are not withdrawn then, the one that wins first.
+class Book:
+    """The price book for one run: each name is read once and remembered, so that many calls ask little."""
 
-    An entered price wins over those of releases whatever their date; of equals, the one that starts last.
-    """
-    rank = Case(When(source=Price.Source.ENTERED, then=Value(1)), default=Value(0))
-    rows = approved().filter(valid_from__lte=at).filter(Q(withdrawn_at=None) | Q(withdrawn_at__gt=at))
-    ordered: QuerySet[Any] = rows.annotate(rank=rank).order_by("-rank", "-valid_from", "-created_at", "id")
-    return ordered
+    def __init__(self) -> None:
+        self._by_name: dict[Name, list[Any]] = {}
+
+    def named(self, name: Name, at: datetime) -> Price | None:
+        """Return the price that wins under exactly this provider and name at a moment.
+
+        An entered price wins over those of releases whatever their date; of equals, the one that starts last, then the one made last.
+        """
+        if name not in self._by_name:
+            self._by_name[name] = list(approved().filter(provider=name[0], upstream_model=name[1]))
+        holding = [row for row in self._by_name[name] if _holds(row, at)]
+        return max(holding, key=lambda row: (row.source == Price.Source.ENTERED, row.valid_from, row.created_at, row.pk), default=None)
+
+    def current(self, provider: str, upstream_model: str, at: datetime) -> Price | None:
+        """Return the price in force at a moment, by the upstream name itself, else by the published model it is an alias of; None if unknown."""
+        return next((row for name in names(provider, upstream_model) if (row := self.named(name, at)) is not None), None)
+
+
+def names(provider: str, upstream_model: str) -> tuple[Name, ...]:
+    """Return the names under which the book is asked for a model, the first that is priced counts."""
+    known = published(provider, upstream_model)
+    own = (provider, upstream_model)
+    return (own,) if known in (None, own) else (own, known)
 
 
 def current(provider: str, upstream_model: str, at: datetime) -> Price | None:
-    """Return the price in force at a moment, by the upstream name itself, else by the published model it is an alias of; None if unknown."""
-    for name in (provider, upstream_model), published(provider, upstream_model):
-        if name is None:
-            continue
-        row: Price | None = holding(at).filter(provider=name[0], upstream_model=name[1]).first()
-        if row is not None:
-            return row
-    return None
+    """Return what a fresh book says is in force at a moment; None if unknown."""
+    return Book().current(provider, upstream_model, at)
 
 
 def holds_at(row: Price, at: datetime) -> bool:
     """Say whether a price chosen by hand may be used at a moment: approved, begun and not withdrawn."""
-    return holding(at).filter(pk=row.pk).exists()
+    known = approved().filter(pk=row.pk).first()
+    return known is not None and _holds(known, at)
+
+
+def _holds(row: Any, at: datetime) -> bool:
+    return row.valid_from <= at and (row.withdrawn_at is None or row.withdrawn_at > at)
 
 
 def next_start(after: datetime) -> datetime | None:
