@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0011_four_eyes_on_prices'),
+        ('billing', '0012_four_eyes_on_prices'),
         ('gateway', '0002_revision_row'),
     ]
 

@@ -18,7 +18,7 @@ def restore_trigger(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
     """A signed cost."""
 
-    dependencies = (("billing", "0011_four_eyes_on_prices"),)
+    dependencies = (("billing", "0012_four_eyes_on_prices"),)
     operations = (
         migrations.AlterField(
             model_name="usagerecord",

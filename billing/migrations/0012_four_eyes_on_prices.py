@@ -54,7 +54,7 @@ def approve_what_is_in_use(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
     """Triggers on decisions."""
 
-    dependencies = (("billing", "0010_price_decisions"),)
+    dependencies = (("billing", "0011_price_decisions"),)
     operations = (
         migrations.RunPython(forbid, allow),
         migrations.RunPython(approve_what_is_in_use, migrations.RunPython.noop),
