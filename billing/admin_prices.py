@@ -18,7 +18,7 @@ from unfold.decorators import action, display
 
 from accounts.models import User
 from billing import actions
-from billing.access import may_decide_prices
+from billing.access import deciders_of_prices, may_decide_prices
 from billing.admin_acts import Act, ActsMixin, ReasonForm
 from billing.forms import LABELS, PriceForm
 from billing.models import Price, PriceDecision
@@ -157,7 +157,11 @@ class PriceAdmin(ActsMixin, ModelAdmin):
         )
         obj.pk = added.pk
         obj._state.adding = False  # as Model.save does
-        self.message_user(request, "The price is proposed. It holds once somebody else in finance or IT administration approves it.", messages.INFO)
+        if deciders_of_prices().exclude(pk=request.user.pk).exists():
+            self.message_user(request, "The price is proposed. It holds once somebody else in finance or IT administration approves it.", messages.INFO)
+        else:
+            told = "The price is proposed, but nobody else may approve it. Give a second person the role finance or IT administrator."
+            self.message_user(request, told, messages.WARNING)
 
     @display(description="input, per million")
     def input_usd(self, price: Price) -> str:

@@ -55,6 +55,13 @@ def test_finance_enters_a_price_and_somebody_else_approves_it() -> None:
     assert states() == [("m", "withdrawn")]
 
 
+def test_an_author_who_is_alone_is_told_to_find_a_second_person() -> None:
+    ann = signed_in("ann")
+    fields = {"valid_from_0": "2026-01-01", "valid_from_1": "00:00:00", "input_nanousd": "1", "output_nanousd": "2", "tiers": "[]", "modes": "[]"}
+    page = ann.post(f"{LIST}add/", {"provider": "openai", "upstream_model": "m", **fields}, follow=True).content.decode()
+    assert ("nobody else may approve it. Give a second person the role finance or IT administrator." in page, states()) == (True, [("m", "proposed")])
+
+
 def test_a_mode_that_cannot_be_billed_with_is_refused_in_the_form() -> None:
     fields = {"valid_from_0": "2026-01-01", "valid_from_1": "00:00:00", "input_nanousd": "1", "output_nanousd": "1", "tiers": "[]"}
     for modes, says in (('[{"name": "gold", "rates": {"input_nanousd": 5, "output_nanousd": 6}}]', "A mode is one of"), ('[{"name": "flex"}]', "rates")):
