@@ -6,7 +6,11 @@ from django.db.models import Q, QuerySet
 
 from accounts import access
 from accounts.access import Actor
+from accounts.models import User
 from billing.models import Budget, CreditAccount, Limit, UsageRecord
+
+# Who enters, approves, rejects and withdraws prices.
+PRICING_ROLES = ("finance", "it_admin")
 
 S = TypeVar("S", Budget, CreditAccount, Limit)
 
@@ -38,3 +42,13 @@ def visible_calls(actor: Actor) -> QuerySet[UsageRecord]:
     """Return the calls of the projects the actor sees."""
     rows = UsageRecord.objects.filter(kind=UsageRecord.Kind.CALL)
     return rows if access.sees_everything(actor) else rows.filter(project__in=access.visible_projects(actor).values("id"))
+
+
+def deciders_of_prices() -> QuerySet[User]:
+    """Return the people who enter and decide about prices."""
+    return User.objects.filter(is_active=True, role__in=PRICING_ROLES)
+
+
+def may_decide_prices(user: object) -> bool:
+    """Say whether somebody enters and decides about prices."""
+    return isinstance(user, User) and user.is_active and user.role in PRICING_ROLES

@@ -9,10 +9,11 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from billing import money
+from accounts.models import User
+from billing import access, money
 from billing.intake import record
-from billing.models import Price, QuarantinedReceipt
-from billing.prices import as_terms
+from billing.models import Price, PriceDecision, QuarantinedReceipt
+from billing.prices.book import as_terms, with_state
 from billing.receipts import Settle, decode
 from billing.rows import mended, row_of
 
@@ -29,14 +30,75 @@ def add_price(
     rates: Mapping[str, int | None],
     request_nanousd: int = 0,
     tiers: list[dict[str, Any]] | None = None,
+    modes: list[dict[str, Any]] | None = None,
+    entered_by: User | None = None,
 ) -> Price:
-    """Add a price in nano-USD per million tokens, valid from a moment on; raises ValidationError. A price is never edited afterwards."""
+    """Propose a price in nano-USD per million tokens, valid from a moment on; raises ValidationError. It is never edited, and holds once approved."""
     price = Price(
-        provider=provider, upstream_model=upstream_model, valid_from=valid_from, request_nanousd=request_nanousd, tiers=tiers or [], **rates
+        provider=provider,
+        upstream_model=upstream_model,
+        valid_from=valid_from,
+        request_nanousd=request_nanousd,
+        tiers=tiers or [],
+        modes=modes or [],
+        entered_by=entered_by,
+        **rates,
     )
     check(price)
     price.save(force_insert=True)
     return price
+
+
+@transaction.atomic
+def approve_price(price: Price, actor: User, reason: str) -> PriceDecision:
+    """Let a proposed price hold from its date on; raises ValidationError unless somebody else than its author approves it."""
+    _check_decider(actor)
+    _check_state(price, "proposed")
+    if price.entered_by_id == actor.pk:
+        others = access.deciders_of_prices().exclude(pk=actor.pk)
+        if others.exists():
+            raise ValidationError("You entered this price. Ask somebody else in finance or IT administration to approve it.")
+        raise ValidationError("You entered this price and nobody else may approve it yet. Give a second person the role finance or IT administrator.")
+    return _decide(price, PriceDecision.Decision.APPROVED, actor, reason)
+
+
+@transaction.atomic
+def reject_price(price: Price, actor: User, reason: str) -> PriceDecision:
+    """Refuse a proposed price for good; raises ValidationError when it is decided already."""
+    _check_decider(actor)
+    _check_state(price, "proposed")
+    return _decide(price, PriceDecision.Decision.REJECTED, actor, reason)
+
+
+@transaction.atomic
+def withdraw_price(price: Price, actor: User, reason: str) -> PriceDecision:
+    """End an entered price now, or take a proposal back; calls made until now keep it. Raises ValidationError for any other price."""
+    _check_decider(actor)
+    if price.source != Price.Source.ENTERED:
+        raise ValidationError("Only entered prices are withdrawn. Enter a price: it wins over this one.")
+    _check_state(price, "proposed", "approved")
+    return _decide(price, PriceDecision.Decision.WITHDRAWN, actor, reason)
+
+
+def _check_decider(actor: User) -> None:
+    if not access.may_decide_prices(actor):
+        raise ValidationError("Only finance and IT administrators decide about prices.")
+
+
+def _check_state(price: Price, *wanted: str) -> None:
+    """Lock the price until the transaction ends, so that nobody else decides meanwhile."""
+    Price.objects.select_for_update(no_key=True).get(pk=price.pk)
+    state = with_state().values_list("state", flat=True).get(pk=price.pk)
+    if state not in wanted:
+        raise ValidationError(f"{price} is {state} already.")
+
+
+def _decide(price: Price, decision: str, actor: User, reason: str) -> PriceDecision:
+    if not reason.strip():
+        raise ValidationError({"reason": "Say why: it is kept with the decision."})
+    made = PriceDecision(price=price, decision=decision, decided_by=actor, reason=reason.strip())
+    made.save(force_insert=True)
+    return made
 
 
 def check(price: Price) -> None:
@@ -45,7 +107,8 @@ def check(price: Price) -> None:
     try:
         money.check_price(as_terms(price))
     except msgspec.ValidationError as error:
-        raise ValidationError({"tiers": f"Each tier needs above_input_tokens, input_nanousd and output_nanousd: {error}"}) from error
+        told = f"A mode has name, rates and tiers, a tier above_input_tokens, and both input_nanousd and output_nanousd: {error}"
+        raise ValidationError(told) from error
     except ValueError as error:
         raise ValidationError(str(error)) from error
 

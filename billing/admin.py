@@ -1,4 +1,4 @@
-"""The admin's pages of prices, calls and receipts put aside. They show and call actions; they save nothing themselves."""
+"""The admin's pages of calls and receipts put aside. They show and call actions; they save nothing themselves."""
 
 from typing import Any
 
@@ -10,71 +10,14 @@ from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
-from billing import admin_budgets, admin_credit, alerts_admin, reports_admin  # noqa: F401 (they register their pages)
-from billing.actions import NotReleasable, add_price, release_quarantined
-from billing.forms import LABELS, PriceForm
-from billing.models import Price, QuarantinedReceipt, Series, UsageRecord
-from billing.money import to_usd
+from billing import admin_budgets, admin_credit, admin_prices, alerts_admin, reports_admin  # noqa: F401 (they register their pages)
+from billing.actions import NotReleasable, release_quarantined
+from billing.admin_prices import usd
+from billing.models import QuarantinedReceipt, Series, UsageRecord
 from billing.rows import USAGE_SOURCES
 
 MOST_ROWS = 10_000
 OUTCOME_COLOURS = {"ok": "success", "refused": "warning", "failed": "danger", "aborted": "info", "unknown": "danger"}
-
-
-def usd(nanousd: int | None) -> str:
-    """An amount in nano-USD as people read it, without trailing zeros."""
-    if nanousd is None:
-        return "-"
-    return "$" + (f"{to_usd(nanousd):f}".rstrip("0").rstrip(".") or "0")
-
-
-@admin.register(Price)
-class PriceAdmin(ModelAdmin):
-    """Prices are added, never edited or deleted."""
-
-    form = PriceForm
-    list_display = ("provider", "upstream_model", "valid_from", "input_usd", "cached_usd", "output_usd", "source")
-    list_filter = ("provider", "source")
-    search_fields = ("upstream_model",)
-    date_hierarchy = "valid_from"
-    list_per_page = 50
-
-    def has_change_permission(self, request: HttpRequest, obj: Price | None = None) -> bool:
-        """A change is a new price."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Price | None = None) -> bool:
-        """Receipts refer to it for ever."""
-        return False
-
-    def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
-        """Add the price by its action."""
-        rates = {name: getattr(obj, name) for name in LABELS if name != "request_nanousd"}
-        added = add_price(
-            provider=obj.provider,
-            upstream_model=obj.upstream_model,
-            valid_from=obj.valid_from,
-            rates=rates,
-            request_nanousd=obj.request_nanousd,
-            tiers=obj.tiers,
-        )
-        obj.pk = added.pk
-        obj._state.adding = False  # as Model.save does
-
-    @display(description="input, per million")
-    def input_usd(self, price: Price) -> str:
-        """Input rate in USD."""
-        return usd(price.input_nanousd)
-
-    @display(description="cached, per million")
-    def cached_usd(self, price: Price) -> str:
-        """Cached input rate in USD."""
-        return usd(price.cached_nanousd)
-
-    @display(description="output, per million")
-    def output_usd(self, price: Price) -> str:
-        """Output rate in USD."""
-        return usd(price.output_nanousd)
 
 
 class ReadOnlyAdmin(ModelAdmin):

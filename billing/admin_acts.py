@@ -46,10 +46,14 @@ class ActsMixin:
         """Lead to the page of an act."""
         return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_act", args=[pk, name]))
 
+    def may_act(self: Any, request: HttpRequest) -> bool:
+        """Who may change the object may act on it, unless a page says otherwise."""
+        return bool(request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}"))
+
     def act_page(self: Any, request: HttpRequest, pk: str, name: str) -> HttpResponse:
         """Ask, and act on POST; a refusal stands in the form."""
         act = self.acts.get(name)
-        if act is None or not request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}"):
+        if act is None or not self.may_act(request):
             raise PermissionDenied
         assert isinstance(request.user, User)
         row = get_object_or_404(self.get_queryset(request), pk=pk)

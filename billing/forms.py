@@ -39,7 +39,13 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in t
 
     class Meta:
         model = Price
-        fields = ("provider", "upstream_model", "valid_from", *LABELS, "tiers")
+        fields = ("provider", "upstream_model", "valid_from", *LABELS, "tiers", "modes")
+        help_texts = {
+            "tiers": 'Rates above a number of input tokens, in nano-USD: [{"above_input_tokens": 200000, "input_nanousd": 6000000000, '
+            '"output_nanousd": 22500000000}]. The tier reached prices every token.',
+            "modes": 'Rates of service tiers (batch, flex, priority, fast), in nano-USD: [{"name": "flex", "rates": {"input_nanousd": 625000000, '
+            '"output_nanousd": 5000000000}}].',
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

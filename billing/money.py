@@ -20,6 +20,8 @@ RATE_NAMES = (
     "audio_output_nanousd",
     "reasoning_nanousd",
 )
+# Vendors' service tiers that have rates of their own.
+MODES = ("batch", "flex", "priority", "fast")
 
 
 class Rates(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -35,13 +37,26 @@ class Rates(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     above_input_tokens: int = 0
 
 
+class Mode(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """Rates of a vendor's service tier, such as batch, flex or priority, in place of the standard ones; tiers as in Price."""
+
+    name: str
+    rates: Rates
+    tiers: tuple[Rates, ...] = ()
+
+
 class Price(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A price row: base rates, tiers (ascending by `above_input_tokens`; the tier reached re-prices every token) and a fee per request."""
+    """A price row: base rates, tiers (ascending by `above_input_tokens`; the tier reached re-prices every token) and a fee per request.
+
+    A mode the price does not name is billed at the standard rates. `is_assumed` marks a price that stands in for one nobody knows.
+    """
 
     id: str
     rates: Rates
     tiers: tuple[Rates, ...] = ()
     request_nanousd: int = 0
+    modes: tuple[Mode, ...] = ()
+    is_assumed: bool = False
 
 
 def cost_nanousd(
@@ -54,17 +69,21 @@ def cost_nanousd(
     output_tokens: int = 0,
     reasoning_tokens: int = 0,
     audio_output_tokens: int = 0,
+    mode: str = "",
 ) -> int:
-    """Cost of one call in nano-USD, rounded half up once; token counts must not be negative.
+    """Cost of one call in nano-USD, rounded half up once; token counts must not be negative. `mode` is the service tier, "" for the standard one.
 
     Kinds are taken as disjoint subsets of their parent. If they add up to more than the parent, the parent's own share is nothing
     and each kind is still billed, so that a vendor's inconsistent numbers never lower the cost.
     """
+    if mode:
+        price = _in_mode(price, mode)
     rates = price.rates
-    for tier in price.tiers:
-        if input_tokens <= tier.above_input_tokens:
-            break
-        rates = tier
+    if price.tiers:
+        for tier in price.tiers:
+            if input_tokens <= tier.above_input_tokens:
+                break
+            rates = tier
     total = 0
     if cached_tokens or cache_write_tokens or audio_input_tokens:
         parent = rates.input_nanousd
@@ -93,24 +112,35 @@ def cost_nanousd(
     return (total + HALF_RATE) // TOKENS_PER_RATE + price.request_nanousd
 
 
+def has_mode(price: Price, mode: str) -> bool:
+    """Say whether the price names rates of this mode; the standard one is always named."""
+    return not mode or any(named.name == mode for named in price.modes)
+
+
+def _in_mode(price: Price, mode: str) -> Price:
+    for named in price.modes:
+        if named.name == mode:
+            return Price(id=price.id, rates=named.rates, tiers=named.tiers, request_nanousd=price.request_nanousd)
+    return price
+
+
+def _all_rates(price: Price) -> tuple[Rates, ...]:
+    return (price.rates, *price.tiers, *(rates for mode in price.modes for rates in (mode.rates, *mode.tiers)))
+
+
 def dearest_input_nanousd(price: Price) -> int:
-    """The highest rate in nano-USD per million that any input token can cost under this price, whatever its kind or tier."""
+    """The highest rate in nano-USD per million that any input token can cost under this price, whatever its kind, tier or mode."""
     return max(
         rate
-        for rates in (price.rates, *price.tiers)
+        for rates in _all_rates(price)
         for rate in (rates.input_nanousd, rates.cached_nanousd, rates.cache_write_nanousd, rates.audio_input_nanousd)
         if rate is not None
     )
 
 
 def dearest_output_nanousd(price: Price) -> int:
-    """The highest rate in nano-USD per million that any output token can cost under this price, whatever its kind or tier."""
-    return max(
-        rate
-        for rates in (price.rates, *price.tiers)
-        for rate in (rates.output_nanousd, rates.reasoning_nanousd, rates.audio_output_nanousd)
-        if rate is not None
-    )
+    """The highest rate in nano-USD per million that any output token can cost under this price, whatever its kind, tier or mode."""
+    return max(rate for rates in _all_rates(price) for rate in (rates.output_nanousd, rates.reasoning_nanousd, rates.audio_output_nanousd) if rate is not None)
 
 
 def quote_nanousd(price: Price, *, input_tokens: int, output_tokens: int) -> int:
@@ -120,15 +150,19 @@ def quote_nanousd(price: Price, *, input_tokens: int, output_tokens: int) -> int
 
 
 def check_price(price: Price) -> None:
-    """Raise ValueError, naming what is wrong, unless every rate is in range and tiers ascend from above zero."""
+    """Raise ValueError, naming what is wrong, unless every rate is in range, tiers ascend from above zero and modes are known and named once."""
     if not 0 <= price.request_nanousd <= MOST_NANOUSD:
         raise ValueError("The fee per request is out of range.")
-    reached = 0
-    for tier in price.tiers:
-        if tier.above_input_tokens <= reached:
-            raise ValueError("Tiers must ascend by above_input_tokens, the first above zero.")
-        reached = tier.above_input_tokens
-    for rates in (price.rates, *price.tiers):
+    names = [mode.name for mode in price.modes]
+    if len(set(names)) < len(names) or not set(names) <= set(MODES):
+        raise ValueError(f"A mode is one of {', '.join(MODES)}, each named once.")
+    for tiers in (price.tiers, *(mode.tiers for mode in price.modes)):
+        reached = 0
+        for tier in tiers:
+            if tier.above_input_tokens <= reached:
+                raise ValueError("Tiers must ascend by above_input_tokens, the first above zero.")
+            reached = tier.above_input_tokens
+    for rates in _all_rates(price):
         for name in RATE_NAMES:
             rate = getattr(rates, name)
             if rate is not None and not 0 <= rate <= MOST_RATE_NANOUSD:

@@ -13,6 +13,8 @@ from billing.models import CreditGrant, DisputedHold, Entry, Lease, Posting, Uni
 from billing.retention import archived_by_window
 
 POSTINGS_AT_ONCE = 5000
+# Postings whose consumption usage rows explain: calls, and calls priced anew.
+OF_CALLS = (Posting.Kind.CONSUME, Posting.Kind.RERATE)
 
 
 class Figures(NamedTuple):
@@ -146,7 +148,7 @@ def _usage() -> Usage:
     differences: list[str] = []
     known = set(Window.objects.filter(unit=Unit.NANOUSD).exclude(budget=None).values_list("id", flat=True))
     last = 0
-    while postings := list(Posting.objects.filter(kind=Posting.Kind.CONSUME, id__gt=last).order_by("id").values_list("id", flat=True)[:POSTINGS_AT_ONCE]):
+    while postings := list(Posting.objects.filter(kind__in=OF_CALLS, id__gt=last).order_by("id").values_list("id", flat=True)[:POSTINGS_AT_ONCE]):
         first, last = min(postings), max(postings)
         booked, used = _booked(first, last), _used(first, last, known)
         for posting, name in sorted(booked.keys() | used.keys()):
@@ -154,7 +156,7 @@ def _usage() -> Usage:
             checked += 1
             consumed += amount
             explained += min(amount, cost)
-            if amount > cost and name in archived:
+            if amount != cost and name in archived:
                 lacking[name] += amount - cost
             elif amount != cost:
                 differences.append(f"Posting {posting} consumed {amount} nano-USD of window {name}, the calls that name it cost {cost}.")
@@ -163,15 +165,19 @@ def _usage() -> Usage:
         explained += min(lacking[name], archived[name])
         if lacking[name] != archived[name]:
             differences.append(f"Window {name}: archived calls cost {archived[name]} nano-USD, postings without calls consumed {lacking[name]}.")
-    unposted = UsageRecord.objects.filter(posting=None, cost_nanousd__gt=0).exclude(windows="").order_by("id").values_list("call_id", "windows")
+    unposted = UsageRecord.objects.filter(posting=None).exclude(cost_nanousd=0).exclude(windows="").order_by("id").values_list("call_id", "windows")
     differences += [f"Call {call_id} names the window {names} but no posting." for call_id, names in unposted if known & set(names.split())]
     return Usage(checked, consumed, explained, differences)
 
 
 def _booked(first: int, last: int) -> dict[tuple[int, str], int]:
-    entries = Entry.objects.filter(posting__kind=Posting.Kind.CONSUME, posting__gte=first, posting__lte=last, credit__startswith="window:")
-    rows = entries.values_list("posting_id", "credit").annotate(total=Sum("amount_nanousd")).order_by()
-    return {(posting, account.removeprefix("window:").rpartition(":")[0]): int(total) for posting, account, total in rows}
+    booked: dict[tuple[int, str], int] = defaultdict(int)
+    entries = Entry.objects.filter(posting__kind__in=OF_CALLS, posting__gte=first, posting__lte=last)
+    for side, sign in (("credit", 1), ("debit", -1)):
+        rows = entries.filter(**{f"{side}__startswith": "window:", f"{side}__endswith": ":consumed"}).values_list("posting_id", side)
+        for posting, account, total in rows.annotate(total=Sum("amount_nanousd")).order_by():
+            booked[posting, account.removeprefix("window:").rpartition(":")[0]] += sign * int(total)
+    return booked
 
 
 def _used(first: int, last: int, known: set[str]) -> dict[tuple[int, str], int]:

@@ -17,6 +17,7 @@ from accounts.models import Environment, Project, User, VirtualKey
 from accounts.sealing import Sealer
 from gateway import discovery
 from gateway.models import Deployment, Model, ProviderAccount
+from gateway.pricing import assumed_price
 from gateway.providers import Provider, shelf
 from gateway.settings import settings
 
@@ -213,7 +214,15 @@ def record_check(account: ProviderAccount, result: str) -> None:
 def save_row(row: Model | Deployment | models.Model) -> None:
     """Check and store a model or deployment. Raises ValidationError."""
     row.full_clean()
+    if isinstance(row, Model):
+        check_assumed_price(row)
     row.save()
+
+
+def check_assumed_price(row: Model) -> None:
+    """Raise ValidationError unless the price a model assumes holds now."""
+    if row.unknown_price == Model.UnknownPrice.ASSUME and assumed_price(row, timezone.now()) is None:
+        raise ValidationError({"assumed_price": "Choose a price that is approved and holds now."})
 
 
 @transaction.atomic

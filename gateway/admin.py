@@ -22,7 +22,7 @@ from accounts.admin import STATE_COLOURS, GovernedAdmin, said
 from accounts.models import User, VirtualKey
 from gateway import actions
 from gateway.discovery import ProbeFailed
-from gateway.forms import AddModelsForm, ProviderAccountForm, VirtualKeyForm
+from gateway.forms import AddModelsForm, CatalogueModelForm, ProviderAccountForm, VirtualKeyForm
 from gateway.models import Deployment, Model, ProviderAccount, State
 from gateway.providers import shelf
 
@@ -198,7 +198,9 @@ class CatalogueAdmin(GovernedAdmin):
     list_display = ("name", "kind", "owned_by", "is_active", "unknown_price", "deployment_count", "is_demo")
     list_filter = ("kind", "is_active", "is_demo")
     search_fields = ("name", "description")
-    fields = ("name", "kind", "owned_by", "description", "is_active", "unknown_price")
+    form = CatalogueModelForm
+    fields = ("name", "kind", "owned_by", "description", "is_active", ("unknown_price", "assumed_price"))
+    autocomplete_fields = ("assumed_price",)
     inlines = (DeploymentInline,)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:

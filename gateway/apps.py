@@ -10,6 +10,7 @@ CONFIGURATION = (
     "billing.Budget",
     "billing.Limit",
     "billing.Price",
+    "billing.PriceDecision",
     "gateway.ProviderAccount",
     "gateway.Model",
     "gateway.Deployment",

@@ -19,7 +19,7 @@ from accounts.service_accounts import SCOPES, find_by_token, make_service_accoun
 from billing import budgets
 from billing import credits as credit_actions
 from billing.demo_money import remove_demo_money
-from billing.models import Budget, Limit, Posting, Price, UsageRecord
+from billing.models import Budget, Limit, Posting, Price, PriceDecision, UsageRecord
 from billing.money import NANOUSD_PER_USD
 from billing.rollups import forget_demo
 from gateway import actions
@@ -113,9 +113,10 @@ def remove() -> None:
     except ProtectedError as error:
         named = ", ".join(sorted(str(row) for row in error.protected_objects))
         raise NotRemovable(f"These depend on demo content: {named}. Move or delete them first.") from error
-    in_ledger = Posting.objects.exclude(actor=None).values("actor")
-    User.objects.filter(is_demo=True, pk__in=in_ledger).update(is_active=False)
-    User.objects.filter(is_demo=True).exclude(pk__in=in_ledger).delete()
+    who = (Posting.objects.values("actor"), Price.objects.values("entered_by"), PriceDecision.objects.values("decided_by"))
+    on_record = {str(pk) for rows in who for row in rows.distinct() for pk in row.values() if pk}
+    User.objects.filter(is_demo=True, pk__in=on_record).update(is_active=False)
+    User.objects.filter(is_demo=True).exclude(pk__in=on_record).delete()
     publish_change(Change.Kind.STRUCTURE)
     transaction.on_commit(lambda: facts_path().unlink(missing_ok=True))
 
@@ -189,12 +190,12 @@ def _catalogue(simulator: str) -> list[Deployment]:
             provider=account.provider,
             upstream_model=name,
             valid_from=PRICES_SINCE,
+            source=Price.Source.SIMULATED,
             defaults={
                 "input_nanousd": per_input,
                 "cached_nanousd": per_cached,
                 "output_nanousd": per_output,
                 "request_nanousd": FEES.get(name, 0),
-                "source": Price.Source.SIMULATED,
             },
         )[0]
         model = Model.objects.filter(name=name).first()

@@ -52,7 +52,7 @@ def _call(
         "reasoning_tokens": reasoning_tokens,
         "audio_output_tokens": 0,
     }
-    cost = 0 if failed else cost_nanousd(as_terms(price), **tokens)
+    cost = 0 if failed else cost_nanousd(as_terms(price), mode="", **tokens)
     first_byte_ms = int(chance.lognormvariate(5.7, 0.4))
     duration_ms = first_byte_ms + output_tokens * 12
     account = deployment.account

@@ -15,7 +15,7 @@ from unfold.widgets import (
 
 from accounts.models import VirtualKey
 from gateway import actions
-from gateway.models import ProviderAccount
+from gateway.models import Model, ProviderAccount
 from gateway.providers import shelf
 
 
@@ -68,6 +68,22 @@ class ProviderAccountForm(forms.ModelForm):  # type: ignore[type-arg]
         if not self.errors:
             try:
                 actions.check_provider_account(self.instance, self.cleaned_data.get("credential", ""))
+            except ValidationError as refusal:
+                self.add_error(None, refusal)
+
+
+class CatalogueModelForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A catalogue model."""
+
+    class Meta:
+        model = Model
+        fields = "__all__"  # noqa: DJ007 (the admin page lists the fields)
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        if not self.errors:
+            try:
+                actions.check_assumed_price(self.instance)
             except ValidationError as refusal:
                 self.add_error(None, refusal)
 

@@ -78,6 +78,7 @@ class Model(models.Model):
         """What happens to a call whose price is not known."""
 
         REFUSE = "refuse"
+        ASSUME = "assume", "assume a price"
         FREE = "free", "free (self-hosted)"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -87,6 +88,14 @@ class Model(models.Model):
     description = models.TextField(blank=True)
     is_active = models.BooleanField(default=True)
     unknown_price = models.CharField(max_length=16, choices=UnknownPrice.choices, default=UnknownPrice.REFUSE)
+    assumed_price = models.ForeignKey(
+        Price,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        help_text="Billed, and flagged as assumed, where no price is known and the policy is to assume one.",
+        related_name="+",
+    )
     is_demo = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -95,7 +104,12 @@ class Model(models.Model):
         constraints = (
             models.UniqueConstraint(Lower("name"), name="model_name_once"),
             models.CheckConstraint(condition=Q(kind__in=["chat", "embeddings"]), name="model_kind_known"),
-            models.CheckConstraint(condition=Q(unknown_price__in=["refuse", "free"]), name="model_unknown_price_known"),
+            models.CheckConstraint(condition=Q(unknown_price__in=["refuse", "assume", "free"]), name="model_unknown_price_known"),
+            models.CheckConstraint(
+                condition=~Q(unknown_price="assume") | Q(assumed_price__isnull=False),
+                name="model_assumes_a_price",
+                violation_error_message="Choose the price to assume.",
+            ),
         )
 
     def __str__(self) -> str:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from accounts.models import BusinessUnit, Project, VirtualKey
 from accounts.sealing import Sealer
-from billing import prices
 from billing.models import Budget, Limit
 from billing.models.budgets import Scoped
+from billing.prices import Book, next_start
 from gateway import models
 from gateway.plane import snapshot as plane
 from gateway.plane.link import encoder
 from gateway.plane.worker import SNAPSHOT_BINDING
+from gateway.pricing import terms_of
 from gateway.providers import shelf
 from gateway.terms import Budget as PlaneBudget
 from gateway.terms import Deadlines, Deployment, Key, Model
@@ -49,9 +50,8 @@ def compile_account(account: models.ProviderAccount) -> plane.SealedAccount:
     )
 
 
-def compile_deployment(row: models.Deployment) -> Deployment:
-    """Return a deployment with the price that holds now: its own, or the price book's."""
-    price = row.price or prices.current(price_provider(row.account.provider), row.upstream_model, datetime.now(UTC))
+def compile_deployment(row: models.Deployment, at: datetime, book: Book) -> Deployment:
+    """Return a deployment with the price that holds at a moment."""
     return Deployment(
         id=str(row.id),
         slug=f"{row.account.slug}/{row.upstream_model}",
@@ -62,26 +62,22 @@ def compile_deployment(row: models.Deployment) -> Deployment:
         weight=row.weight,
         region=row.region,
         max_parallel=row.max_parallel,
-        price=prices.as_terms(price) if price is not None else None,
+        price=terms_of(row, at, book),
     )
 
 
-def price_provider(slug: str) -> str:
-    """Return the name a provider has in the price book."""
-    provider = shelf().get(slug)
-    return provider.price_provider or slug if provider is not None else slug
-
-
-def compile_model(row: models.Model, deployments: Iterable[models.Deployment]) -> Model:
-    """Return a catalogue model with its active deployments in order."""
-    compiled = sorted((compile_deployment(d) for d in deployments), key=lambda d: (d.order, -d.weight, d.slug))
+def compile_model(row: models.Model, deployments: Iterable[models.Deployment], at: datetime, book: Book) -> Model:
+    """Return a catalogue model with its active deployments in order, and whether one without a price is refused or free."""
+    compiled = sorted((compile_deployment(d, at, book) for d in deployments), key=lambda d: (d.order, -d.weight, d.slug))
+    # an assumed price is the deployments' by now; one that cannot be used is as good as none
+    unknown_price = row.UnknownPrice.REFUSE if row.unknown_price == row.UnknownPrice.ASSUME else row.unknown_price
     return Model(
         id=str(row.id),
         name=row.name,
         kind=row.kind,
         owned_by=row.owned_by or "symbiosis",
         created_at_s=int(row.created_at.timestamp()),
-        unknown_price=row.unknown_price,
+        unknown_price=unknown_price,
         deployments=tuple(compiled),
     )
 
@@ -111,13 +107,14 @@ def lineage(unit_id: object, parents: dict[object, object]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def compile_structure() -> plane.Structure:
-    """Return everything but the keys, from four queries and the price book."""
+def compile_structure(at: datetime) -> plane.Structure:
+    """Return everything but the keys, with the prices that hold at a moment."""
     accounts = [a for a in models.ProviderAccount.objects.order_by("slug") if a.state == models.State.ACTIVE]
     deployments: dict[object, list[models.Deployment]] = {}
     active = models.Deployment.objects.filter(state=models.State.ACTIVE, account__state=models.State.ACTIVE)
-    for row in active.select_related("account", "model", "price"):
+    for row in active.select_related("account", "model__assumed_price", "price"):
         deployments.setdefault(row.model_id, []).append(row)
+    book = Book()
     parents: dict[object, object] = dict(BusinessUnit.objects.values_list("id", "parent_id"))
     projects = [
         PlaneProject(
@@ -132,7 +129,7 @@ def compile_structure() -> plane.Structure:
     ]
     return plane.Structure(
         accounts=tuple(compile_account(account) for account in accounts),
-        models=tuple(compile_model(row, deployments.get(row.id, [])) for row in models.Model.objects.filter(is_active=True).order_by("name")),
+        models=tuple(compile_model(row, deployments.get(row.id, []), at, book) for row in models.Model.objects.filter(is_active=True).order_by("name")),
         projects=tuple(projects),
         budgets=tuple(compile_budget(row) for row in Budget.objects.filter(is_archived=False).select_related("key").order_by("id")),
         limits=tuple(
@@ -173,6 +170,7 @@ class Publisher:
         self.current: plane.Snapshot | None = None
         self.seen = -1
         self.refused: str = ""
+        self._next_price: datetime | None = None
 
     @property
     def revision(self) -> int:
@@ -190,15 +188,16 @@ class Publisher:
         return True
 
     def poll(self) -> plane.Update | None:
-        """Return what changed since the last poll, or None; one indexed query when nothing did.
+        """Return what changed since the last poll, or None; one indexed query when nothing did. A price whose moment has come is a change.
 
         A structure that would not serve is left out and said in `refused`. Raises BadSnapshot when there is no older one
         to stay with, and database errors as they come.
         """
         number = models.Revision.objects.values_list("number", flat=True).get(id=1)
-        if number == self.seen:
+        is_due = self._next_price is not None and self._next_price <= datetime.now(UTC)
+        if number == self.seen and not is_due:
             return None
-        update = self._whole(number) if self.seen < 0 else self._delta(number)
+        update = self._whole(number) if self.seen < 0 else self._delta(number, is_due=is_due)
         try:
             self._adopt(update)
             self.refused = ""
@@ -228,9 +227,15 @@ class Publisher:
 
     def _whole(self, number: int) -> plane.Update:
         rows = VirtualKey.objects.exclude(state=VirtualKey.State.REVOKED, expires_at__lt=datetime.now(UTC))
-        return plane.Update(revision=number, structure=compile_structure(), keys=tuple(compile_key(row) for row in rows.iterator(2_000)), whole=True)
+        return plane.Update(revision=number, structure=self._structure(), keys=tuple(compile_key(row) for row in rows.iterator(2_000)), whole=True)
 
-    def _delta(self, number: int) -> plane.Update:
+    def _structure(self) -> plane.Structure:
+        now = datetime.now(UTC)
+        structure = compile_structure(now)
+        self._next_price = next_start(now)
+        return structure
+
+    def _delta(self, number: int, *, is_due: bool) -> plane.Update:
         changes = list(models.Change.objects.filter(number__gt=self.seen, number__lte=number).values_list("kind", "object_id"))
         if len(changes) != number - self.seen:
             return self._whole(number)
@@ -239,7 +244,7 @@ class Publisher:
         gone_whole = bool(ids - rows.keys())
         if gone_whole:
             return self._whole(number)
-        structure = compile_structure() if any(kind == models.Change.Kind.STRUCTURE for kind, _ in changes) else None
+        structure = self._structure() if is_due or any(kind == models.Change.Kind.STRUCTURE for kind, _ in changes) else None
         return plane.Update(revision=number, structure=structure, keys=tuple(rows.values()))
 
     def save(self) -> None:

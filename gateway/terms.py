@@ -259,7 +259,10 @@ class Ask(Frozen, frozen=True):
 
 
 class Usage(Frozen, frozen=True):
-    """Tokens by kind. The input kinds (cached, cache write, audio) are subsets of `input_tokens`; reasoning and audio output of `output_tokens`."""
+    """Tokens by kind. The input kinds (cached, cache write, audio) are subsets of `input_tokens`; reasoning and audio output of `output_tokens`.
+
+    `tier` is the service tier the vendor says it served (batch, flex, priority, fast), "" for the standard one.
+    """
 
     input_tokens: int = 0
     cached_tokens: int = 0
@@ -268,6 +271,7 @@ class Usage(Frozen, frozen=True):
     output_tokens: int = 0
     reasoning_tokens: int = 0
     audio_output_tokens: int = 0
+    tier: str = ""
 
 
 class Answer(Frozen, frozen=True):

@@ -4,7 +4,7 @@ from billing.models.alerts import AlertEvent, AlertPosition, WindowWatch
 from billing.models.archive import ArchivedMonth, ArchivedPart, ArchivedWindow
 from billing.models.budgets import Budget, DisputedHold, Host, Lease, Limit, Unit, Window
 from billing.models.ledger import CreditAccount, CreditGrant, Entry, Posting
-from billing.models.prices import Price
+from billing.models.prices import Price, PriceDecision
 from billing.models.rollups import DayRollup, HourRollup, LabelRollup, RollupPosition, Series
 from billing.models.statements import ReconciliationImport, ReconciliationLine, Statement, StatementLine
 from billing.models.trail import BudgetChange
@@ -31,6 +31,7 @@ __all__ = [
     "Limit",
     "Posting",
     "Price",
+    "PriceDecision",
     "QuarantinedReceipt",
     "ReconciliationImport",
     "ReconciliationLine",

@@ -7,6 +7,7 @@ from django.db.models import F, Q
 class UsageRecord(models.Model):
     """One row per call, written once from its receipt. Names and ids are facts of that moment, not references.
 
+    A call priced anew gets rows of kind `rerate`, `rerate:2` and so on: no tokens, and a cost that is the difference and may be below zero.
     `windows` names the budget windows the call was held against, separated by spaces; `worker` whose leases it drew on; `posting` the
     ledger posting that consumed its cost.
     """
@@ -15,6 +16,7 @@ class UsageRecord(models.Model):
         """Corrections are further kinds of the same call, never edits."""
 
         CALL = "call"
+        RERATE = "rerate"
 
     id = models.BigAutoField(primary_key=True)
     call_id = models.CharField(max_length=40)
@@ -46,7 +48,7 @@ class UsageRecord(models.Model):
     reasoning_tokens = models.PositiveBigIntegerField(default=0)
     audio_output_tokens = models.PositiveBigIntegerField(default=0)
     price = models.UUIDField(null=True)
-    cost_nanousd = models.PositiveBigIntegerField(default=0)
+    cost_nanousd = models.BigIntegerField(default=0)
     quote_nanousd = models.PositiveBigIntegerField(default=0)
     attempts = models.JSONField(default=list)
     end_user = models.CharField(max_length=200, blank=True)
@@ -67,6 +69,7 @@ class UsageRecord(models.Model):
             models.UniqueConstraint("call_id", "kind", name="usage_once_per_call_and_kind"),
             models.CheckConstraint(condition=Q(outcome__in=["ok", "refused", "failed", "aborted", "unknown"]), name="usage_outcome_known"),
             models.CheckConstraint(condition=Q(usage_source__in=["provider", "counted", "estimated", "none"]), name="usage_source_known"),
+            models.CheckConstraint(condition=Q(cost_nanousd__gte=0) | ~Q(kind="call"), name="usage_cost_of_a_call_not_negative"),
             models.CheckConstraint(condition=Q(cached_tokens__lte=F("input_tokens")), name="usage_cached_within_input"),
             models.CheckConstraint(condition=Q(reasoning_tokens__lte=F("output_tokens")), name="usage_reasoning_within_output"),
         )

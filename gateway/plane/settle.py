@@ -2,7 +2,7 @@
 
 import msgspec
 
-from billing.money import Price, cost_nanousd
+from billing.money import Price, cost_nanousd, has_mode
 from billing.receipts import Attempted, Intent, Progress, Settle
 from gateway.terms import Attempt, Call, Caller, Deployment, Frozen, Plan, Usage
 
@@ -32,7 +32,24 @@ def cost(price: Price | None, usage: Usage) -> int:
         output_tokens=usage.output_tokens,
         reasoning_tokens=usage.reasoning_tokens,
         audio_output_tokens=usage.audio_output_tokens,
+        mode=usage.tier,
     )
+
+
+def price_flags(price: Price | None, usage: Usage, problem: str) -> str:
+    """Return a problem with what else must be known about a cost: unpriced, assumed_price, tier_<name> and tier_unpriced, separated by commas."""
+    if price is not None and not price.is_assumed and not usage.tier:
+        return problem
+    flags = [problem] if problem else []
+    if price is None:
+        flags.append("unpriced")
+    elif price.is_assumed:
+        flags.append("assumed_price")
+    if usage.tier:
+        flags.append(f"tier_{usage.tier}")
+        if price is not None and not has_mode(price, usage.tier):
+            flags.append("tier_unpriced")
+    return ",".join(flags)
 
 
 def estimate(input_bytes: int, output_bytes: int) -> Usage:
@@ -47,15 +64,13 @@ def bill(call: Call, deployment: Deployment | None, usage: Usage | None, partial
     """
     if deployment is None or not reached:
         return Billed(NOTHING, "none", 0, problem)
-    flags = problem
-    if deployment.price is None:
-        flags = f"{problem},unpriced" if problem else "unpriced"
+    price = deployment.price
     if usage is not None:
-        return Billed(usage, "provider", cost(deployment.price, usage), flags)
+        return Billed(usage, "provider", cost(price, usage), price_flags(price, usage, problem))
     guess = estimate(len(call.body), 0 if call.endpoint == "embeddings" else text_bytes)
     if partial is not None:
         guess = msgspec.structs.replace(partial, output_tokens=max(partial.output_tokens, guess.output_tokens))
-    return Billed(guess, "estimated", cost(deployment.price, guess), flags)
+    return Billed(guess, "estimated", cost(price, guess), price_flags(price, guess, problem))
 
 
 class Held(Frozen, frozen=True):

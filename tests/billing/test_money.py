@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.money import (
+    Mode,
     Price,
     Rates,
     check_price,
     cost_nanousd,
     dearest_input_nanousd,
     dearest_output_nanousd,
+    has_mode,
     quote_nanousd,
     to_nanousd,
     to_usd,
@@ -22,6 +24,7 @@ from billing.money import (
 
 RATE = st.integers(0, 10**12)
 TOKENS = st.integers(0, 10**7)
+FREE = Rates(input_nanousd=0, output_nanousd=0)
 
 
 @st.composite
@@ -40,9 +43,16 @@ def rates(draw: st.DrawFn, above: int = 0) -> Rates:
 
 
 @st.composite
-def prices(draw: st.DrawFn) -> Price:
+def tiers(draw: st.DrawFn) -> tuple[Rates, ...]:
     starts = sorted(draw(st.sets(st.integers(1, 10**7), max_size=3)))
-    return Price(id="p", rates=draw(rates()), tiers=tuple(draw(rates(start)) for start in starts), request_nanousd=draw(RATE))
+    return tuple(draw(rates(start)) for start in starts)
+
+
+@st.composite
+def prices(draw: st.DrawFn) -> Price:
+    names = draw(st.sets(st.sampled_from(["batch", "flex", "priority"])))
+    modes = tuple(Mode(name=name, rates=draw(rates()), tiers=draw(tiers())) for name in sorted(names))
+    return Price(id="p", rates=draw(rates()), tiers=draw(tiers()), request_nanousd=draw(RATE), modes=modes)
 
 
 @st.composite
@@ -60,9 +70,10 @@ def usages(draw: st.DrawFn) -> dict[str, int]:
     }
 
 
-def exact(price: Price, usage: dict[str, int]) -> Fraction:
-    reached = [tier for tier in price.tiers if usage["input_tokens"] > tier.above_input_tokens]
-    chosen = reached[-1] if reached else price.rates
+def exact(price: Price, usage: dict[str, int], mode: str) -> Fraction:
+    named: Price | Mode = next((one for one in price.modes if one.name == mode), price)  # type: ignore[arg-type]  # both have rates and tiers
+    reached = [tier for tier in named.tiers if usage["input_tokens"] > tier.above_input_tokens]
+    chosen = reached[-1] if reached else named.rates
     parts = {
         "cached_tokens": (chosen.cached_nanousd, chosen.input_nanousd),
         "cache_write_tokens": (chosen.cache_write_nanousd, chosen.input_nanousd),
@@ -78,15 +89,27 @@ def exact(price: Price, usage: dict[str, int]) -> Fraction:
     return total + Fraction(plain_in * chosen.input_nanousd + plain_out * chosen.output_nanousd, 10**6)
 
 
-@given(prices(), usages())
-def test_cost_is_the_exact_cost_rounded_half_up_once(price: Price, usage: dict[str, int]) -> None:
-    assert cost_nanousd(price, **usage) == floor(exact(price, usage) + Fraction(1, 2))
+MODE = st.sampled_from(["", "batch", "flex", "priority"])
 
 
-@given(prices(), usages())
-def test_cost_never_exceeds_the_quote_for_the_same_tokens(price: Price, usage: dict[str, int]) -> None:
+@given(prices(), usages(), MODE)
+def test_cost_is_the_exact_cost_rounded_half_up_once(price: Price, usage: dict[str, int], mode: str) -> None:
+    assert cost_nanousd(price, **usage, mode=mode) == floor(exact(price, usage, mode) + Fraction(1, 2))
+
+
+@given(prices(), usages(), MODE)
+def test_cost_never_exceeds_the_quote_for_the_same_tokens(price: Price, usage: dict[str, int], mode: str) -> None:
     quote = quote_nanousd(price, input_tokens=usage["input_tokens"], output_tokens=usage["output_tokens"])
-    assert cost_nanousd(price, **usage) <= quote
+    assert cost_nanousd(price, **usage, mode=mode) <= quote
+
+
+def test_a_mode_has_its_own_rates_and_tiers_and_an_unknown_one_costs_the_standard() -> None:
+    standard, half = Rates(input_nanousd=2_000_000, output_nanousd=8_000_000), Rates(input_nanousd=1_000_000, output_nanousd=4_000_000)
+    tier = Rates(input_nanousd=3_000_000, output_nanousd=6_000_000, above_input_tokens=10)
+    price = Price(id="p", rates=standard, request_nanousd=5, modes=(Mode(name="flex", rates=half, tiers=(tier,)),))
+    told = [cost_nanousd(price, input_tokens=n, output_tokens=1, mode=mode) for n in (10, 11) for mode in ("", "flex", "priority")]
+    assert told == [33, 19, 33, 35, 44, 35]
+    assert [has_mode(price, mode) for mode in ("", "flex", "priority")] == [True, True, False]
 
 
 @given(prices(), usages(), TOKENS)
@@ -125,6 +148,12 @@ def test_the_dearest_rates_look_at_every_kind_and_tier() -> None:
             Price(id="p", rates=Rates(input_nanousd=0, output_nanousd=0), tiers=(Rates(input_nanousd=0, output_nanousd=0),)),
             "Tiers must ascend by above_input_tokens, the first above zero.",
         ),
+        (
+            Price(id="p", rates=FREE, modes=(Mode(name="flex", rates=FREE, tiers=(FREE,)),)),
+            "Tiers must ascend by above_input_tokens, the first above zero.",
+        ),
+        (Price(id="p", rates=FREE, modes=(Mode(name="flex", rates=FREE),) * 2), "A mode is one of batch, flex, priority, fast, each named once."),
+        (Price(id="p", rates=FREE, modes=(Mode(name="gold", rates=FREE),)), "A mode is one of batch, flex, priority, fast, each named once."),
     ],
 )
 def test_a_price_that_cannot_be_billed_with_is_refused(price: Price, message: str) -> None:

@@ -10,7 +10,8 @@ from genai_prices import Usage, calc_price
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from billing.actions import add_price
+from accounts.models import User
+from billing.actions import add_price, approve_price
 from billing.forms import PriceForm
 from billing.models import Price, UsageRecord
 from billing.money import cost_nanousd
@@ -22,8 +23,11 @@ RATES = {"input_nanousd": 1_000_000_000, "output_nanousd": 2_000_000_000}
 
 
 def enter(name: str = "m", valid_from: datetime = datetime(2026, 1, 1, tzinfo=UTC), **rates: int) -> Price:
-    """Enter a price by its action."""
-    return add_price(provider="openai", upstream_model=name, valid_from=valid_from, rates={**RATES, **rates})
+    """Enter a price by its action and let finance approve it."""
+    price = add_price(provider="openai", upstream_model=name, valid_from=valid_from, rates={**RATES, **rates})
+    approver, _ = User.objects.get_or_create(email="fay@example.com", role="finance")
+    approve_price(price, approver, "as agreed")
+    return price
 
 
 def test_seeding_twice_adds_nothing_the_second_time() -> None:
@@ -43,9 +47,7 @@ def test_a_seeded_price_keeps_the_kinds_apart_and_is_dated() -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.sampled_from(
-        [("openai", "gpt-4o"), ("openai", "gpt-5.4"), ("anthropic", "claude-sonnet-4-5-20250929"), ("google", "gemini-2.5-pro")]
-    ),
+    st.sampled_from([("openai", "gpt-4o"), ("openai", "gpt-5.4"), ("anthropic", "claude-sonnet-4-5-20250929"), ("google", "gemini-2.5-pro")]),
     st.integers(0, 600_000),
     st.integers(0, 100_000),
     st.floats(0, 1),
@@ -78,14 +80,24 @@ def test_an_entered_price_wins_from_its_moment_and_seeding_leaves_it_alone() -> 
     assert (seed_prices(), current("openai", "gpt-4o", NOW)) == (0, entered)
 
 
-def test_a_corrected_figure_becomes_a_new_price_from_now_on() -> None:
-    stale = Price.objects.create(
-        provider="openai", upstream_model="gpt-4o", valid_from=datetime(2000, 1, 1, tzinfo=UTC), source=Price.Source.SEED, **RATES
-    )
+def test_seeding_leaves_a_figure_that_differs_to_people() -> None:
+    stale = Price.objects.create(provider="openai", upstream_model="gpt-4o", valid_from=datetime(2000, 1, 1, tzinfo=UTC), source=Price.Source.SEED, **RATES)
     seed_prices()
-    corrected = current("openai", "gpt-4o", datetime.now(UTC))
-    assert corrected is not None
-    assert (corrected.input_nanousd, current("openai", "gpt-4o", NOW), seed_prices()) == (2_500_000_000, stale, 0)
+    assert current("openai", "gpt-4o", datetime.now(UTC)) == stale
+
+
+@pytest.mark.parametrize("mode", ["batch", "flex", "priority", "fast"])
+def test_a_seeded_mode_bills_what_the_data_set_bills(mode: str) -> None:
+    seed_prices()
+    row = current("openai", "gpt-5.4", NOW)
+    assert row is not None
+    context = {"processing": "batch"} if mode == "batch" else {"service_tier": mode}
+    usage = Usage(input_tokens=300_000, cache_read_tokens=1_000, output_tokens=500)
+    expected = calc_price(usage, "gpt-5.4", provider_id="openai", genai_request_timestamp=NOW, price_context=context).total_price
+    cost = cost_nanousd(as_terms(row), input_tokens=300_000, cached_tokens=1_000, output_tokens=500, mode=mode)
+    standard = cost_nanousd(as_terms(row), input_tokens=300_000, cached_tokens=1_000, output_tokens=500)
+    assert abs(Decimal(cost) - expected * 10**9) <= Decimal("0.5")
+    assert cost != standard
 
 
 @pytest.mark.parametrize(
@@ -125,9 +137,7 @@ def test_the_database_refuses_to_change_a_price_or_a_usage_row() -> None:
 
 
 def test_the_form_takes_usd_and_stores_nano_usd() -> None:
-    form = PriceForm(
-        {"provider": "openai", "upstream_model": "m", "valid_from": "2026-01-01", "input_nanousd": "1.25", "output_nanousd": "10"}
-    )
+    form = PriceForm({"provider": "openai", "upstream_model": "m", "valid_from": "2026-01-01", "input_nanousd": "1.25", "output_nanousd": "10"})
     assert form.is_valid(), form.errors
     price = form.instance
     assert (price.input_nanousd, price.output_nanousd, price.cached_nanousd, price.request_nanousd) == (

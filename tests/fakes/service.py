@@ -29,7 +29,7 @@ from gateway.models import Deployment, Model, ProviderAccount
 simulators = dict(ProviderAccount.objects.filter(is_demo=True).values_list("provider", "base_url"))
 with transaction.atomic():
     price = Price.objects.get_or_create(provider="tests", upstream_model="any", valid_from=datetime(2026, 1, 1, tzinfo=UTC),
-        defaults={"input_nanousd": 1_000_000_000, "output_nanousd": 2_000_000_000})[0]
+        defaults={"input_nanousd": 1_000_000_000, "output_nanousd": 2_000_000_000, "source": "simulated"})[0]
     for name, deployments in json.loads(%r).items():
         model = Model(name=name)
         actions.save_row(model)

@@ -43,7 +43,8 @@ def make_deployment(sealer: Sealer, credential: str = "sk-canary") -> Deployment
     account = ProviderAccount(slug="acme", name="Acme", provider="openai", base_url="https://api.acme.example/v1")
     account.sealed_credential = sealer.seal(credential.encode(), binding(account))
     account.save()
-    Price.objects.create(provider="openai", upstream_model="up-1", valid_from=timezone.now() - timedelta(days=1), input_nanousd=5, output_nanousd=7)
+    since = timezone.now() - timedelta(days=1)
+    Price.objects.create(provider="openai", upstream_model="up-1", valid_from=since, input_nanousd=5, output_nanousd=7, source="genai-prices")
     return Deployment.objects.create(model=Model.objects.create(name="chat"), account=account, upstream_model="up-1")
 
 

@@ -1,5 +1,7 @@
 """Reads whole answers, usage and errors of Anthropic's Messages API. Knows nothing about streams."""
 
+from typing import Any
+
 import msgspec
 import orjson
 
@@ -17,6 +19,7 @@ _FINISH = {
     "refusal": "content_filter",
 }
 _TIERS = {"standard": "default", "priority": "priority", "batch": "flex"}
+_PRICED_TIERS = frozenset({"priority", "batch"})
 
 
 class OutputDetails(msgspec.Struct, frozen=True, gc=False):
@@ -34,6 +37,7 @@ class VendorUsage(msgspec.Struct, frozen=True, gc=False):
     cache_creation_input_tokens: int | None = None
     output_tokens_details: OutputDetails | None = None
     service_tier: str | None = None
+    speed: Any = None
 
 
 class _Block(msgspec.Struct, frozen=True, gc=False):
@@ -85,7 +89,15 @@ def usage_of(reported: VendorUsage) -> Usage:
         cache_write_tokens=written,
         output_tokens=output,
         reasoning_tokens=max(0, min(thinking, output)),
+        tier=_tier_of(reported),
     )
+
+
+def _tier_of(reported: VendorUsage) -> str:
+    if reported.speed == "fast":
+        return "fast"
+    tier = reported.service_tier or ""
+    return tier if tier in _PRICED_TIERS else ""
 
 
 def read_answer(body: bytes) -> Answer:

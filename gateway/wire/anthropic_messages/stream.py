@@ -147,6 +147,8 @@ class ChunkReader:
                 old.cache_creation_input_tokens if new.cache_creation_input_tokens is None else new.cache_creation_input_tokens
             ),
             output_tokens_details=new.output_tokens_details or old.output_tokens_details,
+            service_tier=new.service_tier or old.service_tier,
+            speed=new.speed or old.speed,
         )
         return True
 

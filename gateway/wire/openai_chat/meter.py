@@ -1,5 +1,7 @@
 """Meters answers on OpenAI's wire: usage, text size, finish and errors, reading only the JSON that says so. Changes no bytes."""
 
+from typing import Any
+
 import msgspec
 import orjson
 
@@ -11,6 +13,8 @@ from gateway.wire.sse import data_of
 _TOKENS_LIMIT = 1_000_000_000
 # `Raw | None` would accept null only: absence is this very object instead.
 _NULL = msgspec.Raw(b"null")
+# Service tiers with rates of their own; any other word is the standard one.
+_TIERS = frozenset({"batch", "flex", "priority", "fast"})
 
 
 class InputDetails(msgspec.Struct, frozen=True, gc=False):
@@ -75,16 +79,19 @@ class _Event(msgspec.Struct, frozen=True, gc=False):
     choices: list[_Choice] | None = None
     usage: VendorUsage | None = None
     error: msgspec.Raw = _NULL
+    service_tier: str | None = None
 
 
 class _Loose(msgspec.Struct, frozen=True, gc=False):
     choices: msgspec.Raw = _NULL
     usage: msgspec.Raw = _NULL
     error: msgspec.Raw = _NULL
+    service_tier: Any = None
 
 
 class _Answer(msgspec.Struct, frozen=True, gc=False):
     usage: VendorUsage | None = None
+    service_tier: str | None = None
 
 
 _ANSWER = msgspec.json.Decoder(_Answer)
@@ -136,7 +143,7 @@ def _seen(event: _Event) -> Seen:
             finish = True
     if event.usage is None:
         return Seen(text_bytes, None, "", False, finish)
-    usage, problem = usage_from(event.usage)
+    usage, problem = usage_from(event.usage, event.service_tier)
     return Seen(text_bytes, usage, problem, not event.choices, finish)
 
 
@@ -161,7 +168,7 @@ def _read_loosely(data: bytes) -> Seen:
     if event.error is not _NULL and bytes(event.error) != b"null":
         return Seen(error=_message_of(bytes(event.error)) or "the provider reported an error")
     choices = bytes(event.choices)
-    usage, problem = _usage_of(event.usage)
+    usage, problem = _usage_of(event.usage, event.service_tier)
     is_empty = choices in (b"null", b"[]")
     try:
         seen = _seen(_EVENT.decode(b'{"choices":' + choices + b"}"))
@@ -170,11 +177,11 @@ def _read_loosely(data: bytes) -> Seen:
     return Seen(seen.text_bytes, usage, problem, is_empty and event.usage is not _NULL, seen.finish)
 
 
-def _usage_of(raw: msgspec.Raw) -> tuple[Usage | None, str]:
+def _usage_of(raw: msgspec.Raw, tier: object) -> tuple[Usage | None, str]:
     if bytes(raw) == b"null":
         return None, ""
     try:
-        return usage_from(_USAGE.decode(raw))
+        return usage_from(_USAGE.decode(raw), tier)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None, "usage_invalid"
 
@@ -186,25 +193,27 @@ def read_usage(body: bytes) -> tuple[Usage | None, str]:
     when the body is no JSON object.
     """
     try:
-        plain = _ANSWER.decode(body).usage
-        return usage_from(plain) if plain is not None else (None, "usage_missing")
+        answered = _ANSWER.decode(body)
+        plain = answered.usage
+        return usage_from(plain, answered.service_tier) if plain is not None else (None, "usage_missing")
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         pass
     try:
         answer = _LOOSE.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise WireError("garbage", "the provider's answer is not a JSON object") from None
-    usage, problem = _usage_of(answer.usage)
+    usage, problem = _usage_of(answer.usage, answer.service_tier)
     return usage, problem or ("usage_missing" if usage is None else "")
 
 
-def usage_from(reported: VendorUsage) -> tuple[Usage | None, str]:
-    """Return believable tokens, and "" or a flag: usage_invalid (negative or absurd: None), usage_inconsistent (subsets cut to fit)."""
+def usage_from(reported: VendorUsage, service_tier: object = None) -> tuple[Usage | None, str]:
+    """Return believable tokens with their tier, and "" or a flag: usage_invalid (negative or absurd: None), usage_inconsistent (subsets cut to fit)."""
+    tier = service_tier if isinstance(service_tier, str) and service_tier in _TIERS else ""
     given = reported.prompt_tokens_details
     made = reported.completion_tokens_details
     prompt, output = reported.prompt_tokens, reported.completion_tokens or 0
     if given is None and made is None and not reported.prompt_cache_hit_tokens and 0 <= prompt <= _TOKENS_LIMIT and 0 <= output <= _TOKENS_LIMIT:
-        return Usage(prompt, output_tokens=output), ""
+        return Usage(prompt, 0, 0, 0, output, 0, 0, tier), ""
     cached = (given.cached_tokens if given else None) or reported.prompt_cache_hit_tokens or 0
     written = (given.cache_write_tokens or 0) if given else 0
     audio_in = (given.audio_tokens or 0) if given else 0
@@ -224,7 +233,7 @@ def usage_from(reported: VendorUsage) -> tuple[Usage | None, str]:
         audio_in = min(audio_in, prompt - cached - written)
         reasoning = min(reasoning, output)
         audio_out = min(audio_out, output - reasoning)
-    return Usage(prompt, cached, written, audio_in, output, reasoning, audio_out), problem
+    return Usage(prompt, cached, written, audio_in, output, reasoning, audio_out, tier), problem
 
 
 def error_message(body: bytes) -> str:

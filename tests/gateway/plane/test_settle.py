@@ -1,5 +1,8 @@
 """What a call is billed, whatever the vendor said of it."""
 
+from msgspec import structs
+
+from billing.money import Mode, Rates
 from gateway.plane.settle import Billed, Held, bill, receipt
 from gateway.plane.settle import Times as CallTimes
 from gateway.terms import Attempt, Plan, Usage
@@ -16,6 +19,25 @@ def test_a_vendor_that_was_never_reached_bills_nothing() -> None:
 def test_a_vendors_own_numbers_are_billed() -> None:
     told = Usage(input_tokens=5, output_tokens=7)
     assert bill(ASKED, SERVED, told, None, "", 400, True) == Billed(told, "provider", 5_000 + 14_000, "")
+
+
+def test_what_must_be_known_about_a_cost_is_flagged() -> None:
+    flex = Mode(name="flex", rates=Rates(input_nanousd=500_000_000, output_nanousd=1_000_000_000))
+    assert SERVED.price is not None
+    known = structs.replace(SERVED, price=structs.replace(SERVED.price, modes=(flex,)))
+    assumed = structs.replace(SERVED, price=structs.replace(SERVED.price, is_assumed=True))
+    unpriced = structs.replace(SERVED, price=None)
+    served = [(known, "flex"), (known, "priority"), (assumed, ""), (assumed, "flex"), (unpriced, "flex"), (unpriced, "")]
+    told = [bill(ASKED, where, Usage(input_tokens=10, output_tokens=10, tier=tier), None, "", 0, True) for where, tier in served]
+    assert [(billed.cost_nanousd, billed.flags) for billed in told] == [
+        (15_000, "tier_flex"),
+        (30_000, "tier_priority,tier_unpriced"),
+        (30_000, "assumed_price"),
+        (30_000, "assumed_price,tier_flex,tier_unpriced"),
+        (0, "unpriced,tier_flex"),
+        (0, "unpriced"),
+    ]
+    assert bill(ASKED, unpriced, None, None, "usage_missing", 0, True).flags == "usage_missing,unpriced"
 
 
 def test_without_numbers_four_bytes_are_a_token() -> None:

@@ -111,6 +111,26 @@ def test_the_input_of_a_cut_stream_is_known() -> None:
     assert reader.usage_so_far == Usage(input_tokens=130, cached_tokens=100, cache_write_tokens=20, output_tokens=1)
 
 
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [
+        ({"service_tier": "batch"}, "batch"),
+        ({"service_tier": "priority"}, "priority"),
+        ({"service_tier": "standard"}, ""),
+        ({"service_tier": "standard", "speed": "fast"}, "fast"),
+        ({"speed": 7}, ""),
+    ],
+)
+def test_usage_knows_the_service_tier_it_was_served_in(said: dict[str, object], known: str) -> None:
+    usage = {"input_tokens": 5, "output_tokens": 2, **said}
+    whole = read_answer(orjson.dumps({"content": [], "usage": usage})).usage
+    reader = ChunkReader()
+    reader.feed(b"data: " + orjson.dumps({"type": "message_start", "message": {"usage": usage}}) + b"\n\n")
+    reader.feed(b"data: " + orjson.dumps({"type": "message_delta", "usage": {"output_tokens": 2}}) + b"\n\n")
+    expected = Usage(input_tokens=5, output_tokens=2, tier=known)
+    assert (whole, reader.usage_so_far) == (expected, expected)
+
+
 def test_unbelievable_usage_in_a_stream_is_flagged() -> None:
     reader = ChunkReader()
     for event in EventBuffer().feed(_bytes_of(CASES["stream_usage_negative"]["stream"])):

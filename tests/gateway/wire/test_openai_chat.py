@@ -153,6 +153,16 @@ def test_only_believable_usage_becomes_money(usage: object, expected: tuple[Usag
     assert read_usage(orjson.dumps({"choices": [], "usage": usage})) == expected
 
 
+TIERS = [("flex", "flex"), ("priority", "priority"), ("default", ""), ("auto", ""), (None, ""), (7, ""), ("made up", "")]
+
+
+@pytest.mark.parametrize(("said", "known"), TIERS)
+def test_usage_knows_the_service_tier_it_was_served_in(said: object, known: str) -> None:
+    body = orjson.dumps({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 2}, "service_tier": said})
+    expected = Usage(input_tokens=5, output_tokens=2, tier=known)
+    assert (read_usage(body), Meter().feed(b"data: " + body + b"\n\n").usage) == ((expected, ""), expected)
+
+
 def test_an_answer_that_is_no_object_is_garbage() -> None:
     with pytest.raises(WireError) as caught:
         read_usage(b"<html></html>")
