@@ -46,7 +46,8 @@ def _span(label: str, opens: datetime, closes: datetime) -> Span:
 
 
 class Want(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What a worker asks of one window: `least` is what the waiting call needs, `wish` what would spare the next question.
+    """What a worker asks of one window: `least` is what the waiting call needs, `wish` what would spare the next question; `call` is what one call needs,
+    so that nothing is granted in parts of a call.
 
     `owner` is `b:<budget>` or `l:<limit>`; `window` its id with subject and label; borders in Unix seconds, 0 for no end.
     """
@@ -58,6 +59,7 @@ class Want(msgspec.Struct, frozen=True, gc=False, array_like=True):
     closes_at_s: int
     least: int
     wish: int
+    call: int = 1
 
 
 class Grant(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -156,7 +156,11 @@ class Desk:
                 self._add(window, Change(credit=least - free))
                 window.credit += least - free
                 free = least
-        return max(least, min(want.wish, max(free, 0) // PART)) if least <= free else 0
+        if least > free:
+            return 0
+        # in whole calls: what is left over in many workers could have paid for one more
+        more = max(0, min(want.wish, max(free, 0) // PART) - least)
+        return least + more // max(1, want.call) * max(1, want.call)
 
     def _why_not(self, window: Window) -> str:
         if not window.held:

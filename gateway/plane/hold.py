@@ -313,7 +313,7 @@ class Holds:
         wish = need * piece.spare_calls
         piece.asked, piece.least = asyncio.get_running_loop().create_future(), least
         piece.low = wish // 2 if piece.spare_calls > SPARE_CALLS else 0
-        return Want(piece.window, piece.owner, piece.subject, piece.opens_at_s, piece.closes_at_s, least, max(least, wish))
+        return Want(piece.window, piece.owner, piece.subject, piece.opens_at_s, piece.closes_at_s, least, max(least, wish), need)
 
     async def _top_up(self, slices: Iterable[Slice], amounts: tuple[int, int, int]) -> None:
         """Ask for what is short, once for all who wait; raises the refusal if this call's share was refused."""

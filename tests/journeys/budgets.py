@@ -1,6 +1,7 @@
 """A project with a budget of its own in the started product, and many callers at once under it."""
 
 import asyncio
+import uuid
 from collections import Counter
 from typing import Any
 
@@ -18,7 +19,7 @@ class Budgeted:
     def __init__(self, service: Service, amount: str | int, *, scope: str = "key", **more: Any) -> None:
         self.service = service
         self.api = httpx.Client(base_url=f"{service.origin}/api/v1/", headers={"authorization": f"Bearer {service.demo['service_account']}"}, timeout=30)
-        name = f"unit {id(self)}"
+        name = f"unit {uuid.uuid4()}"
         self.unit = self.made("business-units", {"name": name})["id"]
         self.project = self.made("projects", {"name": name, "business_unit": self.unit})["id"]
         made = self.made("keys", {"project": self.project, "name": "budgeted", "models": ["*"]})
