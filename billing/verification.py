@@ -155,10 +155,13 @@ def _usage() -> Usage:
             amount, cost = booked.get((posting, name), 0), used.get((posting, name), 0)
             checked += 1
             consumed += amount
-            explained += min(amount, cost)
             if amount != cost and name in archived:
+                # of calls priced anew and archived, a lowered cost is below zero: only their sum says what is explained
                 lacking[name] += amount - cost
-            elif amount != cost:
+                explained += cost
+                continue
+            explained += min(amount, cost)
+            if amount != cost:
                 differences.append(f"Posting {posting} consumed {amount} nano-USD of window {name}, the calls that name it cost {cost}.")
     for name in sorted(archived.keys() & known):
         checked += 1

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -11,8 +12,10 @@ from django.db import DatabaseError, transaction
 from billing.intake import Intake
 from billing.leases import take
 from billing.models import DayRollup, Posting, Price, UsageRecord
+from billing.partitions import Month
 from billing.receipts import Settle
 from billing.rerate import Line, Rerated, post_rerate, rerate
+from billing.retention import archive_month, restore_month
 from billing.rollups import fold
 from billing.verification import verify
 from tests.billing.budgets import budget, figures, project, taking, want
@@ -161,3 +164,36 @@ def test_nothing_is_posted_without_a_reason_and_the_database_keeps_calls_from_go
     row.pk, row.call_id, row.cost_nanousd = None, "call_2", -1
     with pytest.raises(DatabaseError, match="usage_cost_of_a_call_not_negative"), transaction.atomic():
         row.save(force_insert=True)
+
+
+@pytest.mark.parametrize("nanousd", [4, 90])
+def test_archived_calls_that_were_priced_anew_stay_explained(tmp_path: Path, settings: Any, nanousd: int) -> None:
+    settings.ARCHIVE_URL = f"file://{tmp_path}/archive"
+    money = want(budget(1000), 60)
+    take("elsewhere", taking(money))
+    name = f"call_{STARTED_AT_MS:011x}0000000000000001"
+    taken_in(tmp_path / "journal", call(name, worker="w1", windows=money.window))
+    post_rerate(*SPAN, always(price(nanousd)), "why")
+    archive_month(Month.of(BEGAN))
+    found = verify()
+    assert (UsageRecord.objects.count(), found.explained_ratio, found.first_bad) == (0, 1.0, "")
+    restore_month(Month.of(BEGAN), is_open=False)
+    assert (corrections(), verify().first_bad) == ([(name, "rerate", 10 * nanousd - 100)], "")
+
+
+def test_beside_another_run_nothing_of_the_batch_is_posted(tmp_path: Path) -> None:
+    money = want(budget(1000), 300)
+    take("elsewhere", taking(money))
+    taken_in(tmp_path, call(worker="w1", windows=money.window))
+    dear = price(15)
+
+    def meanwhile(row: UsageRecord) -> Price:
+        """The other run has written its correction after this one looked."""
+        row.pk, row.kind = None, "rerate"
+        row.save(force_insert=True)
+        row.kind = "call"
+        return dear
+
+    with pytest.raises(ValidationError, match="Another run priced these calls anew meanwhile"):
+        post_rerate(*SPAN, meanwhile, "why")
+    assert (figures(money.window)["spent"], Posting.objects.filter(kind="rerate").count()) == (100, 0)
