@@ -110,6 +110,7 @@ class Journal:
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self._spare: Segment | None = None
         self._spare_due_s = 0.0
+        self._is_full = False
         self._size = 0
         self._is_new = False
         self._segment: Segment
@@ -132,7 +133,7 @@ class Journal:
     @property
     def writable(self) -> bool:
         """Whether a new billable call may be admitted; False also while only the reserve for calls in flight is left."""
-        return self.healthy and (self._spare is not None or self._size + self._reserve_bytes <= len(self._segment.memory))
+        return self.healthy and (not self._is_full or self._size + self._reserve_bytes <= len(self._segment.memory))
 
     def append(self, record_bytes: bytes) -> None:
         """Write one whole frame so that it survives the death of this process; raises JournalBroken if that is not possible."""
@@ -185,13 +186,14 @@ class Journal:
 
     def _rotate(self, needed_bytes: int) -> None:
         """Go on in the next segment; raises JournalBroken, and closes the journal to new records, when there is none."""
-        spare, self._spare = self._spare, None
-        if spare is not None and len(spare.memory) < HEADER_BYTES + needed_bytes:
-            self._let_go([(spare, 0)])
-            spare = None
-        old, size = self._segment, self._size
+        spare, old, size = self._spare, self._segment, self._size
         try:
-            self._adopt(spare or self._prepare(NEXT_NAME, max(self._segment_bytes, HEADER_BYTES + needed_bytes)))
+            if spare is not None and len(spare.memory) >= HEADER_BYTES + needed_bytes:
+                self._adopt(spare)
+                # only now: once there is no spare, the flusher makes one under the same name
+                self._spare = None
+            else:
+                self._adopt(self._prepare(NEXT_NAME, max(self._segment_bytes, HEADER_BYTES + needed_bytes)))
         except OSError as error:
             self.healthy = False
             raise JournalBroken(f"Cannot write to {self.directory}: {error}") from error
@@ -248,8 +250,10 @@ class Journal:
             spare = self._prepare(SPARE_NAME, self._segment_bytes)
             self._disk.sync(spare.descriptor)
         except OSError:
+            self._is_full = True
             self._spare_due_s = time.monotonic() + RETRY_S
             return
+        self._is_full = False
         self._spare = spare
 
     def _flush(self) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,13 @@ class SmallDisk(LocalDisk):
             raise OSError(errno.ENOSPC, "No space left on device")
         self.segments -= 1
         return super().allocate(path, length_bytes)
+
+
+async def looked_ahead(done: Callable[[], bool]) -> None:
+    """Wait until the flusher has tried to lay the next segment ready."""
+    async with asyncio.timeout(WAIT_S):
+        while not done():
+            await asyncio.sleep(0.005)
 
 
 def read(directory: Path) -> list[bytes]:
@@ -179,7 +187,9 @@ async def test_without_strict_nothing_waits(tmp_path: Path) -> None:
 async def test_on_a_full_disk_admission_stops_while_admitted_calls_still_settle(tmp_path: Path) -> None:
     disk = SmallDisk(segments=1)
     journal = Journal(tmp_path, "w0", strict=True, segment_bytes=100_000, disk=disk)
-    appended = 0
+    journal.append(FRAME)
+    await looked_ahead(lambda: journal._is_full)
+    appended = 1
     while journal.writable:
         journal.append(FRAME)
         appended += 1
@@ -201,9 +211,7 @@ async def test_the_next_segment_lies_ready_before_it_is_needed(tmp_path: Path) -
     disk = FlakyDisk()
     journal = Journal(tmp_path, "w0", segment_bytes=10_000, disk=disk)
     journal.append(b"x" * 9_000)
-    async with asyncio.timeout(WAIT_S):
-        while not journal.writable:
-            await asyncio.sleep(0.005)
+    await looked_ahead(lambda: journal._spare is not None)
     laid_ready = (tmp_path / "w0" / SPARE_NAME).stat().st_ino
     journal.append(b"x" * 9_000)
     assert (segment_path(tmp_path / "w0", 2).stat().st_ino, laid_ready in disk.synced) == (laid_ready, True)
@@ -216,3 +224,11 @@ def test_a_closed_journal_takes_nothing(tmp_path: Path) -> None:
     journal.close()
     with pytest.raises(JournalBroken):
         journal.append(FRAME)
+
+
+def test_rotating_faster_than_segments_are_laid_ready_loses_nothing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "w0", segment_bytes=5_000, flush_interval_ms=0)
+    for _ in range(20_000):
+        journal.append(FRAME)
+    journal.close()
+    assert len(read(tmp_path)) == 20_000
