@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from billing.actions import add_price
+from billing.models import Price
 from gateway import actions
 from gateway.environment_keys import KNOWN, import_keys
 from gateway.models import Deployment, ProviderAccount
@@ -42,9 +42,9 @@ def test_without_keys_nothing_is_made() -> None:
 
 
 def test_a_key_becomes_an_account_with_the_models_that_have_a_price(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
-    add_price(
-        provider="openai", upstream_model="sim-chat", valid_from=datetime(2026, 1, 1, tzinfo=UTC),
-        rates={"input_nanousd": 1_000, "output_nanousd": 2_000}, request_nanousd=0, tiers=[],
+    Price.objects.create(
+        provider="openai", upstream_model="sim-chat", valid_from=datetime(2026, 1, 1, tzinfo=UTC), input_nanousd=1_000, output_nanousd=2_000,
+        source=Price.Source.SEED,
     )  # fmt: skip
     monkeypatch.setenv("OPENAI_API_KEY", f" {CREDENTIAL} ")
     monkeypatch.setenv("OPENAI_BASE_URL", f"{origin}/v1")

@@ -1,6 +1,7 @@
 """Budgets that cannot be overspent, however many call at once, through however many processes."""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -68,27 +69,42 @@ def test_two_instances_share_one_budget(tmp_path: Path) -> None:
     assert codes == (0, 0)
 
 
+def named(service: Service, name: bytes) -> list[int]:
+    """Return the living processes of a service whose command holds this name."""
+    found = []
+    for pid in service.pids():
+        with contextlib.suppress(OSError):
+            if name in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
 def test_killed_workers_and_stewards_overspend_nothing_and_hold_nothing_for_ever(tmp_path: Path) -> None:
     service = Service(tmp_path / "data", workers=2).start()
-    budgeted = Budgeted(service, "3.00")
+    budgeted = Budgeted(service, "9.00")
     stop = threading.Event()
     seen: list[tuple[float, float, float]] = []
+    killed: list[bytes] = []
+    delivered: list[str] = []
 
     def kill() -> None:
         dice = random.Random(5)
         for name in (b"gateway.worker", b"steward", b"gateway.worker"):
-            if stop.wait(0.7):
+            if stop.wait(0.3):
                 return
-            victims = [pid for pid in service.pids() if name in Path(f"/proc/{pid}/cmdline").read_bytes()]
+            victims = wait_for(lambda: named(service, name), 10, "a victim")  # noqa: B023 (waited for in this turn)
             os.kill(dice.choice(victims), signal.SIGKILL)
+            killed.append(name)
 
     async def load() -> None:
         async with httpx.AsyncClient(headers={"authorization": f"Bearer {budgeted.key}"}, timeout=20) as client:
 
             async def caller(number: int) -> None:
-                for turn in range(60):
+                for turn in range(200):
                     try:
-                        await client.post(f"{service.base_url}/chat/completions", json=ask(f"{number} {turn}"))
+                        answer = await client.post(f"{service.base_url}/chat/completions", json=ask(f"{number} {turn}"))
+                        if answer.status_code == 200:
+                            delivered.append(answer.headers["x-request-id"])
                     except httpx.TransportError:
                         continue
 
@@ -110,6 +126,7 @@ def test_killed_workers_and_stewards_overspend_nothing_and_hold_nothing_for_ever
     wait_for(settled, BACK_WITHIN_S, "only disputed calls are held")
     assert all(spent + held <= amount for amount, spent, held in seen)
     rows = service.rows("model = 'sim-flat' AND is_demo = 0")
+    assert (killed, set(delivered) <= {row["call_id"] for row in rows}) == ([b"gateway.worker", b"steward", b"gateway.worker"], True)
     assert len({row["call_id"] for row in rows}) == len(rows)
     assert round(seen[-1][1] * 1e9) == sum(row["cost_nanousd"] for row in rows)
     assert "100.00%" in service.manage("ledger_verify")
