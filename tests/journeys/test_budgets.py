@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,6 +83,9 @@ def named(service: Service, name: bytes) -> list[int]:
 def test_killed_workers_and_stewards_overspend_nothing_and_hold_nothing_for_ever(tmp_path: Path) -> None:
     service = Service(tmp_path / "data", workers=2).start()
     budgeted = Budgeted(service, "9.00")
+    made_at = time.time()
+    # a worker that starts without a steward serves from this file: the budget must be in it
+    wait_for(lambda: (service.data_dir / "snapshot" / "current").stat().st_mtime > made_at + 0.1 or time.time() > made_at + 3, 10, "the snapshot is kept")
     stop = threading.Event()
     seen: list[tuple[float, float, float]] = []
     killed: list[bytes] = []
