@@ -84,8 +84,8 @@ def test_killed_workers_and_stewards_overspend_nothing_and_hold_nothing_for_ever
     service = Service(tmp_path / "data", workers=2).start()
     budgeted = Budgeted(service, "9.00")
     made_at = time.time()
-    # a worker that starts without a steward serves from this file: the budget must be in it
-    wait_for(lambda: (service.data_dir / "snapshot" / "current").stat().st_mtime > made_at + 0.1 or time.time() > made_at + 3, 10, "the snapshot is kept")
+    # a worker that starts without a steward serves from the snapshot on disk, which is kept within a second: the budget must be in it
+    wait_for(lambda: time.time() > made_at + 2, 10, "the snapshot is kept")
     stop = threading.Event()
     seen: list[tuple[float, float, float]] = []
     killed: list[bytes] = []
