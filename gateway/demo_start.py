@@ -60,11 +60,12 @@ def start(port_text: str) -> int:
     facts_file = data_dir / "demo.json"
     facts_file.unlink(missing_ok=True)
     progress(secretfile.initialise(data_dir))
-    simulator_port = free_port(port + 1)
+    simulated = claim_simulator(port + 1)
+    simulator_port = int(simulated.getsockname()[1])
     os.environ.update(demo_environment(os.environ, data_dir, port))
     facts = prepare(data_dir, port, simulator_port)
     workers = int(os.environ.get("SYMBIOSIS_WORKERS") or 1)
-    children = host_children("all", workers, listening.fileno(), DRAIN_S, data_dir=data_dir, simulator_port=simulator_port)
+    children = host_children("all", workers, listening.fileno(), DRAIN_S, data_dir=data_dir, simulator_fd=simulated.fileno())
     progress("Starting the gateway ...")
     return asyncio.run(_run(Supervisor(children, listening), port, simulator_port, facts, facts_file))
 
@@ -82,11 +83,11 @@ def claim(port_text: str) -> socket.socket:
         ) from None
 
 
-def free_port(wished: int) -> int:
-    """Return the wished port if nobody has it, else one that nobody has."""
+def claim_simulator(wished: int) -> socket.socket:
+    """Return the socket the simulator will listen on: on the wished port if nobody has it, else on one that nobody has."""
     for port in (wished, 0):
-        with contextlib.suppress(OSError, OverflowError), listen(HOST, port) as probe:
-            return int(probe.getsockname()[1])
+        with contextlib.suppress(OSError, OverflowError):
+            return listen(HOST, port)
     raise StartFailed("No free port is left for the simulator.")
 
 
@@ -130,7 +131,7 @@ def is_embedded() -> bool:
 def fingerprint(port: int, simulator_port: int) -> str:
     """Return a digest of everything that preparing depends on: ports, migrations, demo content, price book, provider keys."""
     state = hashlib.sha256(f"{port} {simulator_port}".encode())
-    for pattern in ("requirements.txt", "*/migrations/*.py", "gateway/demo*.py", "gateway/environment_keys.py", "billing/prices.py"):
+    for pattern in ("requirements.txt", "*/migrations/*.py", "gateway/demo*.py", "gateway/environment_keys.py", "billing/prices/*.py"):
         for file in sorted(ROOT.glob(pattern)):
             state.update(file.read_bytes())
     state.update(json.dumps(sorted(item for item in os.environ.items() if item[0].startswith(PROVIDER_NAMES))).encode())

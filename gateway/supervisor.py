@@ -180,7 +180,7 @@ def kill_group(leader: int) -> None:
         return
 
 
-def host_children(role: str, workers: int, fd: int, drain_s: float, *, data_dir: Path, simulator_port: int = 0) -> tuple[Child, ...]:
+def host_children(role: str, workers: int, fd: int, drain_s: float, *, data_dir: Path, simulator_fd: int = -1) -> tuple[Child, ...]:
     """Return the processes a role runs on one host; workers stop first, so that the steward takes in their last receipts."""
     manage = (sys.executable, "manage.py")
     env = {"SYMBIOSIS_ROLE": role}
@@ -190,8 +190,9 @@ def host_children(role: str, workers: int, fd: int, drain_s: float, *, data_dir:
         children.append(Child(f"worker-{index}", command, 0, drain_s + MARGIN_S, env, (fd,)))
     if role in ("all", "worker"):
         children.append(Child("celery", celery_command(data_dir), 1, STOP_S, {**env, "C_FORCE_ROOT": "1"}))
-    if simulator_port:
-        children.insert(0, Child("simulator", (sys.executable, "-m", "gateway.simulator", "--port", str(simulator_port)), 2, MARGIN_S, env))
+    if simulator_fd >= 0:
+        simulator = (sys.executable, "-m", "gateway.simulator", "--fd", str(simulator_fd))
+        children.insert(0, Child("simulator", simulator, 2, MARGIN_S, env, (simulator_fd,)))
     return tuple(child for child in children if role != "worker" or child.name == "celery")
 
 

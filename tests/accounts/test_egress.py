@@ -8,6 +8,7 @@ import pytest
 from accounts import egress
 from accounts.addresses import AddressRules
 from accounts.egress import Answer, NotAllowed, NotDelivered, check_url, deliver, post
+from tests.fakes.ports import free_port
 from tests.fakes.receiver import receiving
 
 NONE, LOOPBACK = AddressRules("none"), AddressRules("loopback")
@@ -130,8 +131,6 @@ def test_an_answer_that_never_ends_is_cut_off(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_nobody_there_is_said_in_words() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with pytest.raises(NotDelivered, match=r"127\.0\.0\.1 cannot be reached"):
         deliver(f"http://127.0.0.1:{port}/", b"{}", {}, LOOPBACK)

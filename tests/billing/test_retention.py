@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +30,7 @@ from billing.verification import Verified, verify
 from tests.billing.budgets import budget, taking, want
 from tests.billing.receipts import settle, write_segment
 from tests.billing.usage import JANUARY, add_calls, call_id
+from tests.fakes.ports import free_port
 
 pytestmark = pytest.mark.django_db
 
@@ -282,9 +282,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The URL of a prefix in a bucket of a real HTTP server that speaks S3."""
     for name, value in {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}.items():
         monkeypatch.setenv(name, value)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
     server.start()
     endpoint = f"http://127.0.0.1:{port}"

@@ -10,7 +10,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-from tests.fakes.service import free_port
+from tests.fakes.ports import free_port
 
 USER, PASSWORD = "gateway", "pa:ss@word"
 

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from tests.fakes.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 90.0
@@ -40,14 +41,6 @@ with transaction.atomic():
             actions.save_provider_account(account, credential)
             actions.save_row(Deployment(model=model, account=account, upstream_model=upstream_model, order=order, price=price))
 """
-
-
-def free_port() -> int:
-    """Return a port nobody listens on."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
 
 
 def wait_for(true: Callable[[], Any], within_s: float, what: str) -> Any:

@@ -313,11 +313,3 @@ async def _read(reader: asyncio.StreamReader, connection: int) -> Request | None
     except asyncio.IncompleteReadError:
         return None
     return Request(method, path, headers, body, connection)
-
-
-def refused_port() -> int:
-    """Return a port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

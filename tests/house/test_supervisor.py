@@ -156,16 +156,16 @@ def test_a_gateway_host_runs_workers_and_a_steward() -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "port", "names"),
+    ("role", "simulator_fd", "names"),
     [
-        ("all", 0, ["steward", "worker-0", "celery"]),
-        ("all", 8001, ["simulator", "steward", "worker-0", "celery"]),
-        ("portal", 0, ["steward", "worker-0"]),
-        ("worker", 0, ["celery"]),
+        ("all", -1, ["steward", "worker-0", "celery"]),
+        ("all", 8, ["simulator", "steward", "worker-0", "celery"]),
+        ("portal", -1, ["steward", "worker-0"]),
+        ("worker", -1, ["celery"]),
     ],
 )
-def test_every_role_runs_its_processes(role: str, port: int, names: list[str]) -> None:
-    assert [child.name for child in host_children(role, 1, 7, 30.0, data_dir=Path("/data"), simulator_port=port)] == names
+def test_every_role_runs_its_processes(role: str, simulator_fd: int, names: list[str]) -> None:
+    assert [child.name for child in host_children(role, 1, 7, 30.0, data_dir=Path("/data"), simulator_fd=simulator_fd)] == names
 
 
 def test_beat_keeps_its_schedule_in_the_data_directory() -> None:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from tests.fakes.ports import free_port
 from tests.fakes.service import Service
-from tests.fakes.upstream import EVENTS, FAULTS, JSON, Turn, Upstream, refused_port, stream, whole
+from tests.fakes.upstream import EVENTS, FAULTS, JSON, Turn, Upstream, stream, whole
 
 pytestmark = pytest.mark.journey
 
@@ -126,11 +127,11 @@ def vendor(service: Service) -> Iterator[Upstream]:
         for prefix, faults in (("rw", RAW_WHOLE), ("rs", RAW_STREAM)):
             for fault in faults:
                 models[f"{prefix}-{fault.replace('_', '-')}"] = [raw_account(upstream, fault)]
-        models["refused"] = [{"provider": "openai_compatible", "base_url": f"http://127.0.0.1:{refused_port()}", **DEADLINES}]
+        models["refused"] = [{"provider": "openai_compatible", "base_url": f"http://127.0.0.1:{free_port()}", **DEADLINES}]
         models["repeated"] = [{**raw_account(upstream, "credential_repeated"), "credential": "canary-credential-in-message"}]
         for way in ("refused", "stalled", "limited", "broken-stream"):
             fault = {"stalled": "stall_first_byte", "limited": "retry_later", "broken-stream": "reset_before"}.get(way, "ok")
-            first = {**raw_account(upstream, fault), **({"base_url": f"http://127.0.0.1:{refused_port()}"} if way == "refused" else {})}
+            first = {**raw_account(upstream, fault), **({"base_url": f"http://127.0.0.1:{free_port()}"} if way == "refused" else {})}
             models[f"fo-{way}"] = [first, raw_account(upstream, "sse" if way == "broken-stream" else "ok")]
         models["cool"] = [{"upstream_model": "sim-chat[[sim: status=429 retry_after=60]]"}, {"upstream_model": "sim-chat"}]
         models["all-limited"] = [{"upstream_model": f"sim-chat[[sim: status=429 retry_after={wait}]]"} for wait in (60, 30)]

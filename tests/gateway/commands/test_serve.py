@@ -18,7 +18,7 @@ from gateway.management.commands import serve
 from gateway.models import ProviderAccount
 from gateway.secretfile import new_keyset
 from gateway.supervisor import listen
-from tests.fakes.upstream import refused_port
+from tests.fakes.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -143,7 +143,7 @@ def test_a_taken_address_is_refused() -> None:
 @pytest.mark.django_db
 def test_a_ready_installation_becomes_the_supervisor_with_its_socket() -> None:
     with pytest.raises(Replaced) as started:
-        call_command("serve", "--role", "gateway", "--workers", "2", "--bind", f"127.0.0.1:{refused_port()}")
+        call_command("serve", "--role", "gateway", "--workers", "2", "--bind", f"127.0.0.1:{free_port()}")
     command = started.value.args[0]
     os.close(int(command[-1]))
     assert command[:-1] == [

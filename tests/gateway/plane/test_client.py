@@ -21,7 +21,8 @@ from gateway.errors import UpstreamFault
 from gateway.plane.client import Client, Endpoint, Exchange, Limits, endpoint_of
 from gateway.plane.client_httpx import HttpxClient
 from gateway.terms import Deadlines
-from tests.fakes.upstream import EVENTS, JSON, SSE, Turn, Upstream, raw, refused_port, stream
+from tests.fakes.ports import free_port
+from tests.fakes.upstream import EVENTS, JSON, SSE, Turn, Upstream, raw, stream
 
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: vendor\r\nauthorization: Bearer x\r\naccept-encoding: identity\r\n"
 SHORT = Deadlines(connect_ms=5_000, first_byte_ms=150, idle_ms=150, total_ms=60_000)
@@ -142,7 +143,7 @@ async def test_a_loss_after_the_first_byte_is_never_repeated(make: Callable[...,
 
 @pytest.mark.parametrize("make", TRANSPORTS)
 async def test_a_refused_connection_was_not_sent(make: Callable[..., Any]) -> None:
-    client = make(Endpoint(scheme="http", host="127.0.0.1", port=refused_port(), allow_private=LOOPBACK))
+    client = make(Endpoint(scheme="http", host="127.0.0.1", port=free_port(), allow_private=LOOPBACK))
     assert await fault_of(client.open(HEAD, b"{}")) == ("connect", False)
     await client.aclose()
 

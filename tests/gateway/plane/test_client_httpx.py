@@ -11,7 +11,8 @@ from gateway.errors import UpstreamFault
 from gateway.plane.client import Endpoint
 from gateway.plane.client_httpx import HttpxClient
 from gateway.terms import Deadlines
-from tests.fakes.upstream import EVENTS, JSON, SSE, Upstream, refused_port
+from tests.fakes.ports import free_port
+from tests.fakes.upstream import EVENTS, JSON, SSE, Upstream
 from tests.gateway.plane.test_client import HEAD, LOOPBACK, Certificates, certificates, client_of, fault_of, streamed, whole
 
 __all__ = ["certificates"]  # the fixture
@@ -104,7 +105,7 @@ async def test_a_proxy_that_refuses_or_is_gone_received_nothing(certificates: Ce
         async with Proxy(refusal="407 Proxy Authentication Required") as proxy:
             client = client_of(upstream, HttpxClient, certificates.ca_pem, proxy=proxy.url)
             assert await fault_of(client.open(HEAD, b"secret")) == ("connect", False)
-        gone = client_of(upstream, HttpxClient, certificates.ca_pem, proxy=f"http://127.0.0.1:{refused_port()}")
+        gone = client_of(upstream, HttpxClient, certificates.ca_pem, proxy=f"http://127.0.0.1:{free_port()}")
         assert await fault_of(gone.open(HEAD, b"secret")) == ("connect", False)
         assert upstream.connections == 0
 
@@ -140,7 +141,7 @@ async def test_the_time_to_connect_does_not_eat_the_time_for_the_first_byte() ->
 
 async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{refused_port()}")
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
     async with Upstream() as upstream:
         client = client_of(upstream, HttpxClient)
         assert await whole(client) == (200, JSON)
