@@ -20,6 +20,9 @@ from gateway.insight import Insight, answer  # noqa: E402
 from gateway.plane.worker import Settings, Worker  # noqa: E402
 from gateway.settings import settings  # noqa: E402
 
+STEWARD_WITHIN_S = 3.0
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
 
 def make_worker() -> Worker:
     """Return a worker with this installation's settings handed in."""
@@ -29,6 +32,7 @@ def make_worker() -> Worker:
             journal_strict=settings.journal_strict,
             snapshot_path=settings.data_dir / "snapshot" / "current",
             steward_socket=settings.data_dir / "run" / "steward.sock",
+            steward_within_s=STEWARD_WITHIN_S,
             peppers=settings.peppers,
             body_limit_bytes=settings.body_limit_bytes,
             body_timeout_s=settings.body_timeout_s,
@@ -72,13 +76,24 @@ class Application:
             path: bytes = scope.get("raw_path") or scope["path"].encode()
             if (path.startswith(b"/v1/") or path == b"/v1") and self._serves_calls:
                 return await self._plane(scope, receive, send)
-            return await self._rest(scope, receive, send)  # type: ignore[no-any-return]
+            # safe methods change nothing (RFC 9110, 9.2.1)
+            return await self._rest(scope, receive, send if scope["method"] in SAFE_METHODS else self._once_in_force(send))  # type: ignore[no-any-return]
         if scope["type"] == "lifespan":
             return await self._lifespan(receive, send)
         if scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000})
         return None
+
+    def _once_in_force(self, send: Send) -> Send:
+        """Hold back the answer to a change until every worker of this host serves by it, so that who reads the answer can rely on it."""
+
+        async def held_back(message: Any) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 400:
+                await self.worker.link.in_force()
+            await send(message)
+
+        return held_back
 
     async def start(self) -> None:
         """Start the worker once; servers without lifespan do it with their first request."""

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ from billing.leases import CHANNEL as RECALLS
 from gateway.changes import CHANNEL
 from gateway.leasing import Leasing
 from gateway.plane.figures import BOUNDS_S, FAMILIES, SEPARATOR, Family
-from gateway.plane.link import Ask, Figures, Hello, Told, frame, reachable, receive
+from gateway.plane.link import Applied, Ask, Figures, Hello, Told, frame, reachable, receive
 from gateway.plane.snapshot import BadSnapshot, Update
 from gateway.publish import Publisher
 
@@ -34,7 +35,17 @@ INTAKE_S = 0.25
 SAVE_S = 0.5
 INTAKE_NICENESS = 10
 LISTEN_AGAIN_S = 2.0
+FIRST_POLL_S = 2.0
+IN_FORCE_S = 1.0
 DATABASE_ERRORS = (DatabaseError, InterfaceError, OSError)
+
+
+@dataclass
+class Peer:
+    """A connected worker and the revision it serves by, -1 for none."""
+
+    name: str = ""
+    revision: int = -1
 
 
 class Steward:
@@ -42,7 +53,8 @@ class Steward:
 
     def __init__(self, socket_path: Path, publisher: Publisher, intake: Intake) -> None:
         self._socket_path, self._publisher, self._intake = socket_path, publisher, intake
-        self._writers: dict[asyncio.StreamWriter, str] = {}
+        self._peers: dict[asyncio.StreamWriter, Peer] = {}
+        self._moved = asyncio.Condition()
         self._figures: dict[str, dict[str, float]] = {}
         self._buried: dict[str, float] = {}
         # one thread each, so that each keeps one database connection and a slow intake never delays a revocation
@@ -64,6 +76,8 @@ class Steward:
             loop.add_signal_handler(number, stopping.set)
         if self._publisher.load_last_good():
             log.info("the last good snapshot is loaded", revision=self._publisher.revision)
+        first_poll = asyncio.create_task(self._poll())
+        await asyncio.wait([first_poll], timeout=FIRST_POLL_S)  # who connects should hear what is in the database, not what was on disk
         self._socket_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._socket_path.unlink(missing_ok=True)
         with reachable(self._socket_path) as path:
@@ -76,7 +90,7 @@ class Steward:
         await asyncio.gather(*tasks, return_exceptions=True)
         server.close()
         await self._last_intake()
-        for writer in list(self._writers):
+        for writer in list(self._peers):
             writer.close()
         if self._unsaved:
             await loop.run_in_executor(self._polling, self._publisher.save)
@@ -132,11 +146,11 @@ class Steward:
     def _announce(self, update: Update) -> None:
         self._unsaved = True
         self._tell(update)
-        log.info("announced", revision=update.revision, structure=update.structure is not None, keys=len(update.keys), workers=len(self._writers))
+        log.info("announced", revision=update.revision, structure=update.structure is not None, keys=len(update.keys), workers=len(self._peers))
 
     def _tell(self, message: Update | Standing) -> None:
         data = frame(message)
-        for writer in self._writers:
+        for writer in self._peers:
             writer.write(data)
 
     async def _keep(self) -> None:
@@ -197,7 +211,7 @@ class Steward:
     # ---- workers ----------------------------------------------------------------------------------------------------
 
     async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        name = ""
+        peer = Peer()
 
         def send(message: Recall | Clock) -> None:
             writer.write(frame(message))
@@ -206,33 +220,55 @@ class Steward:
             whole = self._publisher.whole()
             if whole is not None:
                 writer.write(frame(whole))
-            self._writers[writer] = name
+            self._peers[writer] = peer
             while True:
                 message = await receive(reader)
                 if isinstance(message, Hello):
-                    name = self._writers[writer] = message.worker
+                    peer.name = message.worker
                     writer.write(frame(Standing(up=self._database_up)))
-                    self._begin(self._leasing.welcome(name, send))
+                    self._begin(self._leasing.welcome(peer.name, send))
                 elif isinstance(message, Figures):
                     self._figures[message.worker] = message.values
+                elif isinstance(message, Applied):
+                    peer.revision = message.revision
+                    await self._someone_moved()
                 elif isinstance(message, Ask):
-                    await self._answer(message, writer)
+                    # beside this loop, which must go on to hear what this very worker has applied
+                    self._begin(self._answer(message, writer))
                 elif isinstance(message, Take | GiveBack):
                     self._begin(self._lease(message, writer))
         except (asyncio.IncompleteReadError, ValueError, OSError):
             pass  # the worker is gone; its figures are kept below
         finally:
-            self._writers.pop(writer, None)
-            self._leasing.farewell(name, send)
-            if name not in self._writers.values():
-                self._bury(name)
+            self._peers.pop(writer, None)
+            self._leasing.farewell(peer.name, send)
+            if all(peer.name != other.name for other in self._peers.values()):
+                self._bury(peer.name)
             writer.close()
+            await self._someone_moved()
 
     async def _answer(self, ask: Ask, writer: asyncio.StreamWriter) -> None:
-        if ask.what == "refresh":
-            writer.write(frame(Told(number=ask.number, ok=await self._poll())))
-        elif ask.what == "scrape":
-            writer.write(frame(Told(number=ask.number, ok=True, text=self.page())))
+        if ask.what == "scrape":
+            told = Told(number=ask.number, ok=True, text=self.page())
+        else:
+            told = Told(number=ask.number, ok=await self._poll() and (ask.what == "refresh" or await self._in_force()))
+        if not writer.is_closing():
+            writer.write(frame(told))
+
+    async def _in_force(self) -> bool:
+        """Wait until every worker serves by the revision in use; False when one does not in time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(IN_FORCE_S), self._moved:
+                await self._moved.wait_for(lambda: not self._behind())
+        return not self._behind()
+
+    async def _someone_moved(self) -> None:
+        async with self._moved:
+            self._moved.notify_all()
+
+    def _behind(self) -> int:
+        """Return how many connected workers do not serve by the revision in use."""
+        return sum(peer.revision != self._publisher.revision for peer in self._peers.values())
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         # kept, for the loop itself holds tasks only weakly
@@ -272,7 +308,8 @@ class Steward:
             samples.setdefault(name, []).append((labels, value))
         for family in FAMILIES:
             yield exposed(family, samples.get(family.name, []))
-        yield GaugeMetricFamily("sgw_workers", "Workers connected to the steward.", value=len(self._writers))
+        yield GaugeMetricFamily("sgw_workers", "Workers connected to the steward.", value=len(self._peers))
+        yield GaugeMetricFamily("sgw_workers_behind", "Workers that do not serve by the configuration in use yet.", value=self._behind())
         yield GaugeMetricFamily("sgw_snapshot_revision", "Revision of the configuration in use.", value=self._publisher.revision)
         yield GaugeMetricFamily("sgw_snapshot_refused", "1 while the newest configuration is refused.", value=float(bool(self._publisher.refused)))
         yield GaugeMetricFamily("sgw_database_up", "1 while the steward reaches the database.", value=float(self._database_up))

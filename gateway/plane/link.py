@@ -18,6 +18,7 @@ LIMIT_BYTES = 1 << 30
 RECONNECT_S = 0.1
 SUN_PATH_BYTES = 100
 REFRESH_GAP_S = 0.1
+QUESTION_S = 2.0
 
 
 class Hello(msgspec.Struct, tag="hello", frozen=True):
@@ -33,8 +34,14 @@ class Figures(msgspec.Struct, tag="figures", frozen=True):
     values: dict[str, float]
 
 
+class Applied(msgspec.Struct, tag="applied", frozen=True):
+    """A worker serves by this revision of the configuration from now on."""
+
+    revision: int
+
+
 class Ask(msgspec.Struct, tag="ask", frozen=True):
-    """A question with a number: `refresh` polls the configuration now, `scrape` wants the metrics page."""
+    """A question with a number: `refresh` polls the configuration now, `in_force` also waits for all workers, `scrape` wants the metrics page."""
 
     number: int
     what: str
@@ -48,7 +55,7 @@ class Told(msgspec.Struct, tag="told", frozen=True):
     text: bytes = b""
 
 
-Message = Hello | Figures | Ask | Told | Update | Take | Granted | GiveBack | GaveBack | Recall | Clock | Standing
+Message = Hello | Figures | Applied | Ask | Told | Update | Take | Granted | GiveBack | GaveBack | Recall | Clock | Standing
 encoder = msgspec.msgpack.Encoder()
 decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
@@ -99,6 +106,7 @@ class Link:
         self._waiting: dict[int, asyncio.Future[Told]] = {}
         self._number = 0
         self._refreshing: asyncio.Task[bool] | None = None
+        self.heard = asyncio.Event()
         self._refreshed_at = -1.0
 
     async def run(self) -> None:
@@ -122,6 +130,7 @@ class Link:
                 message = await receive(reader)
                 if isinstance(message, Update):
                     self._on_update(message)
+                    self.heard.set()
                 elif isinstance(message, Granted):
                     if self._questions.pop(message.number, None) is not None:
                         self.on_granted(message.grants)
@@ -158,6 +167,11 @@ class Link:
         """Send this worker's figures, if the steward is there."""
         if self._writer is not None:
             self._writer.write(frame(Figures(worker=self._worker, values=self._figures())))
+
+    def applied(self, revision: int) -> None:
+        """Say by which revision this worker serves, if the steward is there."""
+        if self._writer is not None:
+            self._writer.write(frame(Applied(revision)))
 
     # ---- the authority over budgets ---------------------------------------------------------------------------------
 
@@ -218,10 +232,14 @@ class Link:
         self._refreshed_at = loop.time()
         # whoever comes after this moment needs a poll that starts after this moment
         self._refreshing = None
-        return (await self._ask("refresh", 2.0)).ok
+        return (await self._ask("refresh", QUESTION_S)).ok
+
+    async def in_force(self) -> bool:
+        """Wait until all workers of this host serve by what is in the database now. False: that is not so yet, or nobody can say."""
+        return (await self._ask("in_force", QUESTION_S)).ok
 
     async def scrape(self) -> bytes | None:
         """Return the metrics page of all workers, or None when the steward does not answer."""
         self.push()
-        told = await self._ask("scrape", 2.0)
+        told = await self._ask("scrape", QUESTION_S)
         return told.text if told.ok else None

@@ -43,6 +43,7 @@ class Settings(Frozen, frozen=True):
     journal_strict: bool
     snapshot_path: Path
     steward_socket: Path
+    steward_within_s: float
     peppers: Mapping[int, bytes]
     body_limit_bytes: int
     body_timeout_s: float
@@ -80,7 +81,7 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Open the journal, load the last good snapshot, connect to the steward. Raises JournalBroken."""
+        """Open the journal, load the last good snapshot, hear the steward if it is there in time. Raises JournalBroken."""
         settings = self.settings
         self.journal = Journal(settings.journal_dir, self.name, strict=settings.journal_strict)
         self.pools = Pools(shelf(), self._make_client, self.via)
@@ -92,6 +93,10 @@ class Worker:
         self.corridor = Corridor(sender, self.journal, self.figures, self.calllog.note, time.monotonic, time.time, random.Random(), self.holds, self.name)  # noqa: S311 (shares load, guards nothing)
         self._load_last_good()
         self._tasks = [asyncio.create_task(self.link.run()), asyncio.create_task(self._tick())]
+        # what is on disk may be older than the last change; whoever has no steward serves by it all the same
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(settings.steward_within_s):
+                await self.link.heard.wait()
 
     async def stop(self) -> None:
         """Tell the last figures, close upstream connections and the journal."""
@@ -145,6 +150,7 @@ class Worker:
             log.error("a configuration was refused, the one before stays", revision=update.revision, reason=str(error))
             return
         self.snapshot = new
+        self.link.applied(new.revision)
 
     def _flat(self) -> dict[str, float]:
         return self.figures.flat(self.health.open_count())

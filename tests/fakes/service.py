@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -163,20 +164,27 @@ class Service:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def figure(self, sample: str) -> float:
+        """Return one sample of the metrics page, 0 when it is not there."""
+        found = re.search(rf"^{re.escape(sample)} (\S+)$", self.get("/metrics")[1], re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    def in_force(self, revision: float) -> None:
+        """Wait until every worker serves by this revision of the configuration or a later one."""
+        wait_for(lambda: self.figure("sgw_snapshot_revision") >= revision and self.figure("sgw_workers_behind") == 0, 10, f"revision {revision} is in force")
+
+    def change(self, code: str) -> None:
+        """Run code in this copy's Django that changes the configuration, and wait until every worker serves by it."""
+        told = self.manage("shell", "-v", "0", "-c", f"{code}\nfrom gateway.models import Revision\nprint(Revision.objects.get().number)")
+        self.in_force(float(told.split()[-1]))
+
     def add_models(self, models: dict[str, list[dict[str, Any]]]) -> None:
-        """Add chat models by name, each with deployments in order, and wait until they are served.
+        """Add chat models by name, each with deployments in order, and wait until they are in force.
 
         A deployment names `provider` (default simulator), `base_url` (default the simulator's), `upstream_model`, `credential` and
         fields of its account, which is its own and called t-<model>-<order>.
         """
-        self.manage("shell", "-v", "0", "-c", ADD_MODELS % json.dumps(models))
-        request = urllib.request.Request(f"{self.base_url}/models", headers={"authorization": f"Bearer {self.key}"})
-
-        def served() -> bool:
-            with urllib.request.urlopen(request, timeout=5) as answer:
-                return set(models) <= {model["id"] for model in json.loads(answer.read())["data"]}
-
-        wait_for(served, 10, "the new models are served")
+        self.change(ADD_MODELS % json.dumps(models))
 
     def rows(self, where: str = "is_demo = 0", columns: str = "*") -> list[dict[str, Any]]:
         """Return usage records of the embedded database."""

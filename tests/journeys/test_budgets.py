@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,7 +57,7 @@ def test_two_instances_share_one_budget(tmp_path: Path) -> None:
     two = Service(one.copy_secrets(tmp_path / "two"), workers=2, database_url=postgres.url).start()
     try:
         budgeted = Budgeted(one, "0.50")
-        wait_for(lambda: httpx.get(f"{two.base_url}/models", headers={"authorization": f"Bearer {budgeted.key}"}).status_code == 200, 10, "the key is known")
+        two.in_force(one.figure("sgw_snapshot_revision"))
         answers, seen = asyncio.run(many(budgeted, 200, [one.origin, two.origin]))
         assert statuses(answers) == {200: 50, 402: 150}
         assert all(spent + held <= amount for amount, spent, held in seen)
@@ -83,9 +82,6 @@ def named(service: Service, name: bytes) -> list[int]:
 def test_killed_workers_and_stewards_overspend_nothing_and_hold_nothing_for_ever(tmp_path: Path) -> None:
     service = Service(tmp_path / "data", workers=2).start()
     budgeted = Budgeted(service, "9.00")
-    made_at = time.time()
-    # a worker that starts without a steward serves from the snapshot on disk, which is kept within a second: the budget must be in it
-    wait_for(lambda: time.time() > made_at + 2, 10, "the snapshot is kept")
     stop = threading.Event()
     seen: list[tuple[float, float, float]] = []
     killed: list[bytes] = []
@@ -187,8 +183,7 @@ def test_calls_per_minute_are_limited_and_said(service: Service) -> None:
     def call() -> httpx.Response:
         return httpx.post(f"{service.base_url}/chat/completions", json=ask("hello", "sim-chat"), headers=key)
 
-    limited = wait_for(lambda: (answer := call()).headers.get("x-ratelimit-limit-requests") and answer, 5, "the limit is in force")
-    assert limited.headers["x-ratelimit-limit-requests"] == "3"
+    assert call().headers["x-ratelimit-limit-requests"] == "3"
     refused = wait_for(lambda: (answer := call()).status_code == 429 and answer, 10, "the limit is reached")
     told = refused.json()["error"]
     assert (told["code"], told["sgw"]["limit"], 1 <= int(refused.headers["retry-after"]) <= 60) == ("rate_limited", "rpm", True)
@@ -208,7 +203,7 @@ def test_projects_choose_what_happens_while_the_database_is_away(tmp_path: Path)
         parts = {mode: Budgeted(service, "1.00", scope="project") for mode in ("leases", "closed", "open")}
         for mode, budgeted in parts.items():
             change = f"from accounts.models import Project; p = Project.objects.get(id='{budgeted.project[4:]}'); p.without_authority = '{mode}'; p.save()"
-            service.manage("shell", "-v", "0", "-c", change)
+            service.change(change)
 
         def call(mode: str) -> int:
             return service.post("/v1/chat/completions", ask(mode), parts[mode].key)[0]

@@ -24,43 +24,38 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     assert service.stop() == 0
 
 
-def figure(service: Service, sample: str) -> float:
-    page = service.get("/metrics")[1]
-    found = re.search(rf"^{re.escape(sample)} (\S+)$", page, re.MULTILINE)
-    return float(found[1]) if found else 0.0
-
-
 CALLS = 'sgw_calls_total{account="sim-openai",endpoint="chat/completions",model="sim-chat",status="200"}'
 
 
 def test_counters_are_the_sum_of_all_workers_and_never_fall(two: Service) -> None:
-    before = figure(two, CALLS)
+    before = two.figure(CALLS)
     for number in range(40):
         with httpx.Client() as client:
             answer = client.post(two.base_url + "/chat/completions", json=chat(f"count {number}"), headers={"authorization": f"Bearer {two.key}"})
             assert answer.status_code == 200
-    wait_for(lambda: figure(two, CALLS) == before + 40, 5, "all calls are counted")
+    wait_for(lambda: two.figure(CALLS) == before + 40, 5, "all calls are counted")
     workers = [pid for pid in two.pids() if b"gateway.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert len(workers) == 2
     os.kill(workers[0], signal.SIGTERM)
-    wait_for(lambda: not Path(f"/proc/{workers[0]}").exists() and figure(two, "sgw_workers") == 2, 40, "the supervisor replaces the worker")
-    assert figure(two, CALLS) == before + 40
+    wait_for(lambda: not Path(f"/proc/{workers[0]}").exists() and two.figure("sgw_workers") == 2, 40, "the supervisor replaces the worker")
+    assert two.figure(CALLS) == before + 40
 
 
 def test_the_page_tells_what_operations_ask(two: Service) -> None:
     two.post("/v1/chat/completions", chat("one"))
-    wait_for(lambda: figure(two, "sgw_journal_lag_bytes") == 0 and figure(two, "sgw_receipts_taken_total") > 0, 10, "intake has caught up")
+    wait_for(lambda: two.figure("sgw_journal_lag_bytes") == 0 and two.figure("sgw_receipts_taken_total") > 0, 10, "intake has caught up")
     page = two.get("/metrics")[1]
-    assert figure(two, "sgw_in_flight") == 0
-    assert figure(two, "sgw_database_up") == 1
-    assert figure(two, "sgw_snapshot_refused") == 0
-    assert figure(two, 'sgw_upstream_attempts_total{account="sim-openai",outcome="ok"}') > 0
+    assert two.figure("sgw_in_flight") == 0
+    assert two.figure("sgw_database_up") == 1
+    assert two.figure("sgw_snapshot_refused") == 0
+    assert (two.figure("sgw_workers"), two.figure("sgw_workers_behind"), two.figure("sgw_snapshot_revision") > 0) == (2, 0, True)
+    assert two.figure('sgw_upstream_attempts_total{account="sim-openai",outcome="ok"}') > 0
     for family in ("sgw_call_duration_seconds", "sgw_gateway_overhead_seconds", "sgw_first_byte_seconds"):
         buckets = [float(value) for value in re.findall(rf'^{family}_bucket{{endpoint="chat/completions",le="[^"]+"}} (\S+)$', page, re.MULTILINE)]
         assert buckets == sorted(buckets)
-        assert buckets[-1] == figure(two, f'{family}_count{{endpoint="chat/completions"}}') > 0
-    assert figure(two, 'sgw_tokens_total{kind="output",model="sim-chat"}') > 0
-    assert figure(two, 'sgw_cost_nanousd_total{account="sim-openai",model="sim-chat"}') > 0
+        assert buckets[-1] == two.figure(f'{family}_count{{endpoint="chat/completions"}}') > 0
+    assert two.figure('sgw_tokens_total{kind="output",model="sim-chat"}') > 0
+    assert two.figure('sgw_cost_nanousd_total{account="sim-openai",model="sim-chat"}') > 0
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from gateway.plane.link import Ask, Figures, Hello, Link, Message, Told, frame, reachable, receive
+from gateway.plane.link import Applied, Ask, Figures, Hello, Link, Message, Told, frame, reachable, receive
 from gateway.plane.snapshot import Update
 
 
@@ -39,9 +39,13 @@ async def test_updates_arrive_and_questions_are_answered(tmp_path: Path) -> None
         assert await got.get() == Update(revision=7, whole=True)
         assert await link.scrape() == b"scrape"
         assert await link.refresh() is True
+        link.applied(7)
+        assert await link.in_force() is True
     running.cancel()
     server.close()
+    assert link.heard.is_set()
     assert steward.heard[:2] == [Hello(worker="w1"), Figures(worker="w1", values={"x": 1.0})]
+    assert steward.heard[-2:] == [Applied(7), Ask(number=3, what="in_force")]
 
 
 async def test_many_who_wait_share_one_poll_but_never_one_that_began_before_them(tmp_path: Path) -> None:
@@ -67,6 +71,8 @@ async def test_without_a_steward_a_question_is_answered_no_at_once(tmp_path: Pat
     async with asyncio.timeout(1):
         assert await link.refresh() is False
         assert await link.scrape() is None
+        assert await link.in_force() is False
+    assert not link.heard.is_set()
 
 
 async def test_a_deep_directory_does_not_cut_the_line(tmp_path: Path) -> None:
