@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import models
 from django.utils import timezone
 
-from accounts import keys
+from accounts import audit, keys
 from accounts.models import BusinessUnit, Environment, Membership, Project, User, VirtualKey
 
 
-@transaction.atomic
+@audit.act()
 def save_user(user: User, password: str | None = None) -> User:
     """Check and store a user; a platform role opens the admin, no role closes it. Raises ValidationError."""
     user.email = user.email.strip().lower()
@@ -27,10 +27,15 @@ def save_user(user: User, password: str | None = None) -> User:
     return user
 
 
-@transaction.atomic
+@audit.act()
 def set_users_active(users: Sequence[User], active: bool) -> int:
     """Open or close the sign-in of users; return how many changed."""
-    return User.objects.filter(pk__in=[user.pk for user in users]).exclude(is_active=active).update(is_active=active)
+    changing = User.objects.select_for_update().filter(pk__in=[user.pk for user in users]).exclude(is_active=active)
+    changed = list(changing.order_by("pk"))
+    for user in changed:
+        user.is_active = active
+        user.save(update_fields=["is_active"])
+    return len(changed)
 
 
 def check_no_cycle(unit: BusinessUnit) -> None:
@@ -43,7 +48,7 @@ def check_no_cycle(unit: BusinessUnit) -> None:
         above = BusinessUnit.objects.values_list("parent_id", flat=True).filter(pk=above).first()
 
 
-@transaction.atomic
+@audit.act()
 def save_business_unit(unit: BusinessUnit) -> BusinessUnit:
     """Check and store a business unit; the tree is locked while it is checked, so two moves cannot close a ring. Raises ValidationError."""
     list(BusinessUnit.objects.select_for_update().order_by("pk").values_list("pk", flat=True))
@@ -53,7 +58,7 @@ def save_business_unit(unit: BusinessUnit) -> BusinessUnit:
     return unit
 
 
-@transaction.atomic
+@audit.act()
 def save_project(project: Project) -> Project:
     """Check and store a project. Raises ValidationError."""
     project.full_clean()
@@ -61,7 +66,7 @@ def save_project(project: Project) -> Project:
     return project
 
 
-@transaction.atomic
+@audit.act()
 def set_project_state(project: Project, state: str) -> bool:
     """Suspend or resume a project's keys; return whether anything changed."""
     locked = Project.objects.select_for_update().get(pk=project.pk)
@@ -72,7 +77,7 @@ def set_project_state(project: Project, state: str) -> bool:
     return True
 
 
-@transaction.atomic
+@audit.act()
 def save_membership(membership: Membership) -> Membership:
     """Check and store a membership. Raises ValidationError."""
     membership.full_clean()
@@ -80,7 +85,7 @@ def save_membership(membership: Membership) -> Membership:
     return membership
 
 
-@transaction.atomic
+@audit.act()
 def remove(row: models.Model) -> None:
     """Delete a row nothing depends on; raises ProtectedError when something does."""
     row.delete()
@@ -114,7 +119,7 @@ def make_key(
     ), made.text
 
 
-@transaction.atomic
+@audit.act()
 def store_key(*, text: str, pepper: bytes, expires_at: datetime, models: Sequence[str], **fields: Any) -> VirtualKey:
     """Store the digest of a key already made. Raises ValidationError for a past expiry, no models or a taken name."""
     if expires_at <= timezone.now():
@@ -130,7 +135,7 @@ def store_key(*, text: str, pepper: bytes, expires_at: datetime, models: Sequenc
     return row
 
 
-@transaction.atomic
+@audit.act()
 def save_key(key: VirtualKey) -> VirtualKey:
     """Check and store the changeable fields of a key; its state has an action of its own. Raises ValidationError."""
     key.full_clean()
@@ -138,7 +143,7 @@ def save_key(key: VirtualKey) -> VirtualKey:
     return key
 
 
-@transaction.atomic
+@audit.act()
 def set_key_state(key: VirtualKey, state: str) -> bool:
     """Suspend, resume or revoke a key; return whether anything changed. Raises ValidationError: a revoked key stays revoked."""
     locked = VirtualKey.objects.select_for_update().get(pk=key.pk)

@@ -8,11 +8,11 @@ from zoneinfo import available_timezones
 import structlog
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.db.models import Q
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from accounts import audit
 from accounts.addresses import AddressRules
 from accounts.egress import AddressForbidden, NotAllowed, NotDelivered
 from accounts.models import BusinessUnit, NotificationChannel, Project, Severity
@@ -79,7 +79,7 @@ def check_channel(channel: NotificationChannel, secret: str) -> None:
         raise ValidationError(str(refusal)) from refusal
 
 
-@transaction.atomic
+@audit.act()
 def save_channel(channel: NotificationChannel, secret: str = "") -> NotificationChannel:
     """Check and store a channel, sealing the secret when one is given. Raises ValidationError."""
     stored = NotificationChannel.objects.select_for_update().filter(pk=channel.pk).first()
@@ -96,7 +96,7 @@ def save_channel(channel: NotificationChannel, secret: str = "") -> Notification
     return channel
 
 
-@transaction.atomic
+@audit.act()
 def delete_channel(channel: NotificationChannel) -> int:
     """Delete a channel with its messages; return how many of them had not been delivered yet."""
     waiting = channel.messages.filter(state__in=["waiting", "sending", "dead"]).count()

@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts import keys
+from accounts import audit, keys
 from accounts.access import RESOURCES
 from accounts.models import ServiceAccount
 
@@ -26,7 +25,7 @@ def check_scopes(scopes: Sequence[str]) -> None:
         raise ValidationError({"scopes": f"{said} Scopes are {', '.join(RESOURCES)}, each with :read or :write."})
 
 
-@transaction.atomic
+@audit.act()
 def make_service_account(*, pepper: bytes, pepper_version: int, expires_at: datetime, **fields: Any) -> tuple[ServiceAccount, str]:
     """Make a service account and return its row with its token, which is kept nowhere. Raises ValidationError."""
     made = keys.make("sa")
@@ -41,7 +40,7 @@ def make_service_account(*, pepper: bytes, pepper_version: int, expires_at: date
     return row, made.text
 
 
-@transaction.atomic
+@audit.act()
 def save_service_account(account: ServiceAccount) -> ServiceAccount:
     """Check and store the changeable fields of a service account; its owner and state do not change here. Raises ValidationError."""
     check_scopes(account.scopes)
@@ -50,7 +49,7 @@ def save_service_account(account: ServiceAccount) -> ServiceAccount:
     return account
 
 
-@transaction.atomic
+@audit.act()
 def set_service_account_state(account: ServiceAccount, state: str) -> bool:
     """Suspend, resume or revoke a service account; return whether anything changed. Raises ValidationError: a revoked one stays revoked."""
     locked = ServiceAccount.objects.select_for_update().get(pk=account.pk)

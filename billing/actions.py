@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.utils import timezone
 
+from accounts import audit
 from accounts.models import User
 from billing import access, money
 from billing.intake import record
@@ -49,7 +49,7 @@ def add_price(
     return price
 
 
-@transaction.atomic
+@audit.act()
 def approve_price(price: Price, actor: User, reason: str) -> PriceDecision:
     """Let a proposed price hold from its date on; raises ValidationError unless somebody else than its author approves it."""
     _check_decider(actor)
@@ -62,7 +62,7 @@ def approve_price(price: Price, actor: User, reason: str) -> PriceDecision:
     return _decide(price, PriceDecision.Decision.APPROVED, actor, reason)
 
 
-@transaction.atomic
+@audit.act()
 def reject_price(price: Price, actor: User, reason: str) -> PriceDecision:
     """Refuse a proposed price for good; raises ValidationError when it is decided already."""
     _check_decider(actor)
@@ -70,7 +70,7 @@ def reject_price(price: Price, actor: User, reason: str) -> PriceDecision:
     return _decide(price, PriceDecision.Decision.REJECTED, actor, reason)
 
 
-@transaction.atomic
+@audit.act()
 def withdraw_price(price: Price, actor: User, reason: str) -> PriceDecision:
     """End an entered price now, or take a proposal back; calls made until now keep it. Raises ValidationError for any other price."""
     _check_decider(actor)
@@ -122,7 +122,7 @@ def release_quarantined(receipt: QuarantinedReceipt) -> bool:
     if not isinstance(settle, Settle):
         raise NotReleasable(f"{receipt} holds no readable receipt, so there is nothing to record.")
     now = timezone.now()
-    with transaction.atomic():
+    with audit.act():
         reference = f"released:{receipt.segment}:{receipt.offset}"
         try:
             inserted, refused = record([row_of(settle, now)], {settle.call_id: settle}, reference)

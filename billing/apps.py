@@ -8,3 +8,16 @@ class BillingConfig(AppConfig):
 
     name = "billing"
     verbose_name = "Cost"
+
+    def ready(self) -> None:
+        """Have every change of budgets, limits, credit, prices and statements recorded."""
+        from accounts.audit.watch import watch  # needs the models, which exist only now
+        from billing import models
+
+        watch(models.Budget, "budget", "bud")
+        watch(models.Limit, "limit", "lim")
+        watch(models.CreditAccount, "credit-account", "crd")
+        watch(models.CreditGrant, "credit-grant", "grt", ignored=("remaining_nanousd",))
+        watch(models.Price, "price", "prc")
+        watch(models.PriceDecision, "price-decision", "prd")
+        watch(models.Statement, "statement", "stm")

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.db.models import F, Q
 
+from accounts import audit
 from accounts.models import User
 from billing import ledger, trail
 from billing.ledger import Movement
@@ -27,7 +27,7 @@ def check_reason(reason: str) -> str:
     return reason
 
 
-@transaction.atomic
+@audit.act()
 def save_budget(budget: Budget, actor: User | None = None, reason: str = "") -> Budget:
     """Check and store a budget; a change of its amount (in its unit) also changes its open windows and is posted, with a reason.
 
@@ -63,7 +63,7 @@ def archive(budget: Budget, actor: User | None = None, reason: str = "") -> bool
     return _set(budget, "is_archived", True, BudgetChange.Kind.ARCHIVED, actor, check_reason(reason))
 
 
-@transaction.atomic
+@audit.act()
 def save_limit(limit: Limit, actor: User | None = None, reason: str = "") -> Limit:
     """Check and store a limit; its open windows follow. Who and why is kept. Raises ValidationError."""
     limit.full_clean()
@@ -83,7 +83,7 @@ def save_limit(limit: Limit, actor: User | None = None, reason: str = "") -> Lim
     return limit
 
 
-@transaction.atomic
+@audit.act()
 def delete_limit(limit: Limit, actor: User | None = None, reason: str = "") -> None:
     """Delete a limit with its windows and leases; calls are no longer counted against it. Who and why is kept."""
     locked = Limit.objects.select_for_update().filter(pk=limit.pk).first()
@@ -105,7 +105,7 @@ def check_budget(budget: Budget) -> None:
         raise ValidationError({"period": "Only a budget from a day to a day has a start and an end. Leave them empty or choose that period."})
 
 
-@transaction.atomic
+@audit.act()
 def _set(budget: Budget, name: str, value: bool, kind: str, actor: User | None, reason: str) -> bool:
     locked = Budget.objects.select_for_update(no_key=True).get(pk=budget.pk)
     setattr(budget, name, value)

@@ -5,11 +5,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import TruncMonth
 from django.utils import timezone
 
+from accounts import audit
 from accounts.models import BusinessUnit, Project, User, VirtualKey
 from billing import rollups
 from billing.models import Lease, Statement, StatementLine, UsageRecord
@@ -30,7 +30,7 @@ def close_month(unit: BusinessUnit, month: date, actor: User) -> Statement:
     period = month_of(month)
     _check_ended(period.ends_at)
     rollups.fold()
-    with transaction.atomic():
+    with audit.act():
         earlier = _earlier(unit)
         if earlier.filter(kind=Statement.Kind.MONTH, month=period.first).exists():
             raise ValidationError(f"{unit} {period.first:%Y-%m} is closed. Post a correction for what came in since.")
@@ -53,7 +53,7 @@ def correct_statement(unit: BusinessUnit, actor: User, reason: str) -> Statement
     if not reason.strip():
         raise ValidationError("Say why the month is opened again.")
     rollups.fold()
-    with transaction.atomic():
+    with audit.act():
         latest = _earlier(unit).aggregate(month=Max("month"), number=Max("number"), last=Max("last_usage"))
         if latest["month"] is None:
             raise ValidationError(f"No month of {unit} is closed.")

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F, Q
 
+from accounts import audit
 from accounts.models import BusinessUnit, Project, User, VirtualKey
 from billing import ledger, trail
 from billing.budgets import check_reason
@@ -25,7 +26,7 @@ MOST_AT_ONCE = 500
 Scope = Project | VirtualKey | BusinessUnit
 
 
-@transaction.atomic
+@audit.act()
 def open_account(scope: Scope, name: str, actor: User | None = None, *, is_demo: bool = False) -> CreditAccount:
     """Open the credit account of a project, key or business unit. Raises ValidationError when it has one."""
     account = CreditAccount(**_of(scope), name=name.strip(), is_demo=is_demo)
@@ -35,7 +36,7 @@ def open_account(scope: Scope, name: str, actor: User | None = None, *, is_demo:
     return account
 
 
-@transaction.atomic
+@audit.act()
 def rename(account: CreditAccount, name: str, actor: User | None = None, reason: str = "") -> CreditAccount:
     """Give an account another name; what it is for stays. Raises ValidationError for an empty or too long one."""
     before = CreditAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
@@ -46,7 +47,7 @@ def rename(account: CreditAccount, name: str, actor: User | None = None, reason:
     return account
 
 
-@transaction.atomic
+@audit.act()
 def set_frozen(account: CreditAccount, frozen: bool, actor: User | None = None, reason: str = "") -> bool:
     """Freeze an account, so that no window draws on it, or thaw it; returns whether anything changed."""
     reason = check_reason(reason)
@@ -58,7 +59,7 @@ def set_frozen(account: CreditAccount, frozen: bool, actor: User | None = None, 
     return True
 
 
-@transaction.atomic
+@audit.act()
 def grant(account: CreditAccount, amount_nanousd: int, expires_at: datetime | None, actor: User | None, reason: str) -> CreditGrant:
     """Give credit in nano-USD, until a moment or for good. Raises ValidationError for an absurd amount, a past end or no reason."""
     made = _new_grant(account, amount_nanousd, expires_at, actor, check_reason(reason))
@@ -66,7 +67,7 @@ def grant(account: CreditAccount, amount_nanousd: int, expires_at: datetime | No
     return made
 
 
-@transaction.atomic
+@audit.act()
 def move(source: CreditAccount, target: CreditAccount, amount_nanousd: int, actor: User | None, reason: str) -> list[CreditGrant]:
     """Move credit in nano-USD between accounts, the earliest end first; it keeps its ends. Raises ValidationError when there is not enough."""
     reason = check_reason(reason)
@@ -91,7 +92,7 @@ def move(source: CreditAccount, target: CreditAccount, amount_nanousd: int, acto
     return made
 
 
-@transaction.atomic
+@audit.act()
 def take_back(given: CreditGrant, actor: User | None, reason: str) -> Posting:
     """Take back a grant nothing was drawn from by reversing its posting. Raises ValidationError when some of it is gone or there is no reason."""
     locked = CreditGrant.objects.select_for_update(no_key=True).get(pk=given.pk)
@@ -102,7 +103,7 @@ def take_back(given: CreditGrant, actor: User | None, reason: str) -> Posting:
     return ledger.reverse(posting, actor, reason)
 
 
-@transaction.atomic
+@audit.act()
 def raise_temporarily(budget: Budget, amount_nanousd: int, until: datetime, actor: User | None, reason: str) -> CreditGrant:
     """Let a hard money budget spend more until a moment, as credit of its scope, whose account is opened if need be. Raises ValidationError."""
     if budget.unit != Unit.NANOUSD or budget.mode != Budget.Mode.HARD:
@@ -134,7 +135,7 @@ def close_windows() -> int:
     return len(old) + sum(_close(name) for name in names)
 
 
-@transaction.atomic
+@audit.act()
 def release_dispute(dispute: DisputedHold, actor: User | None, reason: str) -> bool:
     """Give what is kept for an unsettled call back to its window; False when it was released before. Raises ValidationError without a reason."""
     reason = check_reason(reason)

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 import structlog
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import models
 from django.utils import timezone
 
+from accounts import audit
 from accounts.actions import make_key
 from accounts.addresses import AddressRules
 from accounts.models import Environment, Project, User, VirtualKey
@@ -166,7 +167,7 @@ def _authority(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port
 
 
-@transaction.atomic
+@audit.act()
 def save_provider_account(account: ProviderAccount, credential: str = "") -> ProviderAccount:
     """Check and store an account, sealing the credential when one is given. Raises ValidationError."""
     stored = ProviderAccount.objects.select_for_update().filter(pk=account.pk).first()
@@ -181,7 +182,7 @@ def save_provider_account(account: ProviderAccount, credential: str = "") -> Pro
     return account
 
 
-@transaction.atomic
+@audit.act()
 def set_state(row: ProviderAccount | Deployment, state: str) -> bool:
     """Set the state of a provider account or deployment; return whether it changed."""
     locked = type(row)._default_manager.select_for_update().get(pk=row.pk)
@@ -210,7 +211,7 @@ def record_check(account: ProviderAccount, result: str) -> None:
     ProviderAccount.objects.filter(pk=account.pk).update(checked_at=timezone.now(), check_result=result[:300])
 
 
-@transaction.atomic
+@audit.act()
 def save_row(row: Model | Deployment | models.Model) -> None:
     """Check and store a model or deployment. Raises ValidationError."""
     row.full_clean()
@@ -225,7 +226,7 @@ def check_assumed_price(row: Model) -> None:
         raise ValidationError({"assumed_price": "Choose a price that is approved and holds now."})
 
 
-@transaction.atomic
+@audit.act()
 def add_models(account: ProviderAccount, upstream_models: Sequence[str], **fields: Any) -> int:
     """Put discovered models into the catalogue, each with a deployment; return how many deployments are new. Raises ValidationError."""
     added = 0

@@ -24,8 +24,15 @@ class GatewayConfig(AppConfig):
     verbose_name = "Catalogue"
 
     def ready(self) -> None:
-        """Connect cache invalidation."""
-        from gateway.changes import note_saved  # needs the models, which exist only now
+        """Connect cache invalidation, and have every change of the catalogue and of schedules recorded."""
+        from accounts.audit.watch import watch  # needs the models, which exist only now
+        from gateway.changes import note_saved
+
+        models = {name: apps.get_model(name) for name in ("gateway.ProviderAccount", "gateway.Model", "gateway.Deployment", "django_celery_beat.PeriodicTask")}
+        watch(models["gateway.ProviderAccount"], "provider-account", "pva", secret=("sealed_credential",), ignored=("checked_at", "check_result"))
+        watch(models["gateway.Model"], "model", "mdl")
+        watch(models["gateway.Deployment"], "deployment", "dep")
+        watch(models["django_celery_beat.PeriodicTask"], "schedule", "sch", ignored=("last_run_at", "total_run_count", "date_changed"))
 
         for label in CONFIGURATION:
             post_save.connect(note_saved, apps.get_model(label), dispatch_uid=f"revision-save-{label}")

@@ -289,6 +289,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.audit.origin.Audited",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -310,6 +311,8 @@ DATABASES = {"default": database(settings.database_url, settings.data_dir)}
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
 KEY_PEPPERS = settings.peppers  # by version; for the digests of keys and tokens
+AUDIT_KEY = settings.audit_key
+AUDIT_CHECKPOINTS = settings.data_dir / "audit" / "checkpoints.jsonl"
 USAGE_RETENTION_MONTHS = settings.usage_retention_months
 ARCHIVE_URL = settings.archive_url or f"file://{quote(str(settings.data_dir / 'archive'))}"
 

@@ -29,8 +29,8 @@ def money_steps(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture(autouse=True)
-def _ledger_can_be_emptied(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Empty the ledger before Django empties every table: on SQLite that deletes row by row, which the ledger's triggers refuse."""
+def _final_rows_can_be_emptied(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Empty ledger and audit trail before Django empties every table: on SQLite that deletes row by row, which their triggers refuse."""
     marker = request.node.get_closest_marker("django_db")
     is_flushed = (marker is not None and marker.kwargs.get("transaction", False)) or "transactional_db" in request.fixturenames
     if is_flushed:
@@ -44,7 +44,7 @@ def _ledger_can_be_emptied(request: pytest.FixtureRequest) -> Iterator[None]:
                 triggers = cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE '%_kept'").fetchall()
                 for name, _ in triggers:
                     cursor.execute(f"DROP TRIGGER {name}")
-                cursor.execute("DELETE FROM billing_entry")
-                cursor.execute("DELETE FROM billing_posting")
+                for table in ("billing_entry", "billing_posting", "accounts_auditevent"):
+                    cursor.execute(f"DELETE FROM {table}")
                 for _, sql in triggers:
                     cursor.execute(sql)

@@ -1,0 +1,93 @@
+"""Where an act comes from: the request, command or task that is running, and who is behind it."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from accounts.models import ServiceAccount, User
+
+FACES = (("/admin/", "admin"), ("/api/", "api"), ("/scim/", "scim"))
+MOST_AGENT_CHARACTERS = 200
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an act comes from; `actor` None means whoever is signed in to `request`, or the system itself without one."""
+
+    face: str = "system"
+    request: HttpRequest | None = None
+    request_id: str = ""
+    actor: User | ServiceAccount | None = None
+    on_behalf_of: User | None = None
+
+    def who(self) -> User | ServiceAccount | None:
+        """Return who acts, None for the system and for strangers."""
+        found: Any = self.actor or getattr(self.request, "user", None)
+        return found if isinstance(found, User | ServiceAccount) else None
+
+
+_origin: ContextVar[Origin] = ContextVar("audit_origin", default=Origin())  # noqa: B039  # frozen
+
+
+def here() -> Origin:
+    """Return where the present act comes from."""
+    return _origin.get()
+
+
+@contextmanager
+def from_here(face: str, actor: User | ServiceAccount | None = None, on_behalf_of: User | None = None) -> Iterator[None]:
+    """Say that what happens within comes through `face` (command, task, ...) and by whom."""
+    token = _origin.set(Origin(face=face, actor=actor, on_behalf_of=on_behalf_of, request_id=f"req_{uuid.uuid4().hex}"))
+    try:
+        yield
+    finally:
+        _origin.reset(token)
+
+
+def kind_and_id(actor: User | ServiceAccount | None, origin: Origin) -> tuple[str, str]:
+    """Return the kind of an actor and the prefixed id."""
+    if isinstance(actor, User):
+        return "user", f"usr_{actor.pk.hex}"
+    if isinstance(actor, ServiceAccount):
+        return "service_account", f"sa_{actor.public_id}"
+    return ("anonymous" if origin.request is not None else "system"), ""
+
+
+class Audited:
+    """Middleware that tells the audit trail which request is being answered, and notes refusals of people and programs who are known."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request; the answer carries its id."""
+        from accounts.audit.record import record  # a cycle otherwise: what is recorded needs its origin
+
+        face = next((face for start, face in FACES if request.path_info.startswith(start)), "portal")
+        origin = Origin(face=face, request=request, request_id=f"req_{uuid.uuid4().hex}")
+        token = _origin.set(origin)
+        try:
+            response = self.get_response(request)
+            if response.status_code == 403 and origin.who() is not None:
+                record("access.refuse", outcome="refused", reason=f"{request.method} {request.path_info}")
+        finally:
+            _origin.reset(token)
+        response.headers.setdefault("X-Request-Id", origin.request_id)
+        return response
+
+
+def texts_of(origin: Origin) -> dict[str, str]:
+    """Return what names a person: who, from which address, with what program."""
+    who = origin.who()
+    told = {"actor": str(who) if who is not None else ""}
+    if origin.request is not None:
+        told["ip"] = str(origin.request.META.get("REMOTE_ADDR", ""))
+        told["agent"] = origin.request.headers.get("User-Agent", "")[:MOST_AGENT_CHARACTERS]
+    if origin.on_behalf_of is not None:
+        told["on_behalf_of"] = str(origin.on_behalf_of)
+    return {name: value for name, value in told.items() if value}
