@@ -69,6 +69,14 @@ def sees_everything(actor: Actor) -> bool:
     return is_usable(actor) and (actor.role in READING_ROLES if isinstance(actor, User) else actor.is_platform_wide)
 
 
+def is_own_place(actor: Actor, place: object) -> bool:
+    """Say whether a program belongs to this very project or business unit, so that its budgets, limits and credit bind the program itself."""
+    if not isinstance(actor, ServiceAccount):
+        return False
+    own = {Project: actor.project_id, BusinessUnit: actor.business_unit_id}
+    return isinstance(place, Project | BusinessUnit) and own[type(place)] == place.pk
+
+
 def may(actor: Actor, resource: str, verb: str) -> bool:
     """Say whether the actor may `read` or `write` a resource of the management API at all; which rows is for the visible_... functions."""
     if resource not in RESOURCES or not is_usable(actor):

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import F, Q, Sum
-from django.utils import timezone
 
 from billing import ledger
 from billing.credits import draw
@@ -306,5 +305,5 @@ def follow(host: str, numbers: Mapping[str, int]) -> None:
 
 def abandoned(silent: timedelta = timedelta(minutes=10)) -> list[Lease]:
     """Return leases of hosts not heard of for so long: their journals may still come back, so only a person may end them."""
-    alive = Host.objects.filter(seen_at__gte=timezone.now() - silent).values("id")
+    alive = Host.objects.filter(seen_at__gte=database_now() - silent).values("id")
     return list(Lease.objects.filter(_RECLAIMABLE, outstanding__gt=0).exclude(host__in=alive).order_by("worker", "window_id"))

@@ -116,3 +116,34 @@ def test_a_program_of_a_unit_makes_things_only_below_it() -> None:
     assert caller.patch(f"projects/prj_{mine.id.hex}", {"business_unit": theirs}).status_code == 400
     assert caller.post("keys", {"project": f"prj_{foreign.id.hex}", "name": "k", "models": ["*"]}).status_code == 400
     assert (Project.objects.get(pk=mine.pk).business_unit_id, BusinessUnit.objects.filter(name="New").count()) == (unit.id, 1)
+
+
+@pytest.mark.parametrize("place", ["project", "business_unit"])
+def test_a_program_cannot_change_what_binds_itself(place: str) -> None:
+    _, unit, mine, _ = company()
+    scope: Any = {"project": mine, "business_unit": unit}[place]
+    caller = program(**{place: scope})
+    ids = {
+        "budgets": f"bud_{save_budget(Budget(name='b', amount=10, **{place: scope})).id}",
+        "limits": f"lim_{save_limit(Limit(kind='rpm', amount=10, **{place: scope})).id}",
+        "credit-accounts": f"crd_{open_account(scope, 'c').id}",
+    }
+    own = {place: f"prj_{mine.id.hex}" if place == "project" else f"bu_{unit.id.hex}"}
+    reason = {"reason": "more"}
+    answers = [
+        caller.patch(f"budgets/{ids['budgets']}", {"amount": "1000", **reason}),
+        caller.post(f"budgets/{ids['budgets']}/archive", reason),
+        caller.post(f"budgets/{ids['budgets']}/raise", {"amount": "5", "until": "2030-01-01T00:00:00Z", **reason}),
+        caller.post("budgets", {"scope": own, "amount": "1000"}),
+        caller.patch(f"limits/{ids['limits']}", {"amount": 1000}),
+        caller.ask("DELETE", f"limits/{ids['limits']}", None),
+        caller.post(f"credit-accounts/{ids['credit-accounts']}/grant", {"amount": "5", **reason}),
+    ]
+    assert [answer.status_code for answer in answers] == [403] * 7
+    assert (Budget.objects.get().amount, Budget.objects.get().is_archived, Limit.objects.get().amount) == (10, False, 10)
+
+
+def test_a_program_changes_what_binds_those_below_it() -> None:
+    _, unit, mine, _ = company()
+    budget = save_budget(Budget(name="b", amount=10, project=mine))
+    assert program(business_unit=unit).patch(f"budgets/bud_{budget.id}", {"amount": "1000", "reason": "more"}).status_code == 200
