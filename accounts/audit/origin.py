@@ -1,17 +1,16 @@
 """Where an act comes from: the request, command or task that is running, and who is behind it."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 
 from accounts.models import ServiceAccount, User
 
-FACES = (("/admin/", "admin"), ("/api/", "api"), ("/scim/", "scim"))
 MOST_AGENT_CHARACTERS = 200
 
 
@@ -58,29 +57,6 @@ def kind_and_id(actor: User | ServiceAccount | None, origin: Origin) -> tuple[st
     return ("anonymous" if origin.request is not None else "system"), ""
 
 
-class Audited:
-    """Middleware that tells the audit trail which request is being answered, and notes refusals of people and programs who are known."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer the request; the answer carries its id."""
-        from accounts.audit.record import record  # a cycle otherwise: what is recorded needs its origin
-
-        face = next((face for start, face in FACES if request.path_info.startswith(start)), "portal")
-        origin = Origin(face=face, request=request, request_id=f"req_{uuid.uuid4().hex}")
-        token = _origin.set(origin)
-        try:
-            response = self.get_response(request)
-            if response.status_code == 403 and origin.who() is not None:
-                record("access.refuse", outcome="refused", reason=f"{request.method} {request.path_info}")
-        finally:
-            _origin.reset(token)
-        response.headers.setdefault("X-Request-Id", origin.request_id)
-        return response
-
-
 def texts_of(origin: Origin) -> dict[str, str]:
     """Return what names a person: who, from which address, with what program."""
     who = origin.who()
@@ -91,3 +67,14 @@ def texts_of(origin: Origin) -> dict[str, str]:
     if origin.on_behalf_of is not None:
         told["on_behalf_of"] = str(origin.on_behalf_of)
     return {name: value for name, value in told.items() if value}
+
+
+@contextmanager
+def answering(request: HttpRequest, face: str) -> Iterator[Origin]:
+    """Say that what happens within answers a request, by whoever is signed in to it."""
+    origin = Origin(face=face, request=request, request_id=f"req_{uuid.uuid4().hex}")
+    token = _origin.set(origin)
+    try:
+        yield origin
+    finally:
+        _origin.reset(token)

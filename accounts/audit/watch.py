@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db.models import Model
-from django.db.models.signals import post_delete, post_save, pre_save
+from django.db.models.signals import post_save, pre_delete, pre_save
 
 from accounts.audit.record import Subject, named, record
 from accounts.models import BusinessUnit, Project
@@ -33,7 +33,7 @@ _watched: dict[type[Model], Watched] = {}
 def watch(model: type[Model], kind: str, prefix: str, *, secret: Collection[str] = (), ignored: Collection[str] = (), number: str = "pk") -> None:
     """Record every save and deletion of a model's rows from now on; `number` is the field its public id is made of."""
     _watched[model] = Watched(kind, prefix, frozenset(secret), frozenset(ignored), number)
-    for signal, receiver in ((pre_save, _before_save), (post_save, _after_save), (post_delete, _after_delete)):
+    for signal, receiver in ((pre_save, _before_save), (post_save, _after_save), (pre_delete, _before_delete)):
         signal.connect(receiver, model, dispatch_uid=f"audit-{model._meta.label}-{receiver.__name__}")
 
 
@@ -60,7 +60,7 @@ def _state(row: Model) -> dict[str, Any]:
 
 def _before_save(sender: type[Model], instance: Any, raw: bool = False, update_fields: frozenset[str] | None = None, **_: Any) -> None:
     if not raw and not _concerns_nobody(sender, update_fields):
-        instance._audit_before = _state(instance)
+        instance.__dict__["_audit_before"] = _state(instance)
 
 
 def _after_save(sender: type[Model], instance: Any, created: bool, raw: bool = False, update_fields: frozenset[str] | None = None, **_: Any) -> None:
@@ -70,7 +70,7 @@ def _after_save(sender: type[Model], instance: Any, created: bool, raw: bool = F
     _note(sender, instance, "create" if created else "update", {} if created else before, after)
 
 
-def _after_delete(sender: type[Model], instance: Any, **_: Any) -> None:
+def _before_delete(sender: type[Model], instance: Any, **_: Any) -> None:
     how = _watched[sender]
     before = {field.attname: getattr(instance, field.attname) for field in instance._meta.concrete_fields if field.attname not in how.ignored}
     _note(sender, instance, "delete", before, {})

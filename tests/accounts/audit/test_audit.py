@@ -94,7 +94,8 @@ def test_a_sign_in_and_a_refused_one_are_recorded_with_their_address(client: Cli
 def test_a_change_in_the_admin_names_the_person_and_the_request(client: Client) -> None:
     user = save_user(User(email="ada@example.com", role=User.PlatformRole.IT_ADMIN), PASSWORD)
     client.force_login(user)
-    answer = client.post("/admin/accounts/businessunit/add/", {"name": "Research", "code": "", "parent": ""})
+    rows = {"memberships-TOTAL_FORMS": "0", "memberships-INITIAL_FORMS": "0"}
+    answer = client.post("/admin/accounts/businessunit/add/", {"name": "Research", "code": "", "parent": "", **rows})
     event = AuditEvent.objects.get(action="business-unit.create")
     assert (event.actor_id, event.face, event.request_id, told(event)["actor"]) == (
         f"usr_{user.pk.hex}", "admin", answer.headers["X-Request-Id"], "ada@example.com",

@@ -132,7 +132,7 @@ def test_the_command_says_whole_or_where_not(trail: Path, capsys: pytest.Capture
     call_command("audit_verify")
     assert capsys.readouterr().out == "The audit trail is whole: 5 events, 0 texts erased on record.\n"
     delete_the_third()
-    with pytest.raises(CommandError, match="NOT whole. event 3: Event 3 is missing. 2 events before it are good."):
+    with pytest.raises(CommandError, match=r"NOT whole\. event 3: Event 3 is missing\. 2 events before it are good\."):
         call_command("audit_verify")
 
 
