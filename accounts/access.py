@@ -7,7 +7,7 @@ from django.apps import apps
 from django.contrib.auth.backends import ModelBackend
 from django.db.models import Q, QuerySet
 
-from accounts.models import BusinessUnit, Membership, Project, ServiceAccount, User, VirtualKey
+from accounts.models import AuditEvent, BusinessUnit, Membership, Project, ServiceAccount, User, VirtualKey
 
 # Who acts: a person, or a program.
 Actor = User | ServiceAccount
@@ -18,7 +18,7 @@ READING_ROLES = frozenset({"it_admin", "security_officer", "finance", "auditor"}
 WRITTEN_APPS: dict[str, tuple[str, ...]] = {"it_admin": GOVERNED_APPS, "finance": ("billing",)}
 WRITING_ROLES = frozenset({"it_admin"})
 # Resources of the management API; a service account's scopes are these with :read or :write.
-RESOURCES = ("business-units", "projects", "keys", "budgets", "limits", "credit-accounts", "calls")
+RESOURCES = ("business-units", "projects", "keys", "budgets", "limits", "credit-accounts", "calls", "audit-events")
 
 
 @cache
@@ -96,11 +96,15 @@ def visible_business_units(actor: Actor) -> QuerySet[BusinessUnit]:
         seen = {actor.business_unit_id} if actor.business_unit_id else set()
     else:
         seen = set(Membership.objects.filter(user=actor, business_unit__isnull=False).values_list("business_unit_id", flat=True))
-    level = seen
+    return BusinessUnit.objects.filter(id__in=_with_all_below(seen))
+
+
+def _with_all_below(units: set[Any]) -> set[Any]:
+    level = units
     while level:
-        level = set(BusinessUnit.objects.filter(parent__in=level).values_list("id", flat=True)) - seen
-        seen = seen | level
-    return BusinessUnit.objects.filter(id__in=seen)
+        level = set(BusinessUnit.objects.filter(parent__in=level).values_list("id", flat=True)) - units
+        units = units | level
+    return units
 
 
 def visible_projects(actor: Actor) -> QuerySet[Project]:
@@ -119,6 +123,22 @@ def visible_projects(actor: Actor) -> QuerySet[Project]:
 def visible_keys(actor: Actor) -> QuerySet[VirtualKey]:
     """Return the virtual keys of every project the actor may see."""
     return VirtualKey.objects.filter(project__in=visible_projects(actor))
+
+
+def visible_audit_events(actor: Actor) -> QuerySet[AuditEvent]:
+    """Return the events of what the actor answers for: everything for the platform, else units one manages, projects one owns, a program's own place."""
+    if not is_usable(actor):
+        return AuditEvent.objects.none()
+    if sees_everything(actor):
+        return AuditEvent.objects.all()
+    if isinstance(actor, ServiceAccount):
+        units, projects = visible_business_units(actor), visible_projects(actor)
+    else:
+        managed = set(Membership.objects.filter(user=actor, role=Membership.Role.MANAGER).values_list("business_unit_id", flat=True))
+        units = BusinessUnit.objects.filter(id__in=_with_all_below(managed))
+        owned = Membership.objects.filter(user=actor, role=Membership.Role.OWNER).values("project")
+        projects = Project.objects.filter(Q(id__in=owned) | Q(business_unit__in=units))
+    return AuditEvent.objects.filter(Q(project__in=projects.values("id")) | Q(business_unit__in=units.values("id")))
 
 
 def visible_users(user: User) -> QuerySet[User]:

@@ -75,6 +75,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 item("Alerts", "notifications", "billing_alertevent_changelist"),
                 item("Notification channels", "campaign", "accounts_notificationchannel_changelist"),
                 item("Outbox", "outbox", "accounts_outboxmessage_changelist"),
+                item("Audit trail", "policy", "accounts_auditevent_changelist"),
                 item("Schedules", "schedule", "django_celery_beat_periodictask_changelist"),
             ],
         },

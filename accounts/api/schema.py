@@ -52,7 +52,7 @@ class ResourceSchema(AutoSchema):
 
     def get_response_serializers(self) -> Any:
         """Return the answer, and the one shape of every error."""
-        shows = self.view.shown_by_create if self.view.action == "create" and hasattr(self.view, "shown_by_create") else self.view.shows
+        shows = getattr(self.view, f"shown_by_{self.view.action}", self.view.shows)
         answers: dict[Any, Any] = {201 if self.view.action == "create" else 200: shows}
         if self.view.action == "list":
             name = "".join(part.capitalize() for part in self.view.resource.split("-")) + "Page"
@@ -86,7 +86,7 @@ class ResourceSchema(AutoSchema):
                 OpenApiParameter("cursor", str, description="`next_cursor` of the page before."),
             ]
         else:
-            if self.view.action != "create":
+            if self.path.endswith("}") or "{id}/" in self.path:
                 found.append(OpenApiParameter("id", str, "path", description="Prefixed id."))
             if self.method == "POST":
                 found.append(

@@ -3,6 +3,7 @@
 from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
+from accounts.api.audit import AuditEvents
 from accounts.api.projects import Projects
 from accounts.api.units import BusinessUnits
 from billing.api.budgets import Budgets
@@ -12,7 +13,7 @@ from billing.api.limits import Limits
 from gateway.api.document import Docs, Nothing, Schema
 from gateway.api.keys import Keys
 
-RESOURCES = (BusinessUnits, Projects, Keys, Budgets, Limits, CreditAccounts, Calls)
+RESOURCES = (BusinessUnits, Projects, Keys, Budgets, Limits, CreditAccounts, Calls, AuditEvents)
 
 router = SimpleRouter(trailing_slash=False)
 for resource in RESOURCES:

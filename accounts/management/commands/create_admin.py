@@ -8,6 +8,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from accounts import audit
 from accounts.actions import save_user
 from accounts.models import User
 
@@ -30,7 +31,8 @@ class Command(BaseCommand):
         user.role, user.is_active = User.PlatformRole.IT_ADMIN, True
         try:
             validate_password(password, user)
-            save_user(user, password)
+            with audit.from_here("command"):
+                save_user(user, password)
         except ValidationError as refusal:
             raise CommandError(" ".join(refusal.messages)) from refusal
         self.stdout.write(f"{email} is an IT administrator.")

@@ -41,6 +41,9 @@ POST   credit-accounts/{id}/freeze        credit-accounts:write
 POST   credit-accounts/{id}/unfreeze      credit-accounts:write
 GET    calls                              calls:read
 GET    calls/{id}                         calls:read
+GET    audit-events                       audit-events:read
+GET    audit-events/{id}                  audit-events:read
+GET    audit-events/verify                audit-events:read
 """
 
 ROUTES = [tuple(line.split()) for line in MATRIX.strip().splitlines()]
