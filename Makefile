@@ -7,7 +7,7 @@ BOOTSTRAP := $(PYTHON) deploy/bootstrap/bootstrap.py
 LOCK := $(RUN_PYTHON) -m uv pip compile --quiet --no-config --generate-hashes --python-version 3.11 --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit bench chaos lock environment
+.PHONY: help run test lint unit bench chaos lock vendor environment
 
 help: ## list the commands
 	@echo "Symbiosis Gateway. The two you need first are 'make run' and 'make test'."
@@ -40,6 +40,9 @@ lock: environment ## pin requirements anew from pyproject.toml, with hashes
 	@$(LOCK) tests/clients/openai2/requirements.in -o tests/clients/openai2/requirements.txt
 	@$(RUN_PYTHON) deploy/check.py lock
 	@echo "Locked. Read the difference before committing it: git diff --stat"
+
+vendor: environment ## take the portal's style sheets, scripts and icons anew from their npm packages
+	@$(RUN_PYTHON) deploy/vendor.py
 
 environment:
 	@$(BOOTSTRAP) requirements-dev.txt

@@ -179,3 +179,9 @@ def to_nanousd(usd: Decimal) -> int:
 def to_usd(nanousd: int) -> Decimal:
     """An amount in nano-USD as an exact number of USD, for showing only."""
     return Decimal(nanousd).scaleb(-9)
+
+
+def shown_usd(amount_nanousd: int) -> str:
+    """Return an amount in nano-USD for people: dollars and cents, six places below a dollar."""
+    sign, (whole, rest) = "-" if amount_nanousd < 0 else "", divmod(abs(int(amount_nanousd)), NANOUSD_PER_USD)
+    return f"{sign}${whole:,}.{rest // 10_000_000:02d}" if whole or not rest else f"{sign}$0.{rest // 1000:06d}"

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.models import Project, VirtualKey
 from billing.models import UsageRecord
-from billing.money import NANOUSD_PER_USD
+from billing.money import shown_usd
 from gateway.models import Model, ProviderAccount, State
 
 
@@ -28,7 +28,7 @@ def overview() -> dict[str, Any]:
             {"title": "Calls, 24 h", "value": f"{day['calls']:,}", "link": "admin:billing_usagerecord_changelist"},
             {"title": "Failed, 24 h", "value": f"{day['failed']:,}", "link": "admin:billing_usagerecord_changelist"},
             {"title": "Tokens, 24 h", "value": f"{day['tokens']:,}", "link": "admin:billing_usagerecord_changelist"},
-            {"title": "Cost, 24 h", "value": usd(day["cost"]), "link": "admin:billing_usagerecord_changelist"},
+            {"title": "Cost, 24 h", "value": shown_usd(day["cost"]), "link": "admin:billing_usagerecord_changelist"},
             {
                 "title": "Active projects",
                 "value": Project.objects.filter(state="active").count(),
@@ -42,16 +42,10 @@ def overview() -> dict[str, Any]:
         ],
         "expiring": list(expiring.select_related("project").order_by("expires_at")[:10]),
         "failing": list(failing[:10]),
-        "top": [{"model": row["model"], "calls": row["calls"], "cost": usd(row["cost"]), "last": row["last"]} for row in _top_models(now)],
+        "top": [{"model": row["model"], "calls": row["calls"], "cost": shown_usd(row["cost"]), "last": row["last"]} for row in _top_models(now)],
     }
 
 
 def _top_models(now: Any) -> Any:
     recent = UsageRecord.objects.filter(started_at__gte=now - timedelta(days=7)).order_by()
     return recent.values("model").annotate(calls=Count("id"), cost=Sum("cost_nanousd"), last=Max("started_at")).order_by("-cost")[:5]
-
-
-def usd(amount_nanousd: int) -> str:
-    """Return an amount in nano-USD as dollars, with more digits when it is small."""
-    whole, rest = divmod(int(amount_nanousd), NANOUSD_PER_USD)
-    return f"${whole:,}.{rest // 10_000_000:02d}" if whole or not rest else f"$0.{rest // 1000:06d}"

@@ -2,10 +2,9 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("", include("gateway.portal.pages")),
     path("admin/", admin.site.urls),
     path("api/", include("gateway.api.routes")),
 ]

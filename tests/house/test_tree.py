@@ -1,5 +1,7 @@
 """The source tree keeps its promises: commands by name, hashed requirements, no machine's own paths, no empty rooms."""
 
+import hashlib
+import json
 import re
 import subprocess
 import tomllib
@@ -24,7 +26,7 @@ def test_the_readme_names_both_commands() -> None:
 
 def test_make_lists_its_commands() -> None:
     listed = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert re.findall(r"^  make (\w+)", listed, re.MULTILINE) == ["help", "run", "test", "lint", "unit", "bench", "chaos", "lock"]
+    assert re.findall(r"^  make (\w+)", listed, re.MULTILINE) == ["help", "run", "test", "lint", "unit", "bench", "chaos", "lock", "vendor"]
 
 
 def test_ci_calls_make_test_and_nothing_else() -> None:
@@ -56,7 +58,7 @@ def test_npm_locks_have_hashes_and_no_addresses(name: str) -> None:
 
 def test_the_short_lists_are_what_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = {re.split(r"[\[<>=~ ]", line)[0].lower() for line in project["project"]["dependencies"]}
+    wanted = {re.split(r"[\[<>=~ ]", line)[0].lower().replace(".", "-") for line in project["project"]["dependencies"]}
     assert wanted - {name.lower() for name, _ in PINNED.findall((ROOT / "requirements.txt").read_text())} == set()
 
 
@@ -70,3 +72,10 @@ def test_no_room_is_empty() -> None:
     empty = {".py", ".md", ".html"}
     allowed = {"__init__.py"}
     assert [str(file) for file in tracked() if file.suffix in empty and file.name not in allowed and not file.read_bytes().strip()] == []
+
+
+def test_vendored_files_are_the_listed_ones() -> None:
+    folder = ROOT / "static" / "vendor"
+    listed = {name: digest for package in json.loads((folder / "vendor.json").read_text()) for name, digest in package["files"].items()}
+    found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir() if file.name != "vendor.json"}
+    assert (found, [file.name for file in folder.iterdir() if b"sourceMappingURL" in file.read_bytes()]) == (listed, [])

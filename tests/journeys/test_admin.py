@@ -36,7 +36,7 @@ def test_an_administrator_connects_a_provider(live_server) -> None:  # type: ign
         page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        page.goto(live_server.url)
+        page.goto(f"{live_server.url}/admin/")
         page.fill("input[name=username]", "ada@example.com")
         page.fill("input[name=password]", "a-long-enough-one")
         page.click("button[type=submit]")
