@@ -24,12 +24,16 @@ class ReasonForm(forms.Form):
 
 
 class Act(NamedTuple):
-    """One act: its title, what it does in a sentence, what it asks, and the action it calls with object, person and cleaned form."""
+    """One act: its title, what it does in a sentence, what it asks, and the action it calls with object, person and cleaned form.
+
+    After an act that `ends` its object the list is shown.
+    """
 
     title: str
     says: str
     form: type[forms.Form]
     run: Callable[[Any, User, dict[str, Any]], Any]
+    ends: bool = False
 
 
 class ActsMixin:
@@ -66,7 +70,7 @@ class ActsMixin:
                 _put_into(form, refusal)
             else:
                 self.message_user(request, f"{act.title}: done.", messages.SUCCESS)
-                return HttpResponseRedirect(back)
+                return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist") if act.ends else back)
         context = {**self.admin_site.each_context(request), "title": f"{act.title}: {row}", "act": act, "form": form, "back": back, "opts": self.opts}
         return TemplateResponse(request, "admin/billing/act.html", context)
 

@@ -248,18 +248,38 @@ class BudgetAdmin(ActsMixin, GovernedAdmin):
 class LimitForm(AmountForm):
     """A limit; spend is typed in USD per minute."""
 
-    reason = forms.CharField(max_length=500, required=False, widget=UnfoldAdminTextInputWidget, help_text="Kept with the change.")
+    reason = forms.CharField(
+        max_length=500, required=False, widget=UnfoldAdminTextInputWidget, help_text="Needed where the amount changes; kept with the change."
+    )
 
     class Meta:
         model = Limit
         fields = ("project", "key", "business_unit", "kind")
 
+    def clean(self) -> dict[str, Any]:
+        """Refuse another amount without a reason."""
+        had = None if self.instance._state.adding else self.instance.amount
+        cleaned = super().clean()
+        if had not in (None, self.instance.amount) and not cleaned.get("reason", "").strip():
+            self.add_error("reason", "Say why: an amount changes only with a reason.")
+        return cleaned
+
 
 @admin.register(Limit)
-class LimitAdmin(GovernedAdmin):
+class LimitAdmin(ActsMixin, GovernedAdmin):
     """Limits per minute and at once."""
 
     form = LimitForm
+    actions_detail = ("remove",)
+    acts = {
+        "delete": Act(
+            "Delete",
+            "Calls are no longer counted against this limit. Another one can be made.",
+            ReasonForm,
+            lambda row, who, given: budgets.delete_limit(row, who, given["reason"]),
+            ends=True,
+        )
+    }
     list_display = ("shown_kind", "scope_name", "shown_amount", "created_at")
     list_filter = ("kind", "business_unit")
     autocomplete_fields = ("project", "key", "business_unit")
@@ -293,16 +313,14 @@ class LimitAdmin(GovernedAdmin):
         assert isinstance(request.user, User)
         budgets.save_limit(obj, request.user, form.cleaned_data.get("reason", ""))
 
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        """Delete the limit with its windows, after the admin's own question."""
-        assert isinstance(request.user, User)
-        budgets.delete_limit(obj, request.user, "deleted in the admin")
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Limits are deleted by an act that asks why."""
+        return False
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Delete each chosen limit."""
-        assert isinstance(request.user, User)
-        for row in queryset:
-            budgets.delete_limit(row, request.user, "deleted in the admin")
+    @action(description="Delete", icon="delete", url_path="remove", permissions=["change"])
+    def remove(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Lead to deleting."""
+        return self.lead_to(object_id, "delete")
 
 
 class WindowFigures:

@@ -65,7 +65,7 @@ def archive(budget: Budget, actor: User | None = None, reason: str = "") -> bool
 
 @audit.act()
 def save_limit(limit: Limit, actor: User | None = None, reason: str = "") -> Limit:
-    """Check and store a limit; its open windows follow. Who and why is kept. Raises ValidationError."""
+    """Check and store a limit; its open windows follow. Who and why is kept; another amount needs a reason. Raises ValidationError."""
     limit.full_clean()
     if limit.amount > MOST_AMOUNT:
         raise ValidationError({"amount": "This is more than can be counted."})
@@ -76,6 +76,7 @@ def save_limit(limit: Limit, actor: User | None = None, reason: str = "") -> Lim
     before = Limit.objects.select_for_update(no_key=True).get(pk=limit.pk)
     if (before.kind, before.project_id, before.key_id, before.business_unit_id) != (limit.kind, limit.project_id, limit.key_id, limit.business_unit_id):
         raise ValidationError("A limit keeps its kind and what it is for. Delete this one and make another.")
+    reason = check_reason(reason) if before.amount != limit.amount else reason
     limit.save(update_fields=["amount"])
     trail.note(limit, BudgetChange.Kind.CHANGED, {"amount": before.amount}, {"amount": limit.amount}, actor, reason)
     names = lock(list(Window.objects.filter(limit=limit).values_list("id", flat=True)))
@@ -85,7 +86,8 @@ def save_limit(limit: Limit, actor: User | None = None, reason: str = "") -> Lim
 
 @audit.act()
 def delete_limit(limit: Limit, actor: User | None = None, reason: str = "") -> None:
-    """Delete a limit with its windows and leases; calls are no longer counted against it. Who and why is kept."""
+    """Delete a limit with its windows and leases; calls are no longer counted against it. Who and why is kept; raises ValidationError without a reason."""
+    reason = check_reason(reason)
     locked = Limit.objects.select_for_update().filter(pk=limit.pk).first()
     if locked is not None:
         lock(list(Window.objects.filter(limit=locked).values_list("id", flat=True)))

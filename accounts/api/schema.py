@@ -97,6 +97,8 @@ class ResourceSchema(AutoSchema):
                         description="Makes a repeated request act once; the answer is kept 24 hours.",
                     )
                 )
+            if self.method == "DELETE":
+                found.append(OpenApiParameter("reason", {"type": "string", "maxLength": 400}, description="Why; or in a JSON body.", required=True))
             if self.method == "PATCH":
                 found.append(OpenApiParameter("If-Match", str, "header", description="ETag of the version you read; another one answers 412."))
         return found

@@ -11,7 +11,7 @@ from accounts.api.fields import Given, Moment, Shown
 from accounts.api.resource import Changes, Makes
 from billing import budgets as actions
 from billing.access import visible_limits
-from billing.api.fields import ScopeGiven, UsdOrCount, amount_of, reason_of, shown_usd
+from billing.api.fields import ReasonGiven, ScopeGiven, UsdOrCount, amount_of, reason_of, shown_usd
 from billing.api.money import MoneyResource
 from billing.models import Limit
 
@@ -20,7 +20,7 @@ class LimitChange(Given):
     """What of a limit can be changed."""
 
     amount = UsdOrCount(help_text="Calls or tokens per minute, calls at once; for `spend` USD per minute as a decimal string.")
-    reason = serializers.CharField(max_length=400, required=False, help_text="Kept with the change.")
+    reason = serializers.CharField(max_length=400, required=False, help_text="Needed where the amount changes; kept with the change.")
 
 
 class LimitGiven(LimitChange):
@@ -71,8 +71,12 @@ class Limits(Makes, Changes, MoneyResource):
 
     def destroy(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
         """Delete the limit: calls are no longer counted against it."""
-        actions.delete_limit(self.row(id), self.person, self._reason({}))
+        row = self.row(id)
+        # not every client sends a body with DELETE: the query may say why instead
+        asked = ReasonGiven(data=request.data or request.query_params.dict())
+        asked.is_valid(raise_exception=True)
+        actions.delete_limit(row, self.person, reason_of(self.actor, asked.validated_data["reason"]))
         return Response(status=204)
 
     def _reason(self, given: dict[str, Any]) -> str:
-        return reason_of(self.actor, given.get("reason") or "by the management API")
+        return reason_of(self.actor, given.get("reason", ""))

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import BusinessUnit, Project, User
-from billing.models import Budget, CreditAccount, CreditGrant, DisputedHold, Limit, Posting, Window
+from billing.models import Budget, BudgetChange, CreditAccount, CreditGrant, DisputedHold, Limit, Posting, Window
 
 pytestmark = pytest.mark.django_db
 SCOPE = {"key": "", "business_unit": ""}
@@ -114,8 +114,17 @@ def test_limits_are_made_and_deleted(project: Project) -> None:
     assert it.post("/admin/billing/limit/add/", {**SCOPE, "project": str(project.pk), "kind": "spend", "typed_amount": "0.5"}).status_code == 302
     limit = Limit.objects.get()
     assert (limit.amount, "$0.50" in it.get("/admin/billing/limit/").content.decode()) == (500_000_000, True)
-    assert it.post(f"/admin/billing/limit/{limit.pk}/delete/", {"post": "yes"}).status_code == 302
-    assert Limit.objects.count() == 0
+    page, changed = f"/admin/billing/limit/{limit.pk}", {**SCOPE, "typed_amount": "0.75"}
+    refused = it.post(f"{page}/change/", {**changed, "reason": " "})
+    assert (refused.status_code, "Say why" in refused.content.decode(), Limit.objects.get().amount) == (200, True, 500_000_000)
+    assert it.post(f"{page}/change/", {**changed, "reason": "season"}).status_code == 302
+    assert it.post(f"{page}/delete/", {"post": "yes"}).status_code == 403
+    assert (it.post(f"{page}/act/delete/", {"reason": " "}).status_code, Limit.objects.get().amount) == (200, 750_000_000)
+    assert it.post(f"{page}/act/delete/", {"reason": "over"}).headers["location"] == "/admin/billing/limit/"
+    assert (Limit.objects.count(), list(BudgetChange.objects.values_list("kind", "reason"))) == (
+        0,
+        [("deleted", "over"), ("changed", "season"), ("created", "")],
+    )
 
 
 @pytest.mark.parametrize("page", ["posting", "entry", "lease", "window", "disputedhold"])

@@ -93,12 +93,16 @@ def test_a_limit_changes_with_its_windows_and_goes_with_them() -> None:
     asked = want(one, 2)
     take("h1", taking(asked))
     one.amount = 9
-    budgets.save_limit(one)
+    with pytest.raises(ValidationError, match="Say why"):
+        budgets.save_limit(one)
+    budgets.save_limit(one, None, "season")
     assert figures(asked.window)["base"] == 9
     one.kind = "tpm"
     with pytest.raises(ValidationError, match="keeps its kind"):
         budgets.save_limit(one)
-    budgets.delete_limit(one)
+    with pytest.raises(ValidationError, match="Say why"):
+        budgets.delete_limit(one, None, " ")
+    budgets.delete_limit(one, None, "over")
     assert (Limit.objects.count(), Window.objects.count(), Lease.objects.count()) == (0, 0, 0)
 
 

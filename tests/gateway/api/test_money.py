@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing.holds import span_of
-from billing.models import Budget, CreditGrant, Limit, Posting, Window
+from billing.models import Budget, BudgetChange, CreditGrant, Limit, Posting, Window
 from tests.gateway.api.callers import Caller, program
 
 pytestmark = pytest.mark.django_db
@@ -136,11 +136,18 @@ def test_limits_are_made_changed_and_deleted(it: Caller, project: str) -> None:
         for kind, amount in (("rpm", 60), ("tpm", 100_000), ("parallel", 4), ("spend", "0.50"))
     ]
     assert [(row["kind"], row["amount"]) for row in made] == [("rpm", 60), ("tpm", 100_000), ("parallel", 4), ("spend", "0.50")]
-    assert it.patch(f"limits/{made[0]['id']}", {"amount": 120}).json()["amount"] == 120
-    assert it.patch(f"limits/{made[0]['id']}", {"amount": "120"}).status_code == 400
+    first, second, third = (f"limits/{row['id']}" for row in made[:3])
+    refused = it.patch(first, {"amount": 120})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "reason")
+    assert it.patch(first, {"amount": 120, "reason": "season"}).json()["amount"] == 120
+    assert it.patch(first, {"amount": "120", "reason": "season"}).status_code == 400
     assert it.post("limits", {"scope": {"project": project}, "kind": "rpm", "amount": 1}).status_code == 400
-    assert (it.ask("DELETE", f"limits/{made[1]['id']}").status_code, Limit.objects.count()) == (204, 3)
-    assert it.get(f"limits/{made[1]['id']}").status_code == 404
+    refused = [it.ask("DELETE", second), it.ask("DELETE", second, {}), it.ask("DELETE", f"{second}?reason=%20")]
+    assert [(answer.status_code, answer.json()["errors"][0]["field"]) for answer in refused] == [(400, "reason")] * 3
+    assert [it.ask("DELETE", second, {"reason": "over"}).status_code, it.ask("DELETE", f"{third}?reason=gone").status_code] == [204, 204]
+    assert (it.get(second).status_code, Limit.objects.count()) == (404, 2)
+    kept = BudgetChange.objects.filter(kind__in=["changed", "deleted"]).order_by("id").values_list("kind", "reason")
+    assert [(kind, reason.split(" (")[0]) for kind, reason in kept] == [("changed", "season"), ("deleted", "over"), ("deleted", "gone")]
 
 
 def test_a_person_stands_in_the_ledger_by_name(project: str) -> None:
