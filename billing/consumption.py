@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import structlog
+from django.db import connection
 
 from billing import ledger
+from billing.given import as_given, given
 from billing.ledger import Movement
 from billing.models import Budget, DisputedHold, Lease, Posting, Unit, Window
 from billing.receipts import Settle
-from billing.windows import Change, Opening, change, ledger_free, lock, missing, open_window, span_named
+from billing.windows import Change, Opening, change, missing, open_window, span_named
 
 log = structlog.get_logger(__name__)
 # No window is spent beyond this (nano-USD: 4.6 billion USD), so that sums stay within 63 bits.
@@ -23,9 +25,29 @@ class Use:
     nanousd: int = 0
     tokens: int = 0
 
-    def of(self, window: Window) -> int:
+    def of(self, window: "Account") -> int:
         """Return the use in the window's unit."""
-        return self.nanousd if window.unit == Unit.NANOUSD else self.tokens
+        return self.nanousd if window.is_money else self.tokens
+
+
+@dataclass(slots=True)
+class Account:
+    """The figures of a budget's locked window, in its unit; `free` is neither held nor spent, and below zero after its budget was lowered under what is used."""
+
+    id: str
+    is_money: bool
+    is_soft: bool
+    spent: int
+    free: int
+
+
+@dataclass(slots=True)
+class Held:
+    """What a worker's lease has outstanding, in its window's unit, now and before this batch."""
+
+    id: int
+    outstanding: int
+    before: int
 
 
 def consume(settles: Iterable[Settle], posting_id: int, reference: str, *, are_orphans: bool = False) -> None:
@@ -39,10 +61,10 @@ def consume(settles: Iterable[Settle], posting_id: int, reference: str, *, are_o
     uses, samples = _added_up(calls)
     for name in missing(samples):
         _open(name, samples[name])
-    windows = {name: window for name, window in lock(samples).items() if window.budget is not None}
+    windows = _locked(samples)
     if len(windows) < len(samples):
         log.error("receipts_name_unknown_windows", windows=sorted(samples.keys() - windows.keys()))
-    leases = {(lease.worker, lease.window_id): lease for lease in Lease.objects.filter(worker__in={worker for worker, _ in uses}, window__in=list(windows))}
+    leases = _leases({worker for worker, _ in uses}, windows)
     movements: list[Movement] = []
     changes = {name: Change() for name in windows}
     for (worker, name), use in sorted(uses.items()):
@@ -51,8 +73,36 @@ def consume(settles: Iterable[Settle], posting_id: int, reference: str, *, are_o
     change(changes)
     if are_orphans:
         _dispute(calls, windows, leases)
-    Lease.objects.bulk_update(leases.values(), ["outstanding"])
+    _keep(leases.values())
     ledger.post(Posting.Kind.CONSUME, reference, _merged(movements), posting_id=posting_id)
+
+
+def _locked(names: Iterable[str]) -> dict[str, Account]:
+    """Lock those of the named windows that are a budget's, in the order of their ids."""
+    window, budget = Window._meta.db_table, Budget._meta.db_table
+    named = "jsonb_array_elements_text(%s::jsonb)" if connection.vendor == "postgresql" else "json_each(%s)"
+    lock = " FOR NO KEY UPDATE OF w" if connection.vendor == "postgresql" else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT w.id, w.unit, b.mode, w.spent, w.base + w.credit - w.held - w.spent + w.overrun "  # noqa: S608  # names of our own
+            f'FROM "{window}" w JOIN "{budget}" b ON b.id = w.budget_id WHERE w.id IN (SELECT value FROM {named}) ORDER BY w.id{lock}',
+            [as_given(sorted(names))],
+        )
+        return {name: Account(name, unit == Unit.NANOUSD, mode == Budget.Mode.SOFT, spent, free) for name, unit, mode, spent, free in cursor.fetchall()}
+
+
+def _leases(workers: set[str], windows: Iterable[str]) -> dict[tuple[str, str], Held]:
+    found = Lease.objects.filter(worker__in=workers, window__in=list(windows)).values_list("worker", "window_id", "id", "outstanding")
+    return {(worker, window): Held(pk, outstanding, outstanding) for worker, window, pk, outstanding in found}
+
+
+def _keep(leases: Iterable[Held]) -> None:
+    """Write what leases have outstanding now; their windows are locked, so nobody else changes them."""
+    table, rows = Lease._meta.db_table, given("v", id="bigint", outstanding="bigint")
+    changed = [(lease.id, lease.outstanding) for lease in leases if lease.outstanding != lease.before]
+    if changed:
+        with connection.cursor() as cursor:
+            cursor.execute(f'UPDATE "{table}" SET outstanding = v.outstanding FROM {rows} WHERE "{table}".id = v.id', [as_given(changed)])  # noqa: S608  # names of our own
 
 
 def _added_up(calls: list[Settle]) -> tuple[dict[tuple[str, str], Use], dict[str, Settle]]:
@@ -73,19 +123,17 @@ def _added_up(calls: list[Settle]) -> tuple[dict[tuple[str, str], Use], dict[str
     return uses, samples
 
 
-def _spend(window: Window, use: Use, lease: Lease | None, movements: list[Movement]) -> Change:
+def _spend(window: Account, use: Use, lease: Held | None, movements: list[Movement]) -> Change:
     """Spend a use out of the lease, a soft window's rest out of what is free, the rest as overrun; the lease and window follow in memory."""
     cost = min(use.of(window), max(0, MOST_SPENT - window.spent))
     leased = min(cost, lease.outstanding) if lease is not None else 0
-    is_soft = window.budget is not None and window.budget.mode == Budget.Mode.SOFT
-    freely = min(cost - leased, max(0, ledger_free(window))) if is_soft else 0
+    freely = min(cost - leased, max(0, window.free)) if window.is_soft else 0
     overrun = cost - leased - freely
     if lease is not None:
         lease.outstanding -= leased
     window.spent += cost
-    window.held -= leased
-    window.overrun += overrun
-    if window.unit == Unit.NANOUSD:
+    window.free -= freely
+    if window.is_money:
         target = ledger.consumed(window.id)
         movements += [
             Movement(ledger.held(window.id), target, leased),
@@ -95,15 +143,14 @@ def _spend(window: Window, use: Use, lease: Lease | None, movements: list[Moveme
     return Change(spent=cost, held=-leased, overrun=overrun)
 
 
-def _dispute(orphans: list[Settle], windows: dict[str, Window], leases: dict[tuple[str, str], Lease]) -> None:
+def _dispute(orphans: list[Settle], windows: dict[str, Account], leases: dict[tuple[str, str], Held]) -> None:
     disputes = []
     for settle in orphans:
         for name in dict.fromkeys(settle.windows.split()):
             lease = leases.get((settle.worker, name))
             if lease is None:
                 continue
-            is_money = windows[name].unit == Unit.NANOUSD
-            rest = settle.quote_nanousd - settle.cost_nanousd if is_money else settle.quote_tokens - settle.input_tokens - settle.output_tokens
+            rest = settle.quote_nanousd - settle.cost_nanousd if windows[name].is_money else settle.quote_tokens - settle.input_tokens - settle.output_tokens
             amount = min(rest, lease.outstanding)
             if amount > 0:
                 lease.outstanding -= amount

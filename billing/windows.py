@@ -12,6 +12,7 @@ import structlog
 from django.db import DatabaseError, connection, transaction
 
 from billing import ledger
+from billing.given import as_given, given
 from billing.holds import Span, span_of
 from billing.models import Budget, Limit, Posting, Unit, Window
 
@@ -117,15 +118,15 @@ def change(changes: Mapping[str, Change]) -> None:
     if not wanted:
         return
     table = Window._meta.db_table
-    row = "(CAST(%s AS varchar(100)), " + ", ".join(["CAST(%s AS bigint)"] * 5) + ")"
+    more = given("v", id="text", spent="bigint", held="bigint", overrun="bigint", credit="bigint", within="bigint")
     statement = (
-        f'UPDATE "{table}" SET spent = spent + v.column2, held = held + v.column3, overrun = overrun + v.column4, credit = credit + v.column5 '  # noqa: S608  # names of our own
-        f'FROM (VALUES {", ".join([row] * len(wanted))}) AS v WHERE "{table}".id = v.column1 '
-        "AND (v.column6 = 0 OR spent + v.column2 + held + v.column3 <= base + credit + v.column5)"
+        f'UPDATE "{table}" SET spent = "{table}".spent + v.spent, held = "{table}".held + v.held, overrun = "{table}".overrun + v.overrun, '  # noqa: S608  # names of our own
+        f'credit = "{table}".credit + v.credit FROM {more} WHERE "{table}".id = v.id '
+        f'AND (v.within = 0 OR "{table}".spent + v.spent + "{table}".held + v.held <= base + "{table}".credit + v.credit)'
     )
-    values = [value for name, delta in wanted.items() for value in (name, *delta[:4], int(delta.within))]
+    values = as_given((name, *delta[:4], int(delta.within)) for name, delta in wanted.items())
     with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+        cursor.execute(statement, [values])
         if cursor.rowcount != len(wanted):
             raise Refused(f"Of {len(wanted)} windows only {cursor.rowcount} could change.")
 
