@@ -5,7 +5,6 @@ many keys, each held against a budget of its key, project, unit and of the whole
 """
 
 import argparse
-import os
 import random
 import statistics
 import sys
@@ -15,7 +14,7 @@ from bisect import bisect
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from bench.usage_10m import MODELS, organisation, prepare
@@ -72,12 +71,12 @@ def journal(people: list[Caller], worker: str, receipts: int, chance: random.Ran
         model = int(chance.triangular(0, MODELS, 0)) % MODELS
         took = int(chance.lognormvariate(7.2, 0.9))
         vendor = f"vendor-{model % 3}"
-        facts = dict(
-            call_id=f"call_{start_ms + number // 10:011x}{chance.getrandbits(64):016x}", started_at_ms=start_ms + number // 10, key=caller.key,
-            project=str(caller.project), business_unit=str(caller.unit), model=f"model-{model}", deployment=f"model-{model}@{vendor}-eu",
-            account=f"{vendor}-eu", provider=vendor, upstream_model=f"model-{model}-2026-01", stream=number % 2 == 0, price=str(UUID(int=model + 1)),
-            worker=worker, windows=" ".join(caller.windows), quote_nanousd=1_000_000, quote_tokens=9_000,
-        )  # fmt: skip
+        facts: dict[str, Any] = {
+            "call_id": f"call_{start_ms + number // 10:011x}{chance.getrandbits(64):016x}", "started_at_ms": start_ms + number // 10, "key": caller.key,
+            "project": str(caller.project), "business_unit": str(caller.unit), "model": f"model-{model}", "deployment": f"model-{model}@{vendor}-eu",
+            "account": f"{vendor}-eu", "provider": vendor, "upstream_model": f"model-{model}-2026-01", "stream": number % 2 == 0,
+            "price": str(UUID(int=model + 1)), "worker": worker, "windows": " ".join(caller.windows), "quote_nanousd": 1_000_000, "quote_tokens": 9_000,
+        }  # fmt: skip
         yield encode(intent(**facts))
         open_calls.append(encode(settle(
             **facts, duration_ms=took, first_byte_ms=took // 3, input_tokens=chance.randrange(1000, 4000), output_tokens=chance.randrange(100, 900),
@@ -105,21 +104,14 @@ def backend_s() -> float:
 
 def one_round(directory: Path, people: list[Caller], number: int, receipts: int) -> Round:
     """Write a journal of a worker of its own and take it in."""
-    from billing.holds import Want
     from billing.intake import Intake
     from billing.leases import take
-    from tests.billing.budgets import taking
+    from billing.models import Budget
+    from tests.billing.budgets import taking, want
     from tests.billing.receipts import write_segment
 
-    from billing.models import Budget, Window
-    from tests.billing.budgets import want
-
     intake, worker = Intake(directory), f"w{number}"
-    wants: list[Want] = []
-    del Window
-    for one in Budget.objects.all():
-        wants.append(want(one, LEASE_NANOUSD))
-    if wants:
+    if wants := [want(budget, LEASE_NANOUSD) for budget in Budget.objects.all()]:
         take(intake.host, taking(*wants, worker=worker))
     write_segment(directory, *journal(people, worker, receipts, random.Random(number)), worker=worker)
     wall, cpu, backend = time.perf_counter(), time.process_time(), backend_s()

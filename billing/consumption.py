@@ -32,7 +32,7 @@ class Use:
 
 @dataclass(slots=True)
 class Account:
-    """The figures of a budget's locked window, in its unit; `free` is neither held nor spent, and below zero after its budget was lowered under what is used."""
+    """The figures of a budget's locked window, in its unit; `free` is neither held nor spent, and below zero after its budget was lowered."""
 
     id: str
     is_money: bool
