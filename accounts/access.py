@@ -6,6 +6,7 @@ from typing import Any
 from django.apps import apps
 from django.contrib.auth.backends import ModelBackend
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from accounts.models import AuditEvent, BusinessUnit, Membership, Project, ServiceAccount, User, VirtualKey
 
@@ -19,6 +20,23 @@ WRITTEN_APPS: dict[str, tuple[str, ...]] = {"it_admin": GOVERNED_APPS, "finance"
 WRITING_ROLES = frozenset({"it_admin"})
 # Resources of the management API; a service account's scopes are these with :read or :write.
 RESOURCES = ("business-units", "projects", "keys", "budgets", "limits", "credit-accounts", "calls", "audit-events")
+
+
+def is_breaking_glass(user: User) -> bool:
+    """Say whether the host's operator has made the user an administrator for an hour; such a user approves nothing."""
+    return user.break_glass_until is not None and user.break_glass_until > timezone.now()
+
+
+def role_of(user: User) -> str:
+    """Return the user's platform role as it holds now, none for a closed account."""
+    if not user.is_active:
+        return ""
+    return User.PlatformRole.IT_ADMIN.value if is_breaking_glass(user) else user.role
+
+
+def may_open_admin(user: Any) -> bool:
+    """Say whether a platform role lets the user into the admin."""
+    return isinstance(user, User) and role_of(user) in READING_ROLES
 
 
 @cache
@@ -40,7 +58,7 @@ class RoleBackend(ModelBackend):
 
     def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
         """Return every permission of the user's role; none for an inactive or anonymous user."""
-        return set(role_permissions(user_obj.role)) if isinstance(user_obj, User) and user_obj.is_active else set()
+        return set(role_permissions(role_of(user_obj))) if isinstance(user_obj, User) else set()
 
     def get_user_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
         """Return nothing: permissions are not given to single users."""
@@ -52,11 +70,11 @@ class RoleBackend(ModelBackend):
 
     def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
         """Say whether the user's role holds the permission."""
-        return isinstance(user_obj, User) and user_obj.is_active and perm in role_permissions(user_obj.role)
+        return isinstance(user_obj, User) and perm in role_permissions(role_of(user_obj))
 
     def has_module_perms(self, user_obj: Any, app_label: str) -> bool:
         """Say whether the user's role may open an app in the admin."""
-        return isinstance(user_obj, User) and user_obj.is_active and user_obj.role in READING_ROLES and app_label in GOVERNED_APPS
+        return may_open_admin(user_obj) and app_label in GOVERNED_APPS
 
 
 def is_usable(actor: Actor) -> bool:
@@ -66,7 +84,7 @@ def is_usable(actor: Actor) -> bool:
 
 def sees_everything(actor: Actor) -> bool:
     """Say whether the actor spans the installation, by platform role or as a service account of the platform."""
-    return is_usable(actor) and (actor.role in READING_ROLES if isinstance(actor, User) else actor.is_platform_wide)
+    return is_usable(actor) and (role_of(actor) in READING_ROLES if isinstance(actor, User) else actor.is_platform_wide)
 
 
 def is_own_place(actor: Actor, place: object) -> bool:
@@ -83,7 +101,7 @@ def may(actor: Actor, resource: str, verb: str) -> bool:
         return False
     if isinstance(actor, ServiceAccount):
         return f"{resource}:{verb}" in actor.scopes
-    return verb == "read" or actor.role in WRITING_ROLES
+    return verb == "read" or role_of(actor) in WRITING_ROLES
 
 
 def visible_business_units(actor: Actor) -> QuerySet[BusinessUnit]:

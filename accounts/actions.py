@@ -10,11 +10,15 @@ from django.utils import timezone
 
 from accounts import audit, keys
 from accounts.models import BusinessUnit, Environment, Membership, Project, User, VirtualKey
+from accounts.sessions import end_sessions
 
 
 @audit.act()
 def save_user(user: User, password: str | None = None) -> User:
-    """Check and store a user; a platform role opens the admin, no role closes it. Raises ValidationError."""
+    """Check and store a user; a platform role opens the admin, no role closes it. Another role or a closed account ends the sessions.
+
+    Raises ValidationError.
+    """
     user.email = user.email.strip().lower()
     user.is_staff = bool(user.role)
     user.is_superuser = False
@@ -23,7 +27,10 @@ def save_user(user: User, password: str | None = None) -> User:
     elif not user.password:
         user.set_unusable_password()
     user.full_clean()
+    before = User.objects.filter(pk=user.pk).values_list("role", "is_active").first()
     user.save()
+    if before is not None and before != (user.role, user.is_active):
+        end_sessions(user)
     return user
 
 
@@ -35,6 +42,7 @@ def set_users_active(users: Sequence[User], active: bool) -> int:
     for user in changed:
         user.is_active = active
         user.save(update_fields=["is_active"])
+        end_sessions(user)
     return len(changed)
 
 

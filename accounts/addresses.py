@@ -1,7 +1,7 @@
 """Which network addresses an upstream may have. Knows nothing about names or sockets: a resolved address goes in, yes or no comes out."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -22,6 +22,22 @@ METADATA = frozenset(
 )
 LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def visitor(peer: str, forwarded_for: str, proxies: Sequence[Network]) -> str:
+    """Return the address a request comes from: the peer's own, or where trusted proxies pass on, the last hop in X-Forwarded-For that is none of them."""
+    found = peer
+    if not proxies or not peer:
+        return peer
+    for hop in (peer, *reversed(forwarded_for.split(","))):
+        try:
+            address = ipaddress.ip_address(hop.strip())
+        except ValueError:
+            break
+        found = str(address)
+        if not any(address in network for network in proxies):
+            break
+    return found
 
 
 def forms(address: Address) -> Iterator[Address]:

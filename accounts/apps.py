@@ -1,6 +1,6 @@
 """The accounts app."""
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 
 
 class AccountsConfig(AppConfig):
@@ -14,11 +14,20 @@ class AccountsConfig(AppConfig):
         from accounts import models, sessions  # needs the models, which exist only now
         from accounts.audit.watch import watch
 
-        watch(models.User, "user", "usr", secret=("password",), ignored=("last_login",))
+        watch(models.User, "user", "usr", secret=("password", "break_glass_digest"), ignored=("last_login",))
         watch(models.BusinessUnit, "business-unit", "bu")
         watch(models.Project, "project", "prj")
         watch(models.Membership, "membership", "mbr")
         watch(models.VirtualKey, "key", "key", secret=("digest",), ignored=("last_used_at",), number="public_id")
         watch(models.ServiceAccount, "service-account", "sa", secret=("digest",), ignored=("last_used_at",), number="public_id")
         watch(models.NotificationChannel, "notification-channel", "nch", secret=("sealed_secret",), ignored=("checked_at", "check_result"))
+        guessed = ("throttling_failure_timestamp", "throttling_failure_count", "last_used_at")
+        watch(models.Authenticator, "authenticator", "otp", secret=("sealed_secret",), ignored=("last_step", *guessed))
+        watch(models.BackupCodes, "backup-codes", "bkp", ignored=guessed)
         sessions.listen()
+        if apps.is_installed("django_otp_webauthn"):  # only where there are screens
+            from accounts.signin import lockout
+
+            passkey = apps.get_model("django_otp_webauthn", "WebAuthnCredential")
+            watch(passkey, "passkey", "psk", secret=("public_key", "credential_id"), ignored=("sign_count", "backup_state", "last_used_at"))
+            lockout.listen()

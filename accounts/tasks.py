@@ -1,8 +1,9 @@
-"""Periodic work on notices. A task calls one action and holds no logic."""
+"""Periodic work on notices and links. A task calls one action and holds no logic."""
 
 from celery import shared_task
 
 from accounts import outbox
+from accounts.signin import passwords
 
 
 @shared_task
@@ -15,3 +16,9 @@ def sweep_outbox() -> int:
 def prune_outbox() -> int:
     """Forget what was delivered long ago; return how many messages."""
     return outbox.prune()
+
+
+@shared_task
+def mail_password_links() -> int:
+    """Mail the links to new passwords that were wished for; return how many."""
+    return passwords.mail_links()

@@ -22,7 +22,7 @@ for _folder in ("data_folder_in", "control_folder"):
 app.conf.beat_schedule = {
     "close windows": {"task": "billing.tasks.close_windows", "schedule": 60.0, "options": {"expire_seconds": 60.0}},
     "prune changes": {"task": "gateway.tasks.prune_changes", "schedule": 3600.0},
-    "clear sessions": {"task": "gateway.tasks.clear_sessions", "schedule": 86400.0},
+    "clear sessions": {"task": "gateway.tasks.clear_sessions", "schedule": 3600.0},
     "check provider accounts": {"task": "gateway.tasks.check_provider_accounts", "schedule": 3600.0},
     "make partitions": {"task": "billing.tasks.make_partitions", "schedule": 21600.0},
     "archive usage": {"task": "billing.tasks.archive_usage", "schedule": 3600.0},
@@ -32,6 +32,7 @@ app.conf.beat_schedule = {
     "fold usage": {"task": "billing.tasks.fold_usage", "schedule": 60.0, "options": {"expire_seconds": 60.0}},
     # Expiring: behind a run that takes long, only one more waits. The database scheduler knows `expire_seconds` only.
     "sweep outbox": {"task": "accounts.tasks.sweep_outbox", "schedule": 5.0, "options": {"expire_seconds": 5.0}},
+    "mail password links": {"task": "accounts.tasks.mail_password_links", "schedule": 10.0, "options": {"expire_seconds": 10.0}},
     "prune outbox": {"task": "accounts.tasks.prune_outbox", "schedule": 86400.0},
 }
 

@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -14,6 +13,7 @@ import msgspec
 import structlog
 from channels.generic.http import AsyncHttpConsumer
 
+from accounts import addresses
 from gateway import listings
 from gateway.direct import Connection, take_connection
 from gateway.errors import BadKey, BadRequest, LoopDetected, MethodNotAllowed, Overloaded, Refusal, SlowSender, TooLarge, UnknownEndpoint, WrongContentType
@@ -325,19 +325,9 @@ class GatewayConsumer(AsyncHttpConsumer):
 
     def _ip(self, visitor: Visitor) -> str:
         client = visitor.scope.get("client")
-        ip: str = client[0] if client else ""
-        networks = self.worker.settings.trusted_proxies
-        if not networks or not ip:
-            return ip
-        for hop in (ip, *reversed(visitor.headers.get(b"x-forwarded-for", b"").decode("latin-1").split(","))):
-            try:
-                address = ip_address(hop.strip())
-            except ValueError:
-                break
-            ip = str(address)
-            if not any(address in network for network in networks):
-                break
-        return ip
+        peer: str = client[0] if client else ""
+        proxies = self.worker.settings.trusted_proxies
+        return addresses.visitor(peer, visitor.headers.get(b"x-forwarded-for", b"").decode("latin-1"), proxies) if proxies else peer
 
     # ---- the less travelled ways ------------------------------------------------------------------------------------
 

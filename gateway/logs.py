@@ -75,7 +75,7 @@ def configure(level: str) -> None:
             "root": {"handlers": ["stderr"], "level": level},
             # httpx logs every URL at INFO, and a URL may carry a key.
             "loggers": {
-                **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "asyncio", "daphne", "uvicorn.access")},
+                **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "asyncio", "axes", "daphne", "uvicorn.access")},
                 # a stranger's wrong Host header is answered with 400 and is not worth a traceback in our log
                 "django.security.DisallowedHost": {"level": "CRITICAL"},
             },

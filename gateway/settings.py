@@ -3,6 +3,7 @@
 import difflib
 import json
 import os
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +19,7 @@ from gateway import logs, secretfile
 
 PREFIX = "SYMBIOSIS_"
 BASE_DIR = Path(__file__).resolve().parent.parent
+ROLES = {"it_admin", "security_officer", "finance", "auditor", "manager", "owner", "developer", "viewer"}
 SECRETS = (*secretfile.NAMES, "database_url", "redis_url", "broker_url", "smtp_url", "metrics_token")
 
 
@@ -70,6 +72,10 @@ class Settings(BaseSettings):
     body_limit_bytes: int = Field(32 * 1024 * 1024, ge=1024, le=1024**3)
     body_timeout_s: float = Field(30.0, gt=0, le=3600)
     metrics_token: str = Field("", repr=False)
+    session_hours: int = Field(12, ge=1, le=168)
+    session_idle_minutes: int = Field(60, ge=5, le=1440)
+    step_up_minutes: int = Field(10, ge=1, le=60)
+    second_factor_roles: Annotated[tuple[str, ...], NoDecode] = ("it_admin", "security_officer", "finance", "auditor", "manager")
     usage_retention_months: int = Field(0, ge=0, le=1200)
     archive_url: str = ""
     drain_s: int = Field(30, ge=0, le=3600)
@@ -89,10 +95,18 @@ class Settings(BaseSettings):
         """Environment first, then files."""
         return init_settings, env_settings, FileSource(settings_cls)
 
-    @field_validator("allowed_hosts", "trusted_proxies", mode="before")
+    @field_validator("allowed_hosts", "trusted_proxies", "second_factor_roles", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("second_factor_roles")
+    @classmethod
+    def _roles(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = set(value) - ROLES - {"none", "everyone"}
+        if unknown or ("none" in value and len(value) > 1):
+            raise ValueError(f"must be none, everyone, or roles separated by commas: {', '.join(sorted(ROLES))}")
+        return value
 
     @field_validator("data_dir")
     @classmethod
@@ -256,7 +270,9 @@ INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.sessions",
+    "django_otp",
+    "django_otp_webauthn",
+    "axes",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "channels",
@@ -280,17 +296,21 @@ SCREENS = {
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "rest_framework",
+    "axes",
+    "django_otp_webauthn",
 }
 if settings.role == "gateway":
     INSTALLED_APPS = [app for app in INSTALLED_APPS if app not in SCREENS]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "accounts.signin.visitor.Visitor",
     "gateway.headers.ContentSecurityPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "accounts.audit.middleware.Audited",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -329,13 +349,36 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
+# Guessing: five wrong proofs of one name from one address, or fifty from one address, in a quarter of an hour (accounts.signin.lockout).
+AXES_HANDLER = "accounts.signin.lockout.Handler"
+AXES_LOCKOUT_CALLABLE = "accounts.signin.lockout.answer"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code", "email", "new", "again", "current", "csrfmiddlewaretoken"]
+AXES_DISABLE_ACCESS_LOG = True  # the audit trail has every sign-in
+AXES_ENABLE_ADMIN = AXES_VERBOSE = False
+
+# Passkeys are bound to the portal's domain; browsers offer them by https, or by http on localhost.
+OTP_WEBAUTHN_RP_NAME = "Symbiosis Gateway"
+OTP_WEBAUTHN_RP_ID = _public.hostname or "localhost"
+OTP_WEBAUTHN_RP_ID_CALLABLE = "accounts.signin.passkeys.relying_party"
+OTP_WEBAUTHN_ALLOWED_ORIGINS = [f"https://{OTP_WEBAUTHN_RP_ID}"]
+OTP_WEBAUTHN_EXCEPTION_LOGGER_NAME = ""
+
 # __Host- cookies need https; on a loopback http trial they get a plain name.
 SESSION_COOKIE_NAME = "__Host-symbiosis" if settings.is_https else "symbiosis"
 CSRF_COOKIE_NAME = "__Host-symbiosis-csrf" if settings.is_https else "symbiosis-csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = settings.is_https
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 12 * 3600
+SESSION_ENGINE = "accounts.session_store"
+SESSION_HOURS, SESSION_IDLE_MINUTES = settings.session_hours, settings.session_idle_minutes
+SESSION_COOKIE_AGE = SESSION_HOURS * 3600
+STEP_UP_MINUTES = settings.step_up_minutes
+SECOND_FACTOR_ROLES = settings.second_factor_roles
 CSRF_TRUSTED_ORIGINS = [settings.public_url] if settings.public_url else []
 SECURE_HSTS_SECONDS = 31_536_000 if settings.is_https else 0
 SECURE_REFERRER_POLICY = "same-origin"
@@ -353,6 +396,7 @@ WHITENOISE_AUTOREFRESH = False
 # Notices: accounts.channels and accounts.outbox read these.
 SEALING_KEY = settings.kek
 PUBLIC_URL = settings.public_url
+TRUSTED_PROXIES = settings.trusted_proxies
 PRIVATE_CHANNELS = settings.private_channels
 MAIL_URL = settings.smtp_url
 MAIL_FROM = settings.mail_from
@@ -411,7 +455,7 @@ UNFOLD = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "ENVIRONMENT": "gateway.admin_site.environment_badge",
-    "LOGIN": {"form": "accounts.forms.people.SignInForm"},
     "DASHBOARD_CALLBACK": "gateway.admin_site.dashboard",
+    "LOGIN": {"form": "accounts.forms.people.SignInForm"},
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": "gateway.admin_site.navigation"},
 }

@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 from celery import shared_task
-from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from accounts.sealing import SealBroken
+from accounts.session_store import SessionStore
 from billing.prices import seed_prices
 from gateway import actions
 from gateway.changes import publish_change
@@ -22,8 +22,8 @@ def prune_changes() -> int:
 
 @shared_task
 def clear_sessions() -> int:
-    """Delete expired sessions; return how many."""
-    return Session.objects.filter(expire_date__lt=timezone.now()).delete()[0]
+    """Delete sessions that are over; return how many."""
+    return SessionStore.forget_ended()
 
 
 @shared_task

@@ -54,6 +54,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField("may open the admin", default=False)
     is_demo = models.BooleanField(default=False, editable=False)
+    break_glass_until = models.DateTimeField(null=True, editable=False)
+    break_glass_digest = models.CharField(max_length=64, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     USERNAME_FIELD = "email"
