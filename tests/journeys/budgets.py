@@ -1,8 +1,6 @@
 """A project with a budget of its own in the started product, and many callers at once under it."""
 
-import asyncio
 import uuid
-from collections import Counter
 from typing import Any
 
 import httpx
@@ -10,7 +8,6 @@ import httpx
 from tests.fakes.service import Service
 
 FLAT = "sim-flat"
-SHOWN_S = 0.05
 
 
 class Budgeted:
@@ -42,28 +39,3 @@ class Budgeted:
 def ask(text: str, model: str = FLAT, **more: Any) -> dict[str, Any]:
     """Return the body of a call."""
     return {"model": model, "messages": [{"role": "user", "content": text}]} | more
-
-
-async def many(budgeted: Budgeted, count: int, origins: list[str], **more: Any) -> tuple[list[httpx.Response], list[tuple[float, float, float]]]:
-    """Make that many calls at once, spread over the origins, and sample the budget's figures all the while."""
-    seen: list[tuple[float, float, float]] = []
-    done = asyncio.Event()
-
-    async def sample() -> None:
-        while not done.is_set():
-            seen.append(await asyncio.to_thread(budgeted.figures))
-            await asyncio.sleep(SHOWN_S)
-
-    sampler = asyncio.create_task(sample())
-    limits = httpx.Limits(max_connections=400)
-    async with httpx.AsyncClient(headers={"authorization": f"Bearer {budgeted.key}"}, timeout=60, limits=limits) as client:
-        calls = [client.post(f"{origins[number % len(origins)]}/v1/chat/completions", json=ask(f"call {number}", **more)) for number in range(count)]
-        answers = await asyncio.gather(*calls)
-    done.set()
-    await sampler
-    return answers, seen
-
-
-def statuses(answers: list[httpx.Response]) -> dict[int, int]:
-    """Return how often each status came."""
-    return dict(Counter(answer.status_code for answer in answers))

