@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.addresses import AddressRules
+from accounts.audit.watch import subject_of
 from accounts.egress import AddressForbidden, NotAllowed, NotDelivered
 from accounts.models import BusinessUnit, NotificationChannel, Project, Severity
 from accounts.models.notices import message_id
@@ -126,6 +127,7 @@ def test_channel(channel: NotificationChannel) -> str:
 
 
 def _record(channel: NotificationChannel, result: str) -> None:
+    audit.record("notification-channel.test", subject_of(channel), result=result[:300])
     NotificationChannel.objects.filter(pk=channel.pk).update(checked_at=timezone.now(), check_result=result[:300])
 
 

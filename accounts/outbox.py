@@ -13,6 +13,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from kombu.exceptions import KombuError
 
+from accounts import audit
 from accounts.channels import carry, subscribed
 from accounts.egress import NotDelivered
 from accounts.models import BusinessUnit, NotificationChannel, OutboxMessage, Project, Severity, User
@@ -207,12 +208,13 @@ def notice_of(message: OutboxMessage) -> Notice:
     )
 
 
-@transaction.atomic
+@audit.act()
 def send_again(message: OutboxMessage, by: User | None = None) -> None:
     """Make a message due now with all its tries before it, under the same id. Raises ValidationError unless it waits or was given up."""
     again = OutboxMessage.objects.filter(pk=message.pk, state__in=[State.WAITING, State.DEAD])
     if not again.update(state=State.WAITING, for_digest=False, due_at=timezone.now(), attempts=0, resent_by=by):
         raise ValidationError(f"“{message.title}” is neither waiting nor given up, so there is nothing to send again.")
+    audit.record("notice.send-again", audit.Subject("notice", message.pk, message.title))
     transaction.on_commit(_wake, robust=True)
 
 

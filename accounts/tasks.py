@@ -1,8 +1,8 @@
-"""Periodic work on notices and links. A task calls one action and holds no logic."""
+"""Periodic work on notices, links and the audit trail. A task calls one action and holds no logic."""
 
 from celery import shared_task
 
-from accounts import outbox
+from accounts import anchor_watch, outbox
 from accounts.signin import passwords
 
 
@@ -22,3 +22,9 @@ def prune_outbox() -> int:
 def mail_password_links() -> int:
     """Mail the links to new passwords that were wished for; return how many."""
     return passwords.mail_links()
+
+
+@shared_task
+def anchor_audit() -> int:
+    """Keep the newest checkpoint outside the database; return how many anchors took it."""
+    return anchor_watch.anchor_and_tell()

@@ -133,5 +133,6 @@ def release_quarantined(receipt: QuarantinedReceipt) -> bool:
             inserted, refused = record([row_of(settle, now)], {settle.call_id: settle}, reference)
         if refused:
             raise NotReleasable(f"{receipt} cannot be recorded: {refused[0][1]}")
+        audit.record("quarantined-receipt.release", audit.Subject("call", settle.call_id), recorded=len(inserted) == 1)
         receipt.delete()
     return len(inserted) == 1

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from accounts import audit
+from accounts.audit.watch import subject_of
 from accounts.models import BusinessUnit, Project, User, VirtualKey
 from billing import ledger, trail
 from billing.budgets import check_reason
@@ -54,6 +55,8 @@ def set_frozen(account: CreditAccount, frozen: bool, actor: User | None = None, 
     account.is_frozen = frozen
     if CreditAccount.objects.filter(pk=account.pk).exclude(is_frozen=frozen).update(is_frozen=frozen) != 1:
         return False
+    verb = "freeze" if frozen else "unfreeze"
+    audit.record(f"credit-account.{verb}", subject_of(account), changes={"is_frozen": [not frozen, frozen]}, reason=reason)
     kind = BudgetChange.Kind.FROZEN if frozen else BudgetChange.Kind.UNFROZEN
     trail.note(account, kind, {"is_frozen": not frozen}, {"is_frozen": frozen}, actor, reason)
     return True
@@ -100,6 +103,7 @@ def take_back(given: CreditGrant, actor: User | None, reason: str) -> Posting:
     if posting is None or locked.remaining_nanousd != locked.amount_nanousd:
         raise ValidationError("Some of this credit was drawn, moved or has expired, so the grant cannot be taken back.")
     CreditGrant.objects.filter(pk=given.pk).update(remaining_nanousd=0, expired_at=database_now())
+    audit.record("credit-grant.take-back", subject_of(given), changes={"remaining_nanousd": [locked.remaining_nanousd, 0]}, reason=reason)
     return ledger.reverse(posting, actor, reason)
 
 
@@ -112,7 +116,7 @@ def raise_temporarily(budget: Budget, amount_nanousd: int, until: datetime, acto
     return grant(account, amount_nanousd, until, actor, reason)
 
 
-@transaction.atomic
+@audit.act()
 def expire_due() -> int:
     """Move what is left of expired grants to the account `expired`; returns how many grants ended."""
     now = database_now()
@@ -121,6 +125,7 @@ def expire_due() -> int:
         if ended.remaining_nanousd:
             account = ledger.grant_account(ended.id)
             ledger.post(Posting.Kind.EXPIRE, f"expire:{ended.id}", [Movement(account, ledger.EXPIRED, ended.remaining_nanousd)])
+            audit.record("credit-grant.expire", subject_of(ended), changes={"remaining_nanousd": [ended.remaining_nanousd, 0]})
     CreditGrant.objects.filter(id__in=[ended.id for ended in due]).update(remaining_nanousd=0, expired_at=now)
     return len(due)
 
@@ -142,6 +147,7 @@ def release_dispute(dispute: DisputedHold, actor: User | None, reason: str) -> b
     window = lock([dispute.window_id])[dispute.window_id]
     if not DisputedHold.objects.filter(pk=dispute.pk, released_at=None).update(released_at=database_now(), reason=reason):
         return False
+    audit.record("disputed-hold.release", audit.Subject("disputed-hold", f"dsp_{dispute.pk}"), changes={"held": [dispute.amount, 0]}, reason=reason)
     change({window.id: Change(held=-dispute.amount)})
     if window.unit == Unit.NANOUSD:
         moved = Movement(ledger.held(window.id), ledger.free(window.id), dispute.amount)

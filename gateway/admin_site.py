@@ -76,6 +76,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 item("Notification channels", "campaign", "accounts_notificationchannel_changelist"),
                 item("Outbox", "outbox", "accounts_outboxmessage_changelist"),
                 item("Audit trail", "policy", "accounts_auditevent_changelist"),
+                item("Audit anchors", "anchor", "accounts_auditanchor_changelist"),
                 item("Schedules", "schedule", "django_celery_beat_periodictask_changelist"),
             ],
         },

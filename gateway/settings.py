@@ -14,13 +14,14 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from accounts.anchors import anchor_of
 from billing.archive import open_store
 from gateway import logs, secretfile
 
 PREFIX = "SYMBIOSIS_"
 BASE_DIR = Path(__file__).resolve().parent.parent
 ROLES = {"it_admin", "security_officer", "finance", "auditor", "manager", "owner", "developer", "viewer"}
-SECRETS = (*secretfile.NAMES, "database_url", "redis_url", "broker_url", "smtp_url", "metrics_token")
+SECRETS = (*secretfile.NAMES, "database_url", "redis_url", "broker_url", "smtp_url", "metrics_token", "audit_anchors")
 
 
 class FileSource(PydanticBaseSettingsSource):
@@ -78,6 +79,7 @@ class Settings(BaseSettings):
     second_factor_roles: Annotated[tuple[str, ...], NoDecode] = ("it_admin", "security_officer", "finance", "auditor", "manager")
     usage_retention_months: int = Field(0, ge=0, le=1200)
     archive_url: str = ""
+    audit_anchors: Annotated[tuple[str, ...], NoDecode] = Field((), repr=False)
     drain_s: int = Field(30, ge=0, le=3600)
     journal_strict: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -95,7 +97,7 @@ class Settings(BaseSettings):
         """Environment first, then files."""
         return init_settings, env_settings, FileSource(settings_cls)
 
-    @field_validator("allowed_hosts", "trusted_proxies", "second_factor_roles", mode="before")
+    @field_validator("allowed_hosts", "trusted_proxies", "second_factor_roles", "audit_anchors", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -143,6 +145,13 @@ class Settings(BaseSettings):
     def _archive(cls, value: str) -> str:
         if value:
             open_store(value)
+        return value
+
+    @field_validator("audit_anchors")
+    @classmethod
+    def _anchors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for url in value:
+            anchor_of(url)
         return value
 
     @field_validator("smtp_url")
@@ -335,6 +344,7 @@ CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 
 KEY_PEPPERS = settings.peppers  # by version; for the digests of keys and tokens
 AUDIT_KEY = settings.audit_key
+AUDIT_ANCHORS = settings.audit_anchors
 AUDIT_CHECKPOINTS = settings.data_dir / "audit" / "checkpoints.jsonl"
 USAGE_RETENTION_MONTHS = settings.usage_retention_months
 ARCHIVE_URL = settings.archive_url or f"file://{quote(str(settings.data_dir / 'archive'))}"

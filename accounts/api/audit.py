@@ -3,17 +3,21 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema_field
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import exceptions, serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import access
+from accounts import access, audit
 from accounts.api.fields import Moment, Shown, look_up, moment, uuid_of
 from accounts.api.resource import Resource
+from accounts.audit.export import FORMATS
 from accounts.audit.verify import verify
 from accounts.models import AuditEvent
+
+MOST_EXPORTED = 10_000
 
 
 class EventShown(Shown):
@@ -113,3 +117,27 @@ class AuditEvents(Resource):
         if not access.sees_everything(self.actor):
             raise exceptions.PermissionDenied("The whole trail is checked by platform roles and service accounts of the platform.")
         return Response(VerdictShown(verify()._asdict()).data)
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("as", enum=sorted(FORMATS), description="JSON lines (the default) prove themselves, CSV is for people."),
+            OpenApiParameter("after", int, description="Only events with a number above this one."),
+        ],
+        responses={(200, media): str for _, media in FORMATS.values()},
+    )
+    @action(detail=False, methods=["get"])
+    def export(self, request: Request) -> HttpResponse:
+        """Give at most 10 000 events, oldest first, as a file; `x-next-after` says where the next file begins when there are more."""
+        wanted, after = request.query_params.get("as", "jsonl"), request.query_params.get("after", "0")
+        if wanted not in FORMATS:
+            raise serializers.ValidationError({"as": f"Choose one of: {', '.join(sorted(FORMATS))}."})
+        if not (after.isascii() and after.isdecimal() and len(after) <= 18):
+            raise serializers.ValidationError({"after": "Write the number of an event."})
+        found = list(self.fitting(request, "as", "after").filter(seq__gt=int(after)).order_by("seq")[: MOST_EXPORTED + 1])
+        audit.record("audit.export", format=wanted, after=int(after), events=len(found[:MOST_EXPORTED]))
+        write, media = FORMATS[wanted]
+        answer = HttpResponse("".join(write(found[:MOST_EXPORTED])), content_type=f"{media}; charset=utf-8")
+        answer.headers["Content-Disposition"] = f'attachment; filename="audit-events.{wanted}"'
+        if len(found) > MOST_EXPORTED:
+            answer.headers["X-Next-After"] = str(found[MOST_EXPORTED - 1].seq)
+        return answer

@@ -105,7 +105,13 @@ class Resource(ViewSet):
     def list(self, request: Request) -> Response:
         """List, newest first, in pages."""
         asked = request.query_params
-        known = ("limit", "cursor", *self.filters)
+        rows = self.fitting(request, "limit", "cursor")
+        found, following = pages.page(rows, self.ordered_by, asked.get("limit"), asked.get("cursor"))
+        return Response({"data": self.shown(found), "has_more": following is not None, "next_cursor": following})
+
+    def fitting(self, request: Request, *others: str) -> QuerySet[Any]:
+        """Return the rows that fit the filters asked for; raises ValidationError for a parameter that is neither a filter nor one of `others`."""
+        asked, known = request.query_params, (*others, *self.filters)
         unknown = {name: [f"There is no such filter. Filters are: {', '.join(known)}."] for name in asked if name not in known}
         if unknown:
             raise exceptions.ValidationError(unknown)
@@ -113,8 +119,7 @@ class Resource(ViewSet):
         for name in self.filters:
             if name in asked:
                 rows = self.narrowed(rows, name, asked[name])
-        found, following = pages.page(rows, self.ordered_by, asked.get("limit"), asked.get("cursor"))
-        return Response({"data": self.shown(found), "has_more": following is not None, "next_cursor": following})
+        return rows
 
     def retrieve(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
         """Show one."""

@@ -1,18 +1,20 @@
 """Signed notes outside the database of how far the chain had come: they find a cut tail that the chain itself cannot show."""
 
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.addresses import AddressRules
+from accounts.anchors import anchor_of
 from accounts.audit import chain
+from accounts.egress import NotDelivered
 
 logger = structlog.get_logger(__name__)
 
@@ -51,26 +53,17 @@ def after_commit(seq: int, digest: str) -> None:
 
 
 def _write(checkpoint: Checkpoint) -> None:
-    path = Path(settings.AUDIT_CHECKPOINTS)
+    url = f"file://{quote(str(settings.AUDIT_CHECKPOINTS))}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # one write of one line to a file opened for appending: lines of several processes never mix
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        anchor_of(url).keep(url, "", checkpoint.line, AddressRules())
+    except NotDelivered as error:
+        logger.error("audit_checkpoint_not_written", reason=str(error))
+
+
+def read(lines: Iterable[str], name: str) -> Iterator[Checkpoint]:
+    """Return the checkpoints of lines in their order; raises ValueError at one that is none, naming where they come from."""
+    for number, text in enumerate(lines, 1):
         try:
-            os.write(descriptor, checkpoint.line.encode() + b"\n")
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        logger.error("audit_checkpoint_not_written", path=str(path), reason=str(error))
-
-
-def read(path: Path) -> Iterator[Checkpoint]:
-    """Return the checkpoints of a file in their order; raises ValueError at a line that is none."""
-    if not path.exists():
-        return
-    with path.open() as lines:
-        for number, text in enumerate(lines, 1):
-            try:
-                yield Checkpoint(**json.loads(text))
-            except (ValueError, TypeError) as error:
-                raise ValueError(f"{path}, line {number} is no checkpoint.") from error
+            yield Checkpoint(**json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{name}, line {number} is no checkpoint.") from error

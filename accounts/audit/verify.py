@@ -3,12 +3,15 @@
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from django.conf import settings
 from django.db import transaction
 
 from accounts.audit import chain, checkpoints
+from accounts.audit.anchoring import kept_lines, name_of
 from accounts.audit.record import facts_of
+from accounts.egress import NotDelivered
 from accounts.models import AuditEvent, AuditHead
 
 ERASURE = "audit.erase"
@@ -25,12 +28,15 @@ class Verdict(NamedTuple):
 
 
 @transaction.atomic
-def verify(checkpoint_file: Path | None = None) -> Verdict:
-    """Check the whole trail with the installation's audit key, in constant memory."""
+def verify(checkpoints_at: str = "") -> Verdict:
+    """Check the whole trail with the installation's audit key, in constant memory.
+
+    `checkpoints_at` is the path of a file of checkpoints or the URL of an anchor; the installation's own file if empty.
+    """
     key = settings.AUDIT_KEY
     name = chain.key_id(key)
     head = AuditHead.objects.filter(pk=1).first() or AuditHead(hash=chain.START)
-    noted = _noted(checkpoint_file or Path(settings.AUDIT_CHECKPOINTS), key)
+    noted = _noted(checkpoints_at or str(settings.AUDIT_CHECKPOINTS), key)
     if isinstance(noted, str):
         return Verdict(False, 0, None, noted, 0)
     previous, count = chain.START, 0
@@ -78,14 +84,17 @@ def _is_kept(event: AuditEvent, text: str, held: object) -> bool:
     return isinstance(held, dict) and held.keys() == {"salt", "value"} and chain.commitment(str(held["salt"]), held["value"]) == event.commitments[text]
 
 
-def _noted(path: Path, key: str) -> dict[int, str] | str:
+def _noted(place: str, key: str) -> dict[int, str] | str:
     """Return the hashes by number that checkpoints hold, or what is wrong with them."""
     found: dict[int, str] = {}
+    url = place if "://" in place else f"file://{quote(str(Path(place).absolute()))}"
     try:
-        for checkpoint in _genuine(checkpoints.read(path), key):
+        for checkpoint in _genuine(checkpoints.read(kept_lines(url), name_of(url)), key):
             found[checkpoint.seq] = checkpoint.hash
     except ValueError as error:
         return str(error)
+    except NotDelivered as error:
+        return f"The checkpoints cannot be read. {error}"
     return found
 
 

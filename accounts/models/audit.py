@@ -59,3 +59,21 @@ class AuditHead(models.Model):
 
     def __str__(self) -> str:
         return str(self.seq)
+
+
+class AuditAnchor(models.Model):
+    """How far one anchor outside the database has come; `id` is made of its URL, which may hold a secret and is not kept."""
+
+    id = models.CharField(max_length=32, primary_key=True)
+    name = models.CharField(max_length=200)
+    seq = models.PositiveBigIntegerField(default=0)
+    kept_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=300, blank=True)
+    failing_since = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("name",)
+        verbose_name = "audit anchor"
+
+    def __str__(self) -> str:
+        return self.name

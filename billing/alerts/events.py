@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import audit
 from accounts.models import BusinessUnit, Project, User, VirtualKey
 from accounts.outbox import notify
 from billing.models import AlertEvent
@@ -58,10 +59,14 @@ def record(
     return is_new
 
 
+@audit.act()
 def acknowledge(events: Sequence[AlertEvent], by: User) -> int:
     """Note who has seen the alerts; return how many nobody had seen before."""
-    open_ones = AlertEvent.objects.filter(pk__in=[event.pk for event in events], acknowledged_at__isnull=True)
-    return open_ones.update(acknowledged_at=timezone.now(), acknowledged_by=by)
+    chosen = AlertEvent.objects.select_for_update().filter(pk__in=[event.pk for event in events], acknowledged_at__isnull=True)
+    seen = list(chosen.order_by("pk"))
+    for event in seen:
+        audit.record("alert.acknowledge", audit.Subject("alert", f"alr_{event.pk}", event.title))
+    return AlertEvent.objects.filter(pk__in=[event.pk for event in seen]).update(acknowledged_at=timezone.now(), acknowledged_by=by)
 
 
 def shown(amount: int, unit: str) -> str:

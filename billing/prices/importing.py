@@ -7,12 +7,15 @@ from typing import NamedTuple
 
 from django.utils import timezone
 
+from accounts import audit
 from accounts.models import User
 from billing.models import Price
 from billing.prices.book import approved, with_state
-from billing.prices.vendors import SEEDED, Name, figures_of, published_prices
+from billing.prices.vendors import SEEDED, Name, figures_of, published_prices, release
 
 Book = Mapping[Name, Sequence[Price]]
+# how many models the event of an import names
+MOST_NAMED = 50
 
 
 class Figure(NamedTuple):
@@ -105,6 +108,7 @@ def _by_name(rows: Iterable[Price]) -> dict[Name, list[Price]]:
     return found
 
 
+@audit.act()
 def add_differences(chosen: Iterable[Difference], proposed_by: User | None = None) -> int:
     """Add the prices of these differences and return how many: approved from the start, or as proposals of a person.
 
@@ -115,7 +119,11 @@ def add_differences(chosen: Iterable[Difference], proposed_by: User | None = Non
         row.entered_by = proposed_by
     before = Price.objects.count()
     Price.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
-    return Price.objects.count() - before
+    added = Price.objects.count() - before
+    if added:
+        names = sorted({f"{row.provider}/{row.upstream_model}" for row in rows})
+        audit.record("price.import", prices=added, models=names[:MOST_NAMED], release=release())
+    return added
 
 
 def seed_prices() -> int:

@@ -1,6 +1,5 @@
 """Prove the audit trail."""
 
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -15,7 +14,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take another file of checkpoints, such as one brought from elsewhere."""
-        parser.add_argument("--checkpoints", type=Path, help="file of checkpoints; the installation's own if left out")
+        parser.add_argument("--checkpoints", default="", help="file of checkpoints, or URL of an anchor (file:, s3:); the installation's own file if left out")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Check and tell."""

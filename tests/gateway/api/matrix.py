@@ -44,6 +44,7 @@ GET    calls/{id}                         calls:read
 GET    audit-events                       audit-events:read
 GET    audit-events/{id}                  audit-events:read
 GET    audit-events/verify                audit-events:read
+GET    audit-events/export                audit-events:read
 """
 
 ROUTES = [tuple(line.split()) for line in MATRIX.strip().splitlines()]
