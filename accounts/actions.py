@@ -6,10 +6,10 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.utils import timezone
 
-from accounts import audit, keys
-from accounts.models import BusinessUnit, Environment, Membership, Project, User, VirtualKey
+from accounts import audit, credentials, keys
+from accounts.models import BusinessUnit, Membership, Project, User, VirtualKey
+from accounts.ranges import read_ranges, read_tags
 from accounts.sessions import end_sessions
 
 
@@ -99,66 +99,56 @@ def remove(row: models.Model) -> None:
     row.delete()
 
 
-def make_key(
-    *,
-    project: Project,
-    name: str,
-    models: Sequence[str],
-    expires_at: datetime,
-    pepper: bytes,
-    pepper_version: int,
-    environment: str = Environment.DEV,
-    created_by: User | None = None,
-    is_demo: bool = False,
-) -> tuple[VirtualKey, str]:
+def make_key(*, pepper: bytes, pepper_version: int, expires_at: datetime, **fields: Any) -> tuple[VirtualKey, str]:
     """Make a virtual key and return its row with the key's text, which is kept nowhere. Raises ValidationError."""
     made = keys.make("vk")
-    return store_key(
-        text=made.text,
-        project=project,
-        name=name,
-        models=models,
-        expires_at=expires_at,
-        pepper=pepper,
-        pepper_version=pepper_version,
-        environment=environment,
-        created_by=created_by,
-        is_demo=is_demo,
-    ), made.text
+    return store_key(text=made.text, pepper=pepper, pepper_version=pepper_version, expires_at=expires_at, **fields), made.text
 
 
 @audit.act()
-def store_key(*, text: str, pepper: bytes, expires_at: datetime, models: Sequence[str], **fields: Any) -> VirtualKey:
-    """Store the digest of a key already made. Raises ValidationError for a past expiry, no models or a taken name."""
-    if expires_at <= timezone.now():
-        raise ValidationError({"expires_at": "Choose a moment in the future."})
+def store_key(
+    *, text: str, pepper: bytes, expires_at: datetime, models: Sequence[str], rights_end: datetime | None = None, **fields: Any
+) -> VirtualKey:
+    """Store the digest of a key already made; `rights_end` is when its maker's own rights end.
+
+    Raises ValidationError for an expiry that has passed or lies too far, no models, a taken name, and ranges or tags that are none.
+    """
     if not models:
         raise ValidationError({"models": "Choose at least one model, or * for all."})
     parsed = keys.parse(text.encode())
     row = VirtualKey(
         public_id=parsed.public_id, digest=keys.digest(text.encode(), pepper), expires_at=expires_at, models=list(models), **fields
     )
-    row.full_clean()
+    credentials.check_new_expiry(row, rights_end)
+    check_key(row)
     row.save()
     return row
 
 
-@audit.act()
-def save_key(key: VirtualKey) -> VirtualKey:
-    """Check and store the changeable fields of a key; its state has an action of its own. Raises ValidationError."""
+def check_key(key: VirtualKey) -> None:
+    """Raise ValidationError unless the key may be stored; puts its ranges and tags into their one form."""
+    for name, read in (("allowed_ips", read_ranges), ("tags", read_tags)):
+        try:
+            setattr(key, name, read(getattr(key, name)))
+        except ValueError as error:
+            raise ValidationError({name: str(error)}) from error
+    if key.owner is not None and not key.owner.is_active:
+        raise ValidationError({"owner": f"{key.owner} is not active. Choose somebody who is, or leave it empty for a key of the project."})
     key.full_clean()
-    key.save(update_fields=["name", "models", "expires_at", "environment"])
+
+
+@audit.act()
+def save_key(key: VirtualKey, rights_end: datetime | None = None) -> VirtualKey:
+    """Check and store the changeable fields of a key; its project, owner, secret and state do not change here. Raises ValidationError."""
+    credentials.check_new_expiry(key, rights_end)
+    check_key(key)
+    key.save(update_fields=["name", "purpose", "models", "expires_at", "environment", "allowed_ips", "tags"])
     return key
 
 
-@audit.act()
-def set_key_state(key: VirtualKey, state: str) -> bool:
-    """Suspend, resume or revoke a key; return whether anything changed. Raises ValidationError: a revoked key stays revoked."""
-    locked = VirtualKey.objects.select_for_update().get(pk=key.pk)
-    if locked.state == state:
-        return False
-    if locked.state == VirtualKey.State.REVOKED:
-        raise ValidationError(f"{locked.name} is revoked and stays so. Create a new key.")
-    locked.state = state
-    locked.save(update_fields=["state"])
-    return True
+def set_key_state(key: VirtualKey, state: str, *, reason: str = "", compromised: bool = False, level: int = 0) -> bool:
+    """Suspend, resume or revoke a key; return whether anything changed. Raises ValidationError: a revoked key stays revoked.
+
+    `compromised` also cuts its running calls; see accounts.credentials.set_state.
+    """
+    return credentials.set_state(key, state, reason=reason, compromised=compromised, level=level)

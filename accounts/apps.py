@@ -1,5 +1,7 @@
 """The accounts app."""
 
+from typing import Any
+
 from django.apps import AppConfig, apps
 
 
@@ -18,8 +20,11 @@ class AccountsConfig(AppConfig):
         watch(models.BusinessUnit, "business-unit", "bu")
         watch(models.Project, "project", "prj")
         watch(models.Membership, "membership", "mbr")
-        watch(models.VirtualKey, "key", "key", secret=("digest",), ignored=("last_used_at",), number="public_id")
-        watch(models.ServiceAccount, "service-account", "sa", secret=("digest",), ignored=("last_used_at",), number="public_id")
+        credential: dict[str, Any] = {"secret": ("digest", "previous_digest"), "ignored": models.USE_FIELDS, "number": "public_id"}
+        watch(models.VirtualKey, "key", "key", **credential)
+        watch(models.ServiceAccount, "service-account", "sa", **credential)
+        watch(models.PersonalToken, "personal-token", "pt", **credential)
+        watch(models.CredentialPolicy, "credential-policy", "cpo")
         watch(models.NotificationChannel, "notification-channel", "nch", secret=("sealed_secret",), ignored=("checked_at", "check_result"))
         guessed = ("throttling_failure_timestamp", "throttling_failure_count", "last_used_at")
         watch(models.Authenticator, "authenticator", "otp", secret=("sealed_secret",), ignored=("last_step", *guessed))

@@ -8,7 +8,8 @@ from string import ascii_lowercase, ascii_uppercase, digits
 import msgspec
 
 ALPHABET = digits + ascii_uppercase + ascii_lowercase
-KINDS = (b"vk", b"sa")
+# Virtual key, service account, personal token.
+KINDS = (b"vk", b"sa", b"pt")
 ID_LENGTH, SECRET_LENGTH, CHECK_LENGTH = 10, 32, 6
 ID_START = len("sgw_vk_")
 SECRET_START = ID_START + ID_LENGTH + 1
@@ -47,7 +48,11 @@ def make(kind: str = "vk") -> NewKey:
     """Make a fresh key with 190 bits of chance in its secret; raises ValueError for an unknown kind."""
     if kind.encode() not in KINDS:
         raise ValueError(f"Unknown kind of key: {kind}")
-    public_id = "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
+    return renew(kind, "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH)))
+
+
+def renew(kind: str, public_id: str) -> NewKey:
+    """Make a fresh secret for an id there is."""
     secret = "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))
     text = f"sgw_{kind}_{public_id}_{secret}"
     return NewKey(text + _check(text.encode()).decode(), public_id, secret)

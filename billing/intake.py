@@ -20,7 +20,7 @@ from billing.given import as_given, given
 from billing.ledger import next_posting_id
 from billing.models import JournalPosition, QuarantinedReceipt
 from billing.receipts import Frame, Intent, Progress, Settle, Stop, decode_frames, frame_length, next_frame
-from billing.rows import EPOCH, LAST_MOMENT_MS, Row, insert_or_refuse, mended, row_of
+from billing.rows import EPOCH, LAST_MOMENT_MS, Row, address_of, insert_or_refuse, mended, row_of
 from billing.segments import HEADER_BYTES, MAGIC, first_live_number, host_of, segment_numbers, segment_path
 
 # What is written once per batch, for every window, lease and key in it, costs as much as some hundred calls.
@@ -31,6 +31,7 @@ MOST_QUARANTINED_BYTES = 1024 * 1024
 # A record's last fields may be zeros themselves.
 RECORD_TAIL_BYTES = 8
 MOST_REASON_CHARACTERS = 500
+MOST_AGENT_CHARACTERS = 200
 
 logger = structlog.get_logger(__name__)
 
@@ -273,23 +274,28 @@ def record(rows: Sequence[Row], settles: Mapping[str, Settle], reference: str, *
 
 
 def _note_use(batch: Sequence[Frame]) -> None:
-    """Record when each key was used last; no configuration change, so no revision."""
-    used: dict[str, int] = {}
+    """Record when, from where and with what each key was used last; no configuration change, so no revision."""
+    used: dict[str, Settle] = {}
     for frame in batch:
-        if type(frame.record) is Settle and frame.record.started_at_ms > used.get(frame.record.key, 0):
-            used[frame.record.key] = frame.record.started_at_ms
-    moments = [(key, at_ms) for key, at_ms in used.items() if at_ms <= LAST_MOMENT_MS]
-    if not moments:
+        if type(frame.record) is Settle and (frame.record.key not in used or frame.record.started_at_ms > used[frame.record.key].started_at_ms):
+            used[frame.record.key] = frame.record
+    latest = [(key, settle) for key, settle in used.items() if 0 < settle.started_at_ms <= LAST_MOMENT_MS]
+    if not latest:
         return
     table, is_postgres = VirtualKey._meta.db_table, connection.vendor == "postgresql"
-    rows = given("v", key="text", at="timestamptz")
+    rows = given("v", key="text", at="timestamptz", ip="inet", agent="text")
     # locked in the order of their ids, so that the intakes of two hosts never wait in a circle
     lock = " ORDER BY k.public_id FOR NO KEY UPDATE OF k" if is_postgres else ""
+    uses = (
+        (key.replace("\0", ""), _moment(settle.started_at_ms, is_postgres), address_of(settle.ip), settle.user_agent.replace("\0", "")[:MOST_AGENT_CHARACTERS])
+        for key, settle in latest
+    )
     with connection.cursor() as cursor:
         cursor.execute(
-            f'WITH used AS (SELECT k.id, v.at FROM {rows} JOIN "{table}" k ON k.public_id = v.key WHERE k.last_used_at IS NULL OR k.last_used_at < v.at{lock}) '  # noqa: S608  # names of our own
-            f'UPDATE "{table}" SET last_used_at = used.at FROM used WHERE "{table}".id = used.id',
-            [as_given((key.replace("\0", ""), _moment(at_ms, is_postgres)) for key, at_ms in moments)],
+            f'WITH used AS (SELECT k.id, v.at, v.ip, v.agent FROM {rows} JOIN "{table}" k ON k.public_id = v.key '  # noqa: S608  # names of our own
+            f"WHERE k.last_used_at IS NULL OR k.last_used_at < v.at{lock}) "
+            f'UPDATE "{table}" SET last_used_at = used.at, last_used_ip = used.ip, last_used_agent = used.agent FROM used WHERE "{table}".id = used.id',
+            [as_given(uses)],
         )
 
 

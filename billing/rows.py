@@ -107,7 +107,7 @@ def row_of(settle: Settle, recorded_at: datetime) -> Row:
         settle.stream,
         "demo" in settle.flags.split(","),
         settle.status,
-        _address(settle.ip),
+        address_of(settle.ip),
         EPOCH + timedelta(milliseconds=settle.started_at_ms),
         recorded_at,
         _attempts(settle),
@@ -221,7 +221,8 @@ def _is_reference(value: str) -> bool:
 
 
 @lru_cache(4096)
-def _address(value: str) -> str | None:
+def address_of(value: str) -> str | None:
+    """Return an address in its one form, None for what is none."""
     try:
         return str(ip_address(value))
     except ValueError:

@@ -1,7 +1,6 @@
 """Every write to provider accounts, models, deployments and keys. Each is one transaction and raises the revision."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +13,7 @@ from django.utils import timezone
 from accounts import audit
 from accounts.actions import make_key
 from accounts.addresses import AddressRules
-from accounts.models import Environment, Project, User, VirtualKey
+from accounts.models import VirtualKey
 from accounts.sealing import Sealer
 from gateway import discovery
 from gateway.models import Deployment, Model, ProviderAccount
@@ -253,24 +252,7 @@ def check_key_models(names: Sequence[str]) -> None:
         raise ValidationError({"models": f"{said} Choose models, or * alone for all."})
 
 
-def create_virtual_key(
-    *,
-    project: Project,
-    name: str,
-    models: Sequence[str],
-    expires_at: datetime,
-    environment: str = Environment.DEV,
-    created_by: User | None = None,
-) -> tuple[VirtualKey, str]:
+def create_virtual_key(*, models: Sequence[str], **fields: Any) -> tuple[VirtualKey, str]:
     """Make a virtual key for catalogue models; return its row and its text, to be shown once. Raises ValidationError."""
     check_key_models(models)
-    return make_key(
-        project=project,
-        name=name,
-        models=models,
-        expires_at=expires_at,
-        environment=environment,
-        created_by=created_by,
-        pepper=settings.peppers[PEPPER_VERSION],
-        pepper_version=PEPPER_VERSION,
-    )
+    return make_key(models=models, pepper=settings.peppers[PEPPER_VERSION], pepper_version=PEPPER_VERSION, **fields)

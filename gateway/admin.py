@@ -230,9 +230,9 @@ class VirtualKeyAdmin(GovernedAdmin):
     list_filter = ("state", "environment", "project")
     list_select_related = ("project",)
     search_fields = ("name", "public_id", "project__name")
-    autocomplete_fields = ("project",)
-    fields = ("name", "project", "models", "environment", "expires_at", "shown_state", "created_by", "last_used_at")
-    readonly_fields = ("shown_state", "created_by", "last_used_at")
+    autocomplete_fields = ("project", "owner")
+    fields = (*VirtualKeyForm.Meta.fields, "shown_state", "state_reason", "previous_until", "created_by", "last_used_at", "last_used_ip", "last_used_agent")
+    readonly_fields = ("shown_state", "state_reason", "previous_until", "created_by", "last_used_at", "last_used_ip", "last_used_agent")
     actions = ("suspend", "resume", "revoke")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[VirtualKey]:
@@ -245,8 +245,8 @@ class VirtualKeyAdmin(GovernedAdmin):
         return self.fields if obj else VirtualKeyForm.Meta.fields
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """A key stays in its project."""
-        return (*self.readonly_fields, "project") if obj else self.readonly_fields
+        """A key stays in its project and whose it is."""
+        return (*self.readonly_fields, "project", "owner") if obj else self.readonly_fields
 
     @admin.display(description="key")
     def shown_id(self, key: VirtualKey) -> str:

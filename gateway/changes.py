@@ -6,10 +6,11 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import F, Model
 
+from accounts.models import USE_FIELDS
 from gateway.models import Change, Revision
 
 CHANNEL = "symbiosis_revision"
-UNSEEN_FIELDS = frozenset({"last_used_at", "checked_at", "check_result"})
+UNSEEN_FIELDS = frozenset({*USE_FIELDS, "checked_at", "check_result"})
 
 
 def publish_change(kind: str, object_id: uuid.UUID | None = None) -> int:

@@ -14,11 +14,25 @@ import structlog
 from channels.generic.http import AsyncHttpConsumer
 
 from accounts import addresses
+from accounts.ranges import is_within, joined_tags
 from gateway import listings
 from gateway.direct import Connection, take_connection
-from gateway.errors import BadKey, BadRequest, LoopDetected, MethodNotAllowed, Overloaded, Refusal, SlowSender, TooLarge, UnknownEndpoint, WrongContentType
+from gateway.errors import (
+    BadKey,
+    BadRequest,
+    IpNotAllowed,
+    KeyRevoked,
+    LoopDetected,
+    MethodNotAllowed,
+    Overloaded,
+    Refusal,
+    SlowSender,
+    TooLarge,
+    UnknownEndpoint,
+    WrongContentType,
+)
 from gateway.plane.identify import UnknownKey
-from gateway.plane.serve import JSON, SAFE
+from gateway.plane.serve import CUT, JSON, SAFE
 from gateway.plane.worker import Worker
 from gateway.providers import shelf
 from gateway.terms import Call, Caller, Header
@@ -130,7 +144,7 @@ def chance() -> str:
 class Visitor:
     """One request at the door: its headers once by name, its caller's side, and when it came."""
 
-    __slots__ = ("began", "connection", "headers", "id", "left", "receive", "reply", "scope", "task")
+    __slots__ = ("began", "connection", "headers", "id", "is_revoked", "key", "left", "receive", "reply", "scope", "task")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.began = time.monotonic()
@@ -139,7 +153,8 @@ class Visitor:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.connection = take_connection(scope)
         self.reply = Reply(send, self.connection)
-        self.left = False
+        self.left = self.is_revoked = False
+        self.key = ""
         self.task: asyncio.Task[object] | None = None
 
 
@@ -148,6 +163,7 @@ class Watchmen:
 
     def __init__(self) -> None:
         self._young: dict[Visitor, None] = {}
+        self._old: set[Visitor] = set()
         self._is_timed = False
 
     def note(self, visitor: Visitor) -> None:
@@ -158,7 +174,19 @@ class Watchmen:
 
     def forget(self, visitor: Visitor) -> None:
         """Drop a visitor who was served."""
-        self._young.pop(visitor, None)
+        if visitor in self._young:
+            del self._young[visitor]
+        else:
+            self._old.discard(visitor)
+
+    def cut(self, keys: frozenset[str]) -> int:
+        """End every call of these keys now; return how many there were."""
+        found = [(visitor, visitor.task) for visitor in (*self._young, *self._old) if visitor.key in keys]
+        for visitor, task in found:
+            visitor.is_revoked = True
+            if task is not None:
+                task.cancel(CUT)
+        return len(found)
 
     def _time(self) -> None:
         self._is_timed = True
@@ -169,6 +197,7 @@ class Watchmen:
         before = time.monotonic() - WATCH_AFTER_S / 2
         for visitor in [visitor for visitor in self._young if visitor.began <= before]:
             del self._young[visitor]
+            self._old.add(visitor)
             watch(visitor)
         if self._young:
             self._time()
@@ -181,6 +210,7 @@ class GatewayConsumer(AsyncHttpConsumer):
         super().__init__()
         self.worker = worker
         self._watchmen = Watchmen()
+        worker.on_compromised = self._watchmen.cut
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; nothing but an answer ever leaves. Keeps nothing of it: one consumer serves every call of a worker."""
@@ -220,6 +250,9 @@ class GatewayConsumer(AsyncHttpConsumer):
             caller = self.worker.caller_now(credential)
         except UnknownKey:
             caller = await self.worker.caller_fresh(credential)
+        if caller.key.allowed_ips:
+            self._check_ip(visitor, caller)
+        visitor.key = caller.key.id
         account = ""
         if endpoint is None:
             if await self._list(visitor, path, caller):
@@ -234,13 +267,15 @@ class GatewayConsumer(AsyncHttpConsumer):
         body = visitor.connection.take_body() if visitor.connection is not None else None
         if body is None:
             body = await self._body(visitor)
+            # a slow sender's key may have been revoked meanwhile
+            caller = self.worker.caller_now(credential)
         elif len(body) > self.worker.settings.body_limit_bytes:
             raise too_large(self.worker.settings.body_limit_bytes)
         if len(body) > INLINE_BYTES:
             parsed = await asyncio.get_running_loop().run_in_executor(None, parse, body)
         else:
             parsed = parse(body)
-        call = self._call(visitor, endpoint, account, body, parsed)
+        call = self._call(visitor, endpoint, account, body, parsed, caller.key.tags)
         self._watchmen.note(visitor)
         snapshot = self.worker.snapshot
         assert snapshot is not None
@@ -289,7 +324,7 @@ class GatewayConsumer(AsyncHttpConsumer):
         del self.worker.deadlines[task]
         return body
 
-    def _call(self, visitor: Visitor, endpoint: str, account: str, body: bytes, parsed: dict[str, Any]) -> Call:
+    def _call(self, visitor: Visitor, endpoint: str, account: str, body: bytes, parsed: dict[str, Any], own_tags: str) -> Call:
         try:
             head = convert(parsed, Head)
         except msgspec.ValidationError as error:
@@ -316,12 +351,18 @@ class GatewayConsumer(AsyncHttpConsumer):
             client_request_id=label(headers.get(b"x-request-id")),
             end_user=end_user,
             session=label(headers.get(b"x-sgw-session")),
-            tags=label(headers.get(b"x-sgw-tags")),
+            tags=joined_tags(own_tags, label(headers.get(b"x-sgw-tags"))) if own_tags else label(headers.get(b"x-sgw-tags")),
             ip=self._ip(visitor),
             user_agent=label(headers.get(b"user-agent")),
             timeout_ms=timeout_ms(headers.get(b"x-sgw-timeout-ms")),
             max_output_tokens=output_tokens,
         )
+
+    def _check_ip(self, visitor: Visitor, caller: Caller) -> None:
+        """Raise IpNotAllowed unless the caller's address lies in the ranges of the key."""
+        ip = self._ip(visitor)
+        if not is_within(ip, caller.key.allowed_ips):
+            raise IpNotAllowed(f"This key may not be used from {ip or 'an unknown address'}. Ask the owner of its project to add the address to its IP ranges.")
 
     def _ip(self, visitor: Visitor) -> str:
         client = visitor.scope.get("client")
@@ -384,7 +425,7 @@ class GatewayConsumer(AsyncHttpConsumer):
         call = Call(
             id=visitor.id, surface="openai", endpoint=endpoint[:100], account=account, body=body, model="-", stream=False, wants_usage=False,
             client_request_id=label(visitor.headers.get(b"x-request-id")), ip=self._ip(visitor), user_agent=label(visitor.headers.get(b"user-agent")),
-            timeout_ms=timeout_ms(visitor.headers.get(b"x-sgw-timeout-ms")),
+            timeout_ms=timeout_ms(visitor.headers.get(b"x-sgw-timeout-ms")), tags=caller.key.tags,
         )  # fmt: skip
         self._watchmen.note(visitor)
         snapshot = self.worker.snapshot
@@ -398,7 +439,9 @@ class GatewayConsumer(AsyncHttpConsumer):
         """The gateway itself ends the call, because it stops or a deadline passed: say so and go."""
         if visitor.task is not None:
             visitor.task.uncancel()
-        refusal = Overloaded("The gateway ended this call because it is shutting down or the call took too long. Try again.", retry_after_s=1)
+        refusal: Refusal = Overloaded("The gateway ended this call because it is shutting down or the call took too long. Try again.", retry_after_s=1)
+        if visitor.is_revoked:
+            refusal = KeyRevoked("This key was revoked as compromised, and its calls were ended. Ask the owner of its project for a new one.")
         if visitor.reply.started:
             await visitor.reply.end(openai_chat.error_event(refusal.status, refusal.code, refusal.kind, refusal.message, None, {}))
         else:

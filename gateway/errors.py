@@ -64,6 +64,10 @@ class KeySuspended(NotAllowed):
     code = "key_suspended"
 
 
+class IpNotAllowed(NotAllowed):
+    code = "ip_not_allowed"
+
+
 class ProjectSuspended(NotAllowed):
     code = "project_suspended"
 

@@ -13,6 +13,8 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from accounts.actions import check_key
+from accounts.credentials import check_new_expiry
 from accounts.models import VirtualKey
 from gateway import actions
 from gateway.models import Model, ProviderAccount
@@ -97,7 +99,7 @@ class VirtualKeyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = VirtualKey
-        fields = ("name", "project", "models", "environment", "expires_at")
+        fields = ("name", "purpose", "project", "owner", "models", "environment", "allowed_ips", "tags", "expires_at")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -118,11 +120,22 @@ class VirtualKeyForm(forms.ModelForm):  # type: ignore[type-arg]
             raise ValidationError(refusal.messages) from refusal
         return names
 
-    def clean_expires_at(self) -> Any:
-        """Refuse a moment that has passed."""
-        if self.cleaned_data["expires_at"] <= timezone.now() and "expires_at" in self.changed_data:
-            raise ValidationError("Choose a moment in the future.")
-        return self.cleaned_data["expires_at"]
+    def clean_allowed_ips(self) -> list[str]:
+        """Return IP ranges, none when left empty."""
+        return self.cleaned_data.get("allowed_ips") or []
+
+    def clean_tags(self) -> dict[str, str]:
+        """Return tags, none when left empty."""
+        return self.cleaned_data.get("tags") or {}
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        if not self.errors:
+            try:
+                check_new_expiry(self.instance)
+                check_key(self.instance)
+            except ValidationError as refusal:
+                self.add_error(None, refusal)
 
 
 class AddModelsForm(forms.Form):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from accounts.models import BusinessUnit, Project, VirtualKey
+from accounts.ranges import shown_tags
 from accounts.sealing import Sealer
 from billing.models import Budget, Limit
 from billing.models.budgets import Scoped
@@ -95,6 +96,12 @@ def compile_key(row: VirtualKey) -> Key:
         expires_at_s=int(row.expires_at.timestamp()),
         environment=row.environment,
         is_demo=row.is_demo,
+        previous_digest=bytes(row.previous_digest or b""),
+        previous_pepper_version=row.previous_pepper_version or 0,
+        previous_until_s=int(row.previous_until.timestamp()) if row.previous_until else 0,
+        allowed_ips=tuple(row.allowed_ips),
+        tags=shown_tags(row.tags),
+        is_compromised=row.is_compromised,
     )
 
 

@@ -117,7 +117,11 @@ class Rules(Frozen, frozen=True):
 
 
 class Key(Frozen, frozen=True):
-    """A virtual key as stored: never the secret, only its digest. `models` is None for every catalogue model."""
+    """A virtual key as stored: never the secret, only its digest. `models` is None for every catalogue model.
+
+    `previous_digest` is the secret from before a rotation, good until `previous_until_s`; `allowed_ips` are ranges, none for anywhere;
+    `tags` as a call carries them; calls of a key that `is_compromised` are cut.
+    """
 
     id: str
     name: str
@@ -129,6 +133,12 @@ class Key(Frozen, frozen=True):
     expires_at_s: int
     environment: str
     is_demo: bool = False
+    previous_digest: bytes = b""
+    previous_pepper_version: int = 0
+    previous_until_s: int = 0
+    allowed_ips: tuple[str, ...] = ()
+    tags: str = ""
+    is_compromised: bool = False
 
 
 class Caller(Frozen, frozen=True):

@@ -17,6 +17,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.admin.governed import STATE_COLOURS, GovernedAdmin, said
+from accounts.credentials import check_new_expiry
 from accounts.models import ServiceAccount, User
 from accounts.service_accounts import SCOPES, make_service_account, save_service_account, set_service_account_state
 
@@ -28,18 +29,20 @@ class ServiceAccountForm(forms.ModelForm):  # type: ignore[type-arg]  # generic 
 
     class Meta:
         model = ServiceAccount
-        fields = ("name", "project", "business_unit", "scopes", "expires_at")
+        fields = ("name", "purpose", "owner", "project", "business_unit", "scopes", "expires_at")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance._state.adding:
             self.initial.setdefault("expires_at", timezone.now().replace(second=0, microsecond=0) + timedelta(days=365))
 
-    def clean_expires_at(self) -> Any:
-        """Refuse a moment that has passed."""
-        if self.cleaned_data["expires_at"] <= timezone.now() and "expires_at" in self.changed_data:
-            raise ValidationError("Choose a moment in the future.")
-        return self.cleaned_data["expires_at"]
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        if not self.errors:
+            try:
+                check_new_expiry(self.instance)
+            except ValidationError as refusal:
+                self.add_error(None, refusal)
 
 
 @admin.register(ServiceAccount)
@@ -51,8 +54,8 @@ class ServiceAccountAdmin(GovernedAdmin):
     list_filter = ("state", "business_unit")
     list_select_related = ("project", "business_unit")
     search_fields = ("name", "public_id")
-    autocomplete_fields = ("project", "business_unit")
-    fields = ("name", ("project", "business_unit"), "scopes", "expires_at", "shown_state", "created_by", "last_used_at")
+    autocomplete_fields = ("owner", "project", "business_unit")
+    fields = ("name", "purpose", "owner", ("project", "business_unit"), "scopes", "expires_at", "shown_state", "created_by", "last_used_at")
     readonly_fields = ("shown_state", "created_by", "last_used_at")
     actions = ("suspend", "resume", "revoke")
 

@@ -1,4 +1,4 @@
-"""Who there is: users, business units, projects, memberships and virtual keys. Knows nothing of models, prices or calls."""
+"""Who there is: users, business units, projects and memberships. Knows nothing of models, prices or calls."""
 
 import uuid
 from typing import Any, ClassVar
@@ -175,42 +175,3 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} is {self.role} of {self.project or self.business_unit}"
-
-
-class VirtualKey(models.Model):
-    """A key that applications send instead of a vendor's; only its keyed digest is stored."""
-
-    class State(models.TextChoices):
-        """A revoked key stays revoked."""
-
-        ACTIVE = "active"
-        SUSPENDED = "suspended"
-        REVOKED = "revoked"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    public_id = models.CharField(max_length=10, unique=True, editable=False)
-    name = models.CharField(max_length=200)
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="keys")
-    digest = models.BinaryField(max_length=32, editable=False)
-    pepper_version = models.PositiveSmallIntegerField(default=1, editable=False)
-    environment = models.CharField(max_length=8, choices=Environment.choices, default=Environment.DEV)
-    state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)
-    expires_at = models.DateTimeField()
-    is_demo = models.BooleanField(default=False, editable=False)
-    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="created_keys")
-    created_at = models.DateTimeField(auto_now_add=True)
-    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # Last: from here on the name means the field within this class body.
-    models = models.JSONField(default=list, blank=True, help_text='Catalogue names this key may use; ["*"] for all.')
-
-    class Meta:
-        ordering = ("-created_at",)
-        constraints = (
-            models.UniqueConstraint("project", Lower("name"), condition=~Q(state="revoked"), name="key_name_once_per_project"),
-            models.CheckConstraint(condition=Q(state__in=["active", "suspended", "revoked"]), name="key_state_known"),
-            models.CheckConstraint(condition=Q(environment__in=Environment.values), name="key_environment_known"),
-            models.CheckConstraint(condition=~Q(name=""), name="key_named"),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.name} (sgw_vk_{self.public_id}_…)"

@@ -6,47 +6,38 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 
+from accounts.models.credentials import Credential
 from accounts.models.people import BusinessUnit, Project, User
 
 
-class ServiceAccount(models.Model):
-    """A program's identity on the management API; only the keyed digest of its token is stored.
+class ServiceAccount(Credential):
+    """A program's identity on the management API.
 
-    It sees its project, or its business unit and everything below; without either it sees the whole platform.
+    It sees its project, or its business unit and everything below; without either it sees the whole platform. It acts where `owner`,
+    the person who answers for it, would stand: what it asks for, the owner asked for.
     """
 
-    class State(models.TextChoices):
-        """A revoked account stays revoked."""
-
-        ACTIVE = "active"
-        SUSPENDED = "suspended"
-        REVOKED = "revoked"
-
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    public_id = models.CharField(max_length=10, unique=True, editable=False)
-    name = models.CharField(max_length=200)
     project = models.ForeignKey(Project, on_delete=models.PROTECT, null=True, blank=True, related_name="service_accounts")
     business_unit = models.ForeignKey(BusinessUnit, on_delete=models.PROTECT, null=True, blank=True, related_name="service_accounts")
     scopes = models.JSONField(default=list, help_text='Such as ["projects:read", "keys:write"]; writing does not include reading.')
-    digest = models.BinaryField(max_length=32, editable=False)
-    pepper_version = models.PositiveSmallIntegerField(default=1, editable=False)
-    state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)
-    expires_at = models.DateTimeField()
+    owner = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, blank=True, related_name="owned_service_accounts", help_text="The person who answers for it."
+    )
+    purpose = models.CharField(max_length=400, blank=True)
     is_demo = models.BooleanField(default=False, editable=False)
     created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+")
-    created_at = models.DateTimeField(auto_now_add=True)
-    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    class Meta:
+    class Meta(Credential.Meta):
+        abstract = False
         ordering = ("name",)
         constraints = (
+            *Credential.Meta.constraints,
             models.CheckConstraint(
                 condition=Q(project__isnull=True) | Q(business_unit__isnull=True),
                 name="service_account_one_scope",
                 violation_error_message="Choose a project or a business unit, not both; neither for the whole platform.",
             ),
-            models.CheckConstraint(condition=Q(state__in=["active", "suspended", "revoked"]), name="service_account_state_known"),
-            models.CheckConstraint(condition=~Q(name=""), name="service_account_named"),
             models.UniqueConstraint(Lower("name"), condition=~Q(state="revoked"), name="service_account_name_once"),
         )
 

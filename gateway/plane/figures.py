@@ -32,6 +32,7 @@ FAMILIES = (
     Family(name="sgw_tokens", kind="counter", help="Tokens by catalogue model and kind.", labels=("model", "kind")),
     Family(name="sgw_cost_nanousd", kind="counter", help="Cost in nano-USD by catalogue model and provider account.", labels=("model", "account")),
     Family(name="sgw_upstream_attempts", kind="counter", help="Tries at a provider account by outcome.", labels=("account", "outcome")),
+    Family(name="sgw_cut_calls", kind="counter", help="Running calls ended because their key was revoked as compromised."),
     Family(name="sgw_unsettled", kind="counter", help="Receipts the journal would not take at first."),
     Family(name="sgw_in_flight", kind="gauge", help="Calls being served now."),
     Family(name="sgw_deployments_open", kind="gauge", help="Deployments whose circuit is not closed, summed over workers."),

@@ -38,7 +38,7 @@ class Verified:
         return None
 
     def note(self, credential: bytes, key: Key) -> None:
-        """Keep a credential that has just been verified against this key."""
+        """Keep a credential that has just been verified against this key's present digest."""
         if len(self._known) >= VERIFIED_LIMIT:
             self._known.clear()
         self._known[credential] = (key.id, key.digest)
@@ -52,8 +52,8 @@ def identify(credential: bytes, snapshot: Snapshot, peppers: Mapping[int, bytes]
     """
     key = verified.key(credential, snapshot) if verified is not None else None
     if key is None:
-        key = verify(credential, snapshot, peppers)
-        if verified is not None:
+        key, is_present = verify(credential, snapshot, peppers, now_s)
+        if verified is not None and is_present:
             verified.note(credential, key)
     if key.state != "active":
         if key.state == "revoked":
@@ -69,16 +69,27 @@ def identify(credential: bytes, snapshot: Snapshot, peppers: Mapping[int, bytes]
     return Caller(key=key, project=project)
 
 
-def verify(credential: bytes, snapshot: Snapshot, peppers: Mapping[int, bytes]) -> Key:
-    """Return the key whose digest the credential has. Raises BadKey, UnknownKey, WrongCredentialKind."""
+def verify(credential: bytes, snapshot: Snapshot, peppers: Mapping[int, bytes], now_s: float) -> tuple[Key, bool]:
+    """Return the key whose secret the credential is, and whether it is the present one: after a rotation the one before is good for a while.
+
+    Raises BadKey, UnknownKey, KeyExpired, WrongCredentialKind.
+    """
     try:
         parsed = keys.parse(credential)
     except ValueError:
         raise BadKey("This is not a valid Symbiosis key. Copy it again, whole, from where it was shown: it starts with sgw_vk_.") from None
     if parsed.kind != "vk":
-        raise WrongCredentialKind("This is a service account's token; calls to models need a virtual key (sgw_vk_...).")
+        whose = "a service account's" if parsed.kind == "sa" else "a person's"
+        raise WrongCredentialKind(f"This is {whose} token for the management API; calls to models need a virtual key (sgw_vk_...).")
     key = snapshot.keys.get(parsed.public_id)
-    pepper = peppers.get(key.pepper_version) if key is not None else None
-    if key is None or pepper is None or not hmac.compare_digest(keys.digest(credential, pepper), key.digest):
-        raise UnknownKey("This key is not known here. Check that it was made on this gateway and copied whole.")
-    return key
+    if key is not None and _is_digest(credential, key.digest, peppers.get(key.pepper_version)):
+        return key, True
+    if key is not None and key.previous_digest and _is_digest(credential, key.previous_digest, peppers.get(key.previous_pepper_version)):
+        if key.previous_until_s > now_s:
+            return key, False
+        raise KeyExpired("This key was rotated and its old secret has expired. Use the new one, or rotate the key again.")
+    raise UnknownKey("This key is not known here. Check that it was made on this gateway and copied whole.")
+
+
+def _is_digest(credential: bytes, digest: bytes, pepper: bytes | None) -> bool:
+    return pepper is not None and hmac.compare_digest(keys.digest(credential, pepper), digest)

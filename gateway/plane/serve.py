@@ -34,6 +34,8 @@ JSON = (b"content-type", b"application/json")
 SSE = (b"content-type", b"text/event-stream; charset=utf-8")
 SAFE: tuple[Header, ...] = ((b"x-content-type-options", b"nosniff"), (b"content-security-policy", b"sandbox"), (b"cache-control", b"no-store"))
 CACHE_OFF = (b"x-sgw-cache", b"off")
+# said to the task of a call whose key was revoked as compromised
+CUT = "key revoked"
 
 
 class Corridor:
@@ -117,8 +119,10 @@ class Walk:
             await self._fail(refusal)
         except JournalBroken:
             await self._fail(DependencyUnavailable("Calls cannot be recorded at the moment, so none is made. Try again in a moment.", retry_after_s=1))
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             self.outcome, self.error_code, self.status = "aborted", "client_closed_request", 499
+            if CUT in cancelled.args:
+                self.error_code, self.status = "key_revoked", 401
             raise
         finally:
             if self._beat is not None:

@@ -74,6 +74,8 @@ class Worker:
         self.health = Health(time.monotonic)
         self.draining = False
         self.deadlines: dict[asyncio.Task[object], float] = {}
+        # ends the running calls of keys revoked as compromised and returns how many there were; the door knows them
+        self.on_compromised: Callable[[frozenset[str]], int] = lambda _: 0
         self.via = b"symbiosis-" + settings.instance.encode()
         self._opener = opener
         self._verified = Verified()
@@ -150,6 +152,10 @@ class Worker:
             log.error("a configuration was refused, the one before stays", revision=update.revision, reason=str(error))
             return
         self.snapshot = new
+        compromised = frozenset(key.id for key in update.keys if key.is_compromised)
+        cut = self.on_compromised(compromised) if compromised else 0
+        if cut:
+            self.figures.add("sgw_cut_calls", by=cut)
         self.link.applied(new.revision)
 
     def _flat(self) -> dict[str, float]:

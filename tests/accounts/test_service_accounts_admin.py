@@ -1,16 +1,18 @@
 """The admin's page of service accounts."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import ServiceAccount, User
 from accounts.service_accounts import find_by_token
 
 pytestmark = pytest.mark.django_db
-FIELDS = {"name": "Pipeline", "project": "", "business_unit": "", "expires_at_0": "2060-01-01", "expires_at_1": "00:00:00"}
+FIELDS = {"name": "Pipeline", "project": "", "business_unit": "", "expires_at_0": f"{timezone.now() + timedelta(days=90):%Y-%m-%d}", "expires_at_1": "00:00:00"}
 
 
 @pytest.fixture

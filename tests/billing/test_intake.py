@@ -231,12 +231,15 @@ def test_a_missing_directory_is_an_empty_journal(tmp_path: Path) -> None:
     assert Intake(tmp_path / "none").run_once() == Taken()
 
 
-def test_a_keys_last_use_is_noted_and_never_goes_back(tmp_path: Path) -> None:
+def test_a_keys_last_use_is_noted_with_its_place_and_never_goes_back(tmp_path: Path) -> None:
     project = Project.objects.create(name="P", business_unit=BusinessUnit.objects.create(name="U"))
     expires_at = datetime.now(UTC) + timedelta(days=1)
     VirtualKey.objects.create(public_id="abcdefghij", name="k", project=project, digest=b"d", expires_at=expires_at)
-    write_segment(tmp_path, settle("call_1"), settle("call_2", started_at_ms=STARTED_AT_MS + 5_000))
+    latest = settle("call_2", started_at_ms=STARTED_AT_MS + 5_000, ip="2001:DB8::1", user_agent="curl/8")
+    write_segment(tmp_path, settle("call_1"), latest, settle("call_3", started_at_ms=STARTED_AT_MS + 1_000))
     Intake(tmp_path).run_once()
-    write_segment(tmp_path, settle("call_3", started_at_ms=STARTED_AT_MS - 5_000), number=2)
+    write_segment(tmp_path, settle("call_4", started_at_ms=STARTED_AT_MS - 5_000), number=2)
     Intake(tmp_path).run_once()
-    assert VirtualKey.objects.get().last_used_at == datetime.fromtimestamp(STARTED_AT_MS / 1000 + 5, UTC)
+    row = VirtualKey.objects.get()
+    used_at = datetime.fromtimestamp(STARTED_AT_MS / 1000 + 5, UTC)
+    assert (row.last_used_at, row.last_used_ip, row.last_used_agent) == (used_at, "2001:db8::1", "curl/8")

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from accounts import keys
 from gateway import errors
 from gateway.plane.identify import UnknownKey, Verified, identify
-from gateway.terms import Caller
+from gateway.terms import Caller, Key
 
 from . import builders
 
@@ -72,3 +72,40 @@ def test_a_verified_credential_is_judged_anew_by_each_snapshot() -> None:
     with pytest.raises(UnknownKey):
         identify(text, builders.snapshot(), builders.PEPPERS, 1_000, verified)
     assert identify(text, good, builders.PEPPERS, 1_000, verified) == Caller(key=key, project=builders.project())
+
+
+def rotated(until_s: int) -> tuple[bytes, bytes, Key]:
+    """Return the old and the new text of a key, and the key."""
+    old, before = builders.new_key()
+    new = keys.renew("vk", before.id).text.encode()
+    peppered = keys.digest(new, builders.PEPPERS[1])
+    return old, new, replace(before, digest=peppered, previous_digest=before.digest, previous_pepper_version=1, previous_until_s=until_s)
+
+
+def test_after_a_rotation_both_secrets_are_the_same_caller_until_the_overlap_ends() -> None:
+    old, new, key = rotated(1_500)
+    snapshot, caller, verified = builders.snapshot(keys=(key,)), Caller(key=key, project=builders.project()), Verified()
+    for _ in range(2):  # the second time from what was verified before
+        assert [identify(text, snapshot, builders.PEPPERS, 1_499, verified) for text in (old, new)] == [caller, caller]
+        assert identify(new, snapshot, builders.PEPPERS, 1_500, verified) == caller
+        with pytest.raises(errors.KeyExpired) as caught:
+            identify(old, snapshot, builders.PEPPERS, 1_500, verified)
+        assert caught.value.message == "This key was rotated and its old secret has expired. Use the new one, or rotate the key again."
+
+
+def test_a_secret_verified_before_its_rotation_ends_with_the_overlap() -> None:
+    old, before = builders.new_key()
+    verified = Verified()
+    identify(old, builders.snapshot(keys=(before,)), builders.PEPPERS, 1_000, verified)
+    new = keys.digest(b"new", builders.PEPPERS[1])
+    after = replace(before, digest=new, previous_digest=before.digest, previous_pepper_version=1, previous_until_s=1_500)
+    snapshot = builders.snapshot(keys=(after,))
+    assert identify(old, snapshot, builders.PEPPERS, 1_499, verified).key == after
+    with pytest.raises(errors.KeyExpired):
+        identify(old, snapshot, builders.PEPPERS, 1_500, verified)
+
+
+def test_the_old_secret_of_a_revoked_key_is_revoked_too() -> None:
+    old, _, key = rotated(1_500)
+    with pytest.raises(errors.KeyRevoked):
+        identify(old, builders.snapshot(keys=(replace(key, state="revoked"),)), builders.PEPPERS, 1_000)
