@@ -19,6 +19,7 @@ from billing.consumption import consume
 from billing.given import as_given, given
 from billing.ledger import next_posting_id
 from billing.models import JournalPosition, QuarantinedReceipt
+from billing.orphans import orphan_of
 from billing.receipts import Frame, Intent, Progress, Settle, Stop, decode_frames, frame_length, next_frame
 from billing.rows import EPOCH, LAST_MOMENT_MS, Row, address_of, insert_or_refuse, mended, row_of
 from billing.segments import HEADER_BYTES, MAGIC, first_live_number, host_of, segment_numbers, segment_path
@@ -303,52 +304,6 @@ def _moment(at_ms: int, is_postgres: bool) -> str:
     """Return a moment as the database writes it."""
     at = EPOCH + timedelta(milliseconds=at_ms)
     return str(at if is_postgres else at.replace(tzinfo=None))
-
-
-def orphan_of(intent: Intent, progress: Progress | None) -> Settle:
-    """The receipt of a call whose worker died: what its last progress says, else its input alone; costs in nano-USD."""
-    return Settle(
-        call_id=intent.call_id,
-        started_at_ms=intent.started_at_ms,
-        duration_ms=max(0, progress.at_ms - intent.started_at_ms) if progress else 0,
-        first_byte_ms=0,
-        gateway_us=0,
-        key=intent.key,
-        project=intent.project,
-        business_unit=intent.business_unit,
-        model=intent.model,
-        deployment=intent.deployment,
-        account=intent.account,
-        provider=intent.provider,
-        upstream_model=intent.upstream_model,
-        endpoint=intent.endpoint,
-        stream=intent.stream,
-        status=0,
-        outcome="unknown",
-        error_code="",
-        usage_source="estimated",
-        flags="orphan",
-        input_tokens=progress.input_tokens if progress else intent.input_tokens,
-        cached_tokens=0,
-        cache_write_tokens=0,
-        audio_input_tokens=0,
-        output_tokens=progress.output_tokens if progress else 0,
-        reasoning_tokens=0,
-        audio_output_tokens=0,
-        price=intent.price,
-        cost_nanousd=progress.cost_nanousd if progress else intent.input_nanousd,
-        quote_nanousd=intent.quote_nanousd,
-        attempts=(),
-        end_user="",
-        session="",
-        tags="",
-        ip="",
-        user_agent="",
-        client_request_id="",
-        worker=intent.worker,
-        windows=intent.windows,
-        quote_tokens=intent.quote_tokens,
-    )
 
 
 def _orphan(call: OpenCall, now: datetime) -> tuple[Settle, Row]:

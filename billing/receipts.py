@@ -15,20 +15,49 @@ MOST_PAYLOAD_BYTES = 1 << 20
 MOST_INTEGER = 2**63 - 1
 
 
+class Charge(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What one attempt was, or may have been, billed by its vendor: where, by which price, tokens and their source, cost in nano-USD."""
+
+    provider: str
+    upstream_model: str
+    price: str
+    usage_source: str
+    flags: str
+    input_tokens: int
+    cached_tokens: int
+    cache_write_tokens: int
+    audio_input_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    audio_output_tokens: int
+    cost_nanousd: int
+
+
 class Attempted(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One attempt: deployment slug, account slug, outcome, upstream status (0: none), elapsed milliseconds."""
+    """One attempt: deployment slug, account slug, outcome, upstream status (0: none), elapsed milliseconds.
+
+    `charge` stands only in calls of which an attempt cost money and did not serve them; then every attempt that cost has one, and together they
+    are what the call is billed. `quote` is the revision of the configuration by whose prices the call was quoted, 0 where none is known.
+    """
 
     deployment: str
     account: str
     outcome: str
     status: int
     elapsed_ms: int
+    charge: Charge | None = None
+    quote: int = 0
+
+
+# What stands in the flags of a call that is billed for more than the attempt that served it.
+ATTEMPTS_BILLED = "attempts_billed"
 
 
 class Intent(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="i"):
     """Written before the first upstream byte. `input_tokens` and `input_nanousd` are the estimate an orphan is settled with.
 
-    `worker` holds `quote_nanousd` and `quote_tokens` in each of the budget `windows` (their ids, separated by spaces).
+    `worker` holds `quote_nanousd` and `quote_tokens` in each of the budget `windows` (their ids, separated by spaces). `attempts` came before
+    and are here only if one of them cost money.
     """
 
     call_id: str
@@ -50,10 +79,11 @@ class Intent(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="i"):
     worker: str = ""
     windows: str = ""
     quote_tokens: int = 0
+    attempts: tuple[Attempted, ...] = ()
 
 
 class Progress(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="p"):
-    """Written every few seconds of a long stream: tokens delivered so far and their cost."""
+    """Written every few seconds of a long stream: tokens delivered so far and their cost, without those of attempts before."""
 
     call_id: str
     at_ms: int
@@ -226,4 +256,6 @@ def _storable(record: Storable) -> Storable:
             changes[name] = max(-MOST_INTEGER, min(MOST_INTEGER, value))
         elif isinstance(value, tuple):
             changes[name] = tuple(_storable(attempt) for attempt in value)
+        elif isinstance(value, msgspec.Struct):
+            changes[name] = _storable(value)
     return msgspec.structs.replace(record, **changes)

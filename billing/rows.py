@@ -13,7 +13,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 
 from billing.models import UsageRecord
 from billing.partitions import prepare
-from billing.receipts import MOST_INTEGER, Attempted, Settle
+from billing.receipts import MOST_INTEGER, Attempted, Charge, Settle
 
 Row = tuple[Any, ...]
 
@@ -200,11 +200,18 @@ def _attempts(settle: Settle) -> str:
     text = _json(settle.attempts).decode()
     if "\\u0000" not in text:
         return text
-    clean = [
-        Attempted(_label(a.deployment, 255), _label(a.account, 255), _label(a.outcome, 255), a.status, a.elapsed_ms)
-        for a in settle.attempts
-    ]
-    return _json(clean).decode()
+    return _json([_without_nul(attempt) for attempt in settle.attempts]).decode()
+
+
+def _without_nul(record: Attempted | Charge) -> Attempted | Charge:
+    changes: dict[str, Any] = {}
+    for name in record.__struct_fields__:
+        value = getattr(record, name)
+        if isinstance(value, str):
+            changes[name] = value.replace("\0", "")
+        elif isinstance(value, Charge):
+            changes[name] = _without_nul(value)
+    return msgspec.structs.replace(record, **changes)
 
 
 @lru_cache(4096)

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from billing.money import Price
+from billing.receipts import Charge
 
 Header = tuple[bytes, bytes]
 Headers = tuple[Header, ...]
@@ -170,7 +171,7 @@ class Call(Frozen, frozen=True):
 
 
 class Plan(Frozen, frozen=True):
-    """Ordered deployments for a call, and an upper bound of its cost in nano-USD and of its tokens.
+    """Ordered deployments for a call, and an upper bound of its cost in nano-USD and of its tokens by the prices of one `revision`.
 
     `output_tokens` of it are output, at most `output_rate_nanousd` per million. `output_cap_tokens`, if not 0, is the output limit sent upstream
     because a budget needs one: the caller named none, or more than is left.
@@ -183,16 +184,21 @@ class Plan(Frozen, frozen=True):
     output_tokens: int = 0
     output_rate_nanousd: int = 0
     output_cap_tokens: int = 0
+    revision: int = 0
 
 
 class Attempt(Frozen, frozen=True):
-    """One try at one deployment: `outcome` is ok, a vendor status as text, or a fault kind; `elapsed_ms` on the monotonic clock."""
+    """One try at one deployment: `outcome` is ok, a vendor status as text, or a fault kind; `elapsed_ms` on the monotonic clock.
+
+    `charge` is what a try that served nobody was or may have been billed all the same.
+    """
 
     deployment: str
     account: str
     outcome: str
     status: int
     elapsed_ms: int
+    charge: Charge | None = None
 
 
 # ---- the neutral conversation, used only when the caller's wire is not the upstream's ---------------------------------

@@ -281,7 +281,7 @@ class Connection(asyncio.Protocol):
 class Exchange:
     """One call's answer: status and headers are in, the body is read by `read` or `chunks`, and `close` must always be called."""
 
-    __slots__ = ("_connection", "_inflater", "_limits", "_seen_bytes", "headers", "status")
+    __slots__ = ("_connection", "_inflater", "_limits", "_pieces", "_seen_bytes", "headers", "status")
 
     def __init__(self, connection: Connection, limits: Limits) -> None:
         self.status: int = connection.status
@@ -320,7 +320,8 @@ class Exchange:
         for name, value in self.headers:
             if name == b"content-length" and int(value) > limit_bytes and self.status not in (204, 304):
                 raise UpstreamFault("too_large", f"the answer exceeds {limit_bytes} bytes", sent=True)
-        pieces = []
+        pieces: list[bytes] = []
+        self._pieces = pieces
         left_bytes = limit_bytes
         while piece := await self._next(WHOLE):
             left_bytes -= len(piece)
@@ -328,6 +329,15 @@ class Exchange:
                 raise UpstreamFault("too_large", f"the answer exceeds {limit_bytes} bytes", sent=True)
             pieces.append(piece)
         return b"".join(pieces)
+
+    def heard(self) -> tuple[bytes, int]:
+        """Return what came of a body that `read` did not finish, b"" if it is compressed, and its bytes as they came; to be asked before `close`."""
+        connection = self._connection
+        rest = b"".join(connection.parts) if connection is not None else b""
+        if self._inflater is not None:
+            return b"", self._seen_bytes + len(rest)
+        body = b"".join((*getattr(self, "_pieces", ()), rest))
+        return body, len(body)
 
     def close(self) -> None:
         """Give the connection back if the answer is complete, else abort it now; safe to call twice and while another task waits."""

@@ -26,6 +26,7 @@ class HttpxExchange:
         "_inflater",
         "_iterator",
         "_limits",
+        "_pieces",
         "_response",
         "_seen_bytes",
         "headers",
@@ -42,6 +43,7 @@ class HttpxExchange:
         self._idle_s = deadlines.idle_ms / 1000
         self._ends_at = ends_at
         self._seen_bytes = 0
+        self._pieces: list[bytes] = []
         self._finished = False
         self._inflater: Inflater | None = None
         for name, value in self.headers:
@@ -78,7 +80,7 @@ class HttpxExchange:
     async def read(self, limit_bytes: int = 0) -> bytes:
         """Return the whole body, decoded; raises UpstreamFault as `chunks`, too_large past `limit_bytes` (0: the client's limit)."""
         limit_bytes = min(limit_bytes or self._limits.body_bytes, self._limits.body_bytes)
-        pieces = []
+        pieces = self._pieces
         left_bytes = limit_bytes
         while piece := await self.chunks():
             left_bytes -= len(piece)
@@ -86,6 +88,10 @@ class HttpxExchange:
                 raise UpstreamFault("too_large", f"the answer exceeds {limit_bytes} bytes", sent=True)
             pieces.append(piece)
         return b"".join(pieces)
+
+    def heard(self) -> tuple[bytes, int]:
+        """Return what came of a body that `read` did not finish, b"" if it is compressed, and its bytes as they came; to be asked before `close`."""
+        return b"" if self._inflater is not None else b"".join(self._pieces), self._seen_bytes
 
     def close(self) -> None:
         """Give the connection back if the answer was read to its end, else cut its socket now; safe to call twice."""

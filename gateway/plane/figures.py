@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from typing import Literal
 
+from billing.receipts import Charge
 from gateway.terms import Attempt, Frozen, Usage
 
 BOUNDS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 600.0)
@@ -123,11 +124,21 @@ class Figures:
         series = self._series[endpoint, model, account, status] = Series(times, spent)
         return series
 
-    def count_attempts(self, attempts: list[Attempt]) -> None:
-        """Count the tries of a call."""
+    def count_attempts(self, model: str, attempts: list[Attempt]) -> None:
+        """Count the tries of a call for this model, and what those cost that served nobody."""
         for attempt in attempts:
             key = ("sgw_upstream_attempts", attempt.account, attempt.outcome)
             self._counts[key] = self._counts.get(key, 0) + 1
+            if attempt.charge is not None:
+                self._count_charge(model, attempt.account, attempt.charge)
+
+    def _count_charge(self, model: str, account: str, charge: Charge) -> None:
+        spent = self._spent.setdefault((model, account), Spent())
+        spent.input_tokens += charge.input_tokens
+        spent.output_tokens += charge.output_tokens
+        spent.cached_tokens += charge.cached_tokens
+        spent.reasoning_tokens += charge.reasoning_tokens
+        spent.cost_nanousd += charge.cost_nanousd
 
     def flat(self, deployments_open: int) -> dict[str, float]:
         """Return all figures as one mapping; keys are the name and label values (for a histogram also the bucket) joined by U+001F."""

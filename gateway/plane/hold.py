@@ -72,6 +72,7 @@ class Board:
 
 
 NO_BOARD = Board((), "", float("inf"))
+NO_AMOUNTS = (0, 0, 0)
 
 
 class Hold:

@@ -66,7 +66,10 @@ def arrange(deployments: tuple[Deployment, ...], draw: random.Random) -> tuple[D
 
 def capped(plan: Plan) -> Plan:
     """Return the plan with its output bound sent upstream as the output limit."""
-    return Plan(plan.model, plan.deployments, plan.quote_nanousd, plan.quote_tokens, plan.output_tokens, plan.output_rate_nanousd, plan.output_tokens)
+    output_tokens = plan.output_tokens
+    return Plan(
+        plan.model, plan.deployments, plan.quote_nanousd, plan.quote_tokens, output_tokens, plan.output_rate_nanousd, output_tokens, plan.revision
+    )
 
 
 def quoted(call: Call, model: Model, deployments: tuple[Deployment, ...], snapshot: Snapshot) -> Plan:
@@ -80,7 +83,7 @@ def quoted(call: Call, model: Model, deployments: tuple[Deployment, ...], snapsh
             one, other, fee = snapshot.dearest[deployment.price.id]
             input_rate, output_rate, request = max(input_rate, one), max(output_rate, other), max(request, fee)
     money = -(-(input_tokens * input_rate + output_tokens * output_rate) // TOKENS_PER_RATE) + request
-    return Plan(model, deployments, money, input_tokens + output_tokens, output_tokens, output_rate)
+    return Plan(model, deployments, money, input_tokens + output_tokens, output_tokens, output_rate, 0, snapshot.revision)
 
 
 def lowered(plan: Plan, left_nanousd: int | None, left_tokens: int | None) -> Plan | None:

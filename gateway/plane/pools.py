@@ -23,6 +23,10 @@ class Exchange(Protocol):
         """Return all that has arrived, b"" at the end; raises UpstreamFault."""
         ...
 
+    def heard(self) -> tuple[bytes, int]:
+        """Return what came of a body that `read` did not finish, as far as it is readable, and how many bytes came; asked before `close`."""
+        ...
+
     def close(self) -> None:
         """End the exchange at once; idempotent."""
         ...

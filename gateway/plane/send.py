@@ -3,8 +3,9 @@
 from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
 from math import ceil
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
+from billing.receipts import Charge
 from gateway.errors import Overloaded, Refusal, TooFast, UpstreamFailed, UpstreamFault, UpstreamTimeout
 from gateway.plane.health import Health
 from gateway.plane.pools import Exchange, Pool, Pools
@@ -55,6 +56,22 @@ class Sent(Frozen, Generic[T], frozen=True):
     headers: Headers
 
 
+class Tries(Protocol):
+    """The call that is sent, as far as its tries concern it."""
+
+    def prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
+        """Return head and body; called right before each try."""
+        ...
+
+    async def again(self) -> None:
+        """Make ready for a further try; raises Refusal when there must be none."""
+        ...
+
+    def broken(self, deployment: Deployment, pool: Pool, exchange: Exchange | None, outcome: str) -> Charge | None:
+        """Return what a try cost that served nobody, None for nothing; `exchange` is None where not even an answer's head came."""
+        ...
+
+
 def retry_after_s(headers: list[tuple[bytes, bytes]], wall_s: float) -> float | None:
     """Return what a vendor's Retry-After asks for in seconds (RFC 9110 §10.2.3: a number or a date), or None."""
     for name, value in headers:
@@ -83,16 +100,15 @@ class Sender:
     async def send(
         self,
         deployments: tuple[Deployment, ...],
-        prepare: Callable[[Deployment, Pool], tuple[bytes, bytes]],
+        tries: Tries,
         first: Callable[[Exchange, Pool, Deployment], Awaitable[T]],
         attempts: list[Attempt],
         timeout_ms: int,
     ) -> Sent[T]:
         """Return the first deployment's exchange that answers well; every try is appended to `attempts`.
 
-        `prepare` gives head and body and is called right before each try; `first` reads the beginning and raises
-        UpstreamFault when it is no good. `timeout_ms` is what the caller allows for all tries together, 0 for no limit of theirs.
-        Raises VendorRefusal, TooFast, Overloaded, UpstreamFailed, UpstreamTimeout.
+        `first` reads the beginning and raises UpstreamFault when it is no good. `timeout_ms` is what the caller allows for all tries
+        together, 0 for no limit of theirs. Raises VendorRefusal, TooFast, Overloaded, UpstreamFailed, UpstreamTimeout, and what `tries` raise.
         """
         health, began = self._health, self._clock()
         health.counted_call()
@@ -109,14 +125,16 @@ class Sender:
             if not health.admits(deployment.id):
                 skipped.append(deployment)
                 continue
-            sent = await self._try(deployment, pool, prepare, first, attempts, waits, left_ms)
+            if attempts:
+                await tries.again()
+            sent = await self._try(deployment, pool, tries, first, attempts, waits, left_ms)
             if sent is not None:
                 return sent
         if not any(attempt.elapsed_ms >= 0 and attempt.outcome != "busy" for attempt in attempts):
             for deployment in skipped:
                 # never leave every deployment out: the one that did not ask for patience gets the call after all
                 if health.retry_after_s(deployment.id) is None:
-                    sent = await self._try(deployment, self._pools[deployment.account], prepare, first, attempts, waits, self._left_ms(timeout_ms, began))
+                    sent = await self._try(deployment, self._pools[deployment.account], tries, first, attempts, waits, self._left_ms(timeout_ms, began))
                     if sent is not None:
                         return sent
                     break
@@ -131,7 +149,7 @@ class Sender:
         self,
         deployment: Deployment,
         pool: Pool,
-        prepare: Callable[[Deployment, Pool], tuple[bytes, bytes]],
+        tries: Tries,
         first: Callable[[Exchange, Pool, Deployment], Awaitable[T]],
         attempts: list[Attempt],
         waits: list[float],
@@ -139,12 +157,14 @@ class Sender:
     ) -> Sent[T] | None:
         began = self._clock()
         exchange: Exchange | None = None
-        outcome, status, kept = "abandoned", 0, False
+        outcome, status, kept, asked = "abandoned", 0, False, False
+        charge: Charge | None = None
         pool.enter(deployment)
         try:
-            head, body = prepare(deployment, pool)
+            head, body = tries.prepare(deployment, pool)
             if self._stable is not None:
                 await self._stable()
+            asked = True
             exchange = await pool.client.open(head, body, deadlines(pool.account.deadlines, timeout_ms) if timeout_ms else None)
             status = exchange.status
             if 200 <= status < 300:
@@ -174,9 +194,12 @@ class Sender:
                 self._health.abandoned(deployment.id)
             if not kept:
                 pool.leave(deployment)
-                if exchange is not None:
-                    exchange.close()
-            attempts.append(Attempt(deployment.slug, deployment.account, outcome, status, int((self._clock() - began) * 1000)))
+                try:
+                    charge = tries.broken(deployment, pool, exchange, outcome) if asked else None
+                finally:
+                    if exchange is not None:
+                        exchange.close()
+            attempts.append(Attempt(deployment.slug, deployment.account, outcome, status, int((self._clock() - began) * 1000), charge))
 
 
 def attempts_note(attempts: list[Attempt], deployment: Deployment, outcome: str) -> None:

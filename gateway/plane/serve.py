@@ -5,19 +5,21 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TypeVar
 
-from billing.receipts import Settle, encode
+from msgspec import structs
+
+from billing.receipts import Charge, Settle, encode
 from gateway.errors import DependencyUnavailable, OverBudget, Refusal, UpstreamFailed, UpstreamFault, UpstreamTimeout
 from gateway.plane import speak
 from gateway.plane.calllog import Line
 from gateway.plane.figures import Figures
-from gateway.plane.hold import NO_BOARD, Board, Hold, Holds
+from gateway.plane.hold import NO_AMOUNTS, NO_BOARD, Board, Hold, Holds
 from gateway.plane.journal import Journal, JournalBroken
 from gateway.plane.plan import BLOCK_TOKENS, block_nanousd, capped, lowered
 from gateway.plane.plan import plan as make_plan
 from gateway.plane.pools import Exchange, Pool
-from gateway.plane.relay import Reply, content_type, open_stream, stream
+from gateway.plane.relay import EVENT_STREAM, Reply, content_type, open_stream, stream
 from gateway.plane.send import Sender, Sent, VendorRefusal
-from gateway.plane.settle import NOTHING_HELD, Held, Times, bill, intent, progress, receipt
+from gateway.plane.settle import NOTHING_HELD, Held, Times, attempted, bill, charge, flagged, intent, progress, receipt, together
 from gateway.plane.snapshot import Snapshot
 from gateway.terms import Attempt, Call, Caller, Deployment, Header, Model, Plan, Usage
 from gateway.wire import openai_chat
@@ -30,6 +32,8 @@ PRICED_BODY_BYTES = 1024 * 1024
 PROGRESS_S = 5.0
 KEEP_ALIVE_S = 15.0
 KEEP_ALIVE = b": keep-alive\n\n"
+# kinds of fault by which an answer that came makes no sense
+GARBLED = frozenset({"protocol", "too_large"})
 JSON = (b"content-type", b"application/json")
 SSE = (b"content-type", b"text/event-stream; charset=utf-8")
 SAFE: tuple[Header, ...] = ((b"x-content-type-options", b"nosniff"), (b"content-security-policy", b"sandbox"), (b"cache-control", b"no-store"))
@@ -81,7 +85,8 @@ class Walk:
     """One call on its way through the rooms."""
 
     __slots__ = (
-        "_beat", "_board", "_corridor", "_covered_bytes", "_hold", "_progress_at", "_reached", "answered_at", "attempts", "began", "billed_nanousd",
+        "_beat", "_board", "_body", "_charges", "_corridor", "_covered_bytes", "_hold", "_progress_at", "_served", "answered_at",
+        "attempts", "began", "billed_nanousd",
         "call", "caller", "deployment", "dropped", "error_code", "first_byte_at", "outcome", "plan", "problem", "provider", "reader", "reply",
         "sent_at", "settled", "status", "text_bytes", "usage",
     )
@@ -101,7 +106,10 @@ class Walk:
         self.status, self.outcome, self.error_code = 200, "ok", ""
         self.billed_nanousd = 0
         self.settled = False
-        self._reached = False
+        # whether an answer began that the caller got or was about to get; tries that broke before are among the charges
+        self._served = False
+        self._charges: tuple[Charge, ...] = ()
+        self._body = b""
         self._board = NO_BOARD
         self._hold: Hold | None = None
         self._covered_bytes = BLOCK_TOKENS // 2
@@ -203,9 +211,9 @@ class Walk:
 
     def _send(self, first: Callable[[Exchange, Pool, Deployment], Awaitable[T]]) -> Coroutine[None, None, Sent[T]]:
         assert self.plan is not None
-        return self._corridor.sender.send(self.plan.deployments, self._prepare, first, self.attempts, self.call.timeout_ms)
+        return self._corridor.sender.send(self.plan.deployments, self, first, self.attempts, self.call.timeout_ms)
 
-    def _prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
+    def prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
         """Return head and body for a try, after its intent is in the journal. Raises JournalBroken, UnsupportedField."""
         assert self.plan is not None
         spoken = speak.request(self.call, deployment, pool.provider, self.plan.output_cap_tokens)
@@ -222,17 +230,59 @@ class Walk:
             raise JournalBroken("the journal takes no new calls")
         self.deployment, self.provider = deployment, pool.provider.slug
         started_at_ms = int((corridor.wall() - (corridor.clock() - self.began)) * 1000)
-        held = Held(corridor.worker, self._board.windows, self._hold.amounts[1] if self._hold is not None else 0)
-        corridor.journal.append(encode(intent(self.call, self.caller, self.plan, deployment, pool.provider.slug, started_at_ms, held)))
-        self._reached = True
+        before = attempted(self.attempts, self.plan.revision) if self._charges else ()
+        record = intent(self.call, self.caller, self.plan, deployment, pool.provider.slug, started_at_ms, self._held(), before)
+        corridor.journal.append(encode(record))
         if not self.sent_at:
             self.sent_at = corridor.clock()
+
+    def _held(self) -> Held:
+        money, tokens, _ = self._hold.amounts if self._hold is not None else NO_AMOUNTS
+        return Held(self._corridor.worker, self._board.windows, tokens, money)
+
+    async def again(self) -> None:
+        """Hold more where tries that failed have cost money, so that the next can cost its whole quote. Raises OverBudget, DependencyUnavailable."""
+        hold, plan = self._hold, self.plan
+        if hold is None or plan is None or not self._charges:
+            return
+        money = plan.quote_nanousd + sum(one.cost_nanousd for one in self._charges) - hold.amounts[0]
+        tokens = plan.quote_tokens + sum(one.input_tokens + one.output_tokens for one in self._charges) - hold.amounts[1]
+        try:
+            await self._corridor.holds.extend(hold, max(0, money), max(0, tokens))
+        except DependencyUnavailable:
+            if self.caller.project.without_authority != "open":
+                raise
+            self.problem = "unheld"
+
+    def broken(self, deployment: Deployment, pool: Pool, exchange: Exchange | None, outcome: str) -> Charge | None:
+        """Return what a try that served nobody was or may have been billed; nothing unless an answer had begun or the caller left it under way."""
+        reader, body = self.reader, self._body
+        self.reader, self._body = None, b""
+        plan, wire = self.plan, pool.provider.wires[self.call.endpoint]
+        if plan is None or (exchange is not None and not 200 <= exchange.status < 300):
+            return None
+        if exchange is None:
+            found = speak.NOTHING_HEARD
+        elif reader is not None and content_type(exchange) == EVENT_STREAM:
+            found = speak.heard_of_stream(reader, is_garbled=outcome in GARBLED)
+        else:
+            came, came_bytes = (body, len(body)) if body else exchange.heard()
+            found = speak.heard(came, came_bytes, wire, content_type(exchange))
+        if not found.began and outcome != "abandoned":
+            return None
+        made = charge(self.call, plan, deployment, pool.provider.slug, found.usage, found.partial, found.problem, found.text_bytes)
+        self._charges += (made,)
+        return made
 
     async def _read_whole(self, exchange: Exchange, pool: Pool, deployment: Deployment) -> speak.Whole:
         if content_type(exchange) != b"application/json":
             raise UpstreamFault("protocol", "the answer is not JSON", sent=True)
         body = await exchange.read(ANSWER_BYTES)
-        return speak.whole(self.call, body, pool.provider.wires[self.call.endpoint], int(self._corridor.wall()))
+        try:
+            return speak.whole(self.call, body, pool.provider.wires[self.call.endpoint], int(self._corridor.wall()))
+        except UpstreamFault:
+            self._body = body
+            raise
 
     async def _read_opening(self, exchange: Exchange, pool: Pool, deployment: Deployment) -> bytes:
         self.reader = speak.reader(self.call, pool.provider.wires[self.call.endpoint], int(self._corridor.wall()), EVENT_BYTES)
@@ -241,6 +291,7 @@ class Walk:
     # ---- what the caller hears --------------------------------------------------------------------------------------
 
     def _answered(self) -> None:
+        self._served = True
         self.answered_at = self.first_byte_at = self._corridor.clock()
 
     def _headers(self, sent: Sent[T]) -> list[Header]:
@@ -283,7 +334,7 @@ class Walk:
     async def _pass_on(self, refusal: VendorRefusal) -> None:
         """Give a vendor's refusal of the request itself to the caller, in the vendor's own words."""
         # what is recorded is our own word: a vendor's code may repeat what was said
-        self.status, self.outcome, self.error_code, self._reached = refusal.status, "refused", "vendor_refused", False
+        self.status, self.outcome, self.error_code = refusal.status, "refused", "vendor_refused"
         wire = refusal.pool.provider.wires[self.call.endpoint]
         message = speak.vendor_message(refusal.body, refusal.pool.account, wire)
         code, param = speak.vendor_code(refusal.body, refusal.pool.account)
@@ -297,8 +348,6 @@ class Walk:
         """Refuse the call: by raising while nothing was given, else by an error event, and never a normal ending after it."""
         self.status, self.error_code = refusal.status, refusal.code
         self.outcome = "refused" if not self.attempts else "failed"
-        if not self.first_byte_at:
-            self._reached = False
         self.settle()
         if not self.reply.started:
             raise refusal
@@ -337,19 +386,22 @@ class Walk:
         if self.reader is not None:
             self.usage, self.problem, self.text_bytes = self.reader.usage, self.reader.problem, self.reader.text_bytes
         partial = self.reader.partial if self.reader is not None else None
-        billed = bill(self.call, self.deployment, self.usage, partial, self.problem, self.text_bytes, self._reached)
+        own = billed = bill(self.call, self.deployment, self.usage, partial, self.problem, self.text_bytes, self._served)
+        attempts, hold = self.attempts, self._hold
+        if self._charges and self.deployment is not None:
+            billed, attempts = together(own, attempts, self.deployment, self.provider)
+        used_tokens = billed.usage.input_tokens + billed.usage.output_tokens
+        if hold is not None and (billed.cost_nanousd > hold.amounts[0] or used_tokens > hold.amounts[1]):
+            billed = structs.replace(billed, flags=flagged(billed.flags, "overrun"))
         self.billed_nanousd = billed.cost_nanousd
         answered_at, began, wall = self.answered_at or now, self.began, corridor.wall()
         # both clocks never run backwards: nothing here is below zero
         gateway_s = (self.sent_at or answered_at) - began
         first_byte_s = self.first_byte_at - began if self.first_byte_at else 0.0
         times = Times(int((wall - (now - began)) * 1000), int((now - began) * 1000), int(first_byte_s * 1000), int(gateway_s * 1e6))
-        hold = self._hold
-        held = NOTHING_HELD
-        if hold is not None or self._reached:
-            held = Held(corridor.worker, self._board.windows, hold.amounts[1] if hold is not None else 0)
+        held = self._held() if hold is not None or self._served or self._charges else NOTHING_HELD
         record = receipt(
-            self.call, self.caller, self.plan, self.deployment, self.provider, billed, times, self.attempts, self.status, self.outcome, self.error_code, held
+            self.call, self.caller, self.plan, self.deployment, self.provider, billed, times, attempts, self.status, self.outcome, self.error_code, held
         )
         try:
             corridor.journal.append(encode(record))
@@ -359,11 +411,11 @@ class Walk:
             corridor.figures.add("sgw_unsettled")
         if hold is not None:
             self._hold = None
-            corridor.holds.settle(hold, billed.cost_nanousd, billed.usage.input_tokens + billed.usage.output_tokens)
+            corridor.holds.settle(hold, billed.cost_nanousd, used_tokens)
         model = self.plan.model.name if self.plan is not None else ""
-        endpoint, figures, usage, cost = self.call.endpoint, corridor.figures, billed.usage, billed.cost_nanousd
+        endpoint, figures, usage, cost = self.call.endpoint, corridor.figures, own.usage, own.cost_nanousd
         figures.count_call(endpoint, model, record.account, self.status, now - self.began, gateway_s, first_byte_s, usage, cost)
-        figures.count_attempts(self.attempts)
+        figures.count_attempts(model, self.attempts)
         caller = self.caller
         corridor.log(
             Line(
@@ -394,7 +446,7 @@ class Unmetered(Walk):
         sent = await self._send(self._read_first)
         try:
             self._answered()
-            self._reached = False
+            self._served = False
             headers = self._headers(sent)
             kind = content_type(sent.exchange)
             # an answer is data, never a page: whatever the vendor says, no browser may run it
@@ -410,9 +462,14 @@ class Unmetered(Walk):
             sent.pool.leave(sent.deployment)
             sent.exchange.close()
 
-    def _prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
+    def prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
+        """Return head and body as they came. Raises JournalBroken."""
         self._intend(deployment, pool)
         return pool.raw_head(*self._request), self.call.body
+
+    def broken(self, deployment: Deployment, pool: Pool, exchange: Exchange | None, outcome: str) -> Charge | None:
+        """Return nothing: what cannot be metered is not priced."""
+        return None
 
     async def _read_first(self, exchange: Exchange, pool: Pool, deployment: Deployment) -> bytes:
         return await exchange.chunks()

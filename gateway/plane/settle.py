@@ -1,13 +1,17 @@
 """Turns what a call did into its receipt. Knows nothing of sockets; writes nothing itself."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from billing.money import Price, cost_nanousd, has_mode
-from billing.receipts import Attempted, Intent, Progress, Settle
+from billing.receipts import ATTEMPTS_BILLED, Attempted, Charge, Intent, Progress, Settle
 from gateway.terms import Attempt, Call, Caller, Deployment, Frozen, Plan, Usage
 
 BYTES_PER_TOKEN = 4
 NOTHING = Usage()
+# A sum is as good as the weakest of its parts.
+SOURCES = ("estimated", "counted", "provider")
 
 
 class Billed(Frozen, frozen=True):
@@ -73,19 +77,86 @@ def bill(call: Call, deployment: Deployment | None, usage: Usage | None, partial
     return Billed(guess, "estimated", cost(price, guess), price_flags(price, guess, problem))
 
 
+def charge(call: Call, plan: Plan, deployment: Deployment, provider: str, usage: Usage | None, partial: Usage | None, problem: str, text_bytes: int) -> Charge:
+    """Return what an attempt was or may have been billed that served nobody; an estimate never says more output than was held for."""
+    billed = bill(call, deployment, usage, partial, problem, min(text_bytes, plan.output_tokens * BYTES_PER_TOKEN), True)
+    return _charge(billed, deployment, provider)
+
+
+def _charge(billed: Billed, deployment: Deployment, provider: str) -> Charge:
+    usage = billed.usage
+    return Charge(
+        provider=provider,
+        upstream_model=deployment.upstream_model,
+        price=deployment.price.id if deployment.price is not None else "",
+        usage_source=billed.usage_source,
+        flags=billed.flags,
+        input_tokens=usage.input_tokens,
+        cached_tokens=usage.cached_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        audio_input_tokens=usage.audio_input_tokens,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        audio_output_tokens=usage.audio_output_tokens,
+        cost_nanousd=billed.cost_nanousd,
+    )
+
+
+def together(own: Billed, attempts: list[Attempt], deployment: Deployment, provider: str) -> tuple[Billed, list[Attempt]]:
+    """Return what a call is billed whose attempts cost money before the one that served it (`own`, none if none did), and its attempts.
+
+    The sum is of tokens and costs; each attempt that cost has its charge.
+    """
+    if own.usage_source != "none":
+        attempts = [*attempts[:-1], msgspec.structs.replace(attempts[-1], charge=_charge(own, deployment, provider))]
+    charges = [attempt.charge for attempt in attempts if attempt.charge is not None]
+    usage = Usage(
+        input_tokens=sum(one.input_tokens for one in charges),
+        cached_tokens=sum(one.cached_tokens for one in charges),
+        cache_write_tokens=sum(one.cache_write_tokens for one in charges),
+        audio_input_tokens=sum(one.audio_input_tokens for one in charges),
+        output_tokens=sum(one.output_tokens for one in charges),
+        reasoning_tokens=sum(one.reasoning_tokens for one in charges),
+        audio_output_tokens=sum(one.audio_output_tokens for one in charges),
+        tier=own.usage.tier,
+    )
+    source = min((one.usage_source for one in charges), key=SOURCES.index)
+    return Billed(usage, source, sum(one.cost_nanousd for one in charges), flagged(own.flags, ATTEMPTS_BILLED)), attempts
+
+
+def flagged(flags: str, flag: str) -> str:
+    """Return flags, separated by commas, with one more."""
+    return f"{flags},{flag}" if flags else flag
+
+
+def attempted(attempts: Sequence[Attempt], revision: int) -> tuple[Attempted, ...]:
+    """Return attempts as receipts keep them."""
+    return tuple([Attempted(a.deployment, a.account, a.outcome, a.status, a.elapsed_ms, a.charge, revision) for a in attempts])
+
+
 class Held(Frozen, frozen=True):
-    """Which worker holds for a call, the budget windows it counts in (ids, separated by spaces) and the tokens held there."""
+    """Which worker holds for a call, the budget windows it counts in (ids, separated by spaces), and the tokens and nano-USD held there."""
 
     worker: str
     windows: str
     quote_tokens: int
+    quote_nanousd: int = 0
 
 
 NOTHING_HELD = Held("", "", 0)
 
 
-def intent(call: Call, caller: Caller, plan: Plan, deployment: Deployment, provider: str, started_at_ms: int, held: Held) -> Intent:
-    """Return what is journalled before a deployment is tried."""
+def intent(
+    call: Call,
+    caller: Caller,
+    plan: Plan,
+    deployment: Deployment,
+    provider: str,
+    started_at_ms: int,
+    held: Held,
+    attempts: tuple[Attempted, ...] = (),
+) -> Intent:
+    """Return what is journalled before a deployment is tried; `attempts` are those before it if one of them cost money."""
     guess = estimate(len(call.body), 0)
     units = caller.project.business_units
     return Intent(
@@ -104,10 +175,11 @@ def intent(call: Call, caller: Caller, plan: Plan, deployment: Deployment, provi
         deployment.price.id if deployment.price is not None else "",
         guess.input_tokens,
         cost(deployment.price, guess),
-        plan.quote_nanousd,
+        held.quote_nanousd or plan.quote_nanousd,
         held.worker,
         held.windows,
         held.quote_tokens,
+        attempts,
     )
 
 
@@ -175,8 +247,8 @@ def receipt(
         usage.audio_output_tokens,
         deployment.price.id if deployment is not None and deployment.price is not None else "",
         billed.cost_nanousd,
-        plan.quote_nanousd if plan is not None else 0,
-        tuple([Attempted(a.deployment, a.account, a.outcome, a.status, a.elapsed_ms) for a in attempts]),
+        held.quote_nanousd or (plan.quote_nanousd if plan is not None else 0),
+        attempted(attempts, plan.revision if plan is not None else 0),
         call.end_user,
         call.session,
         call.tags,

@@ -8,6 +8,7 @@ from gateway.errors import BadRequest, UnsupportedField, UpstreamFault
 from gateway.providers import Provider
 from gateway.terms import Account, Call, ChunkKind, Deployment, Frozen, Usage
 from gateway.wire import WireError, anthropic_messages, openai_chat
+from gateway.wire.cut import member
 from gateway.wire.sse import EventBuffer
 from gateway.wire.strict import add_first, replace_model, splice
 from gateway.wire.strict import fields as fields_of
@@ -97,6 +98,49 @@ def whole(call: Call, body: bytes, wire: str, created_at_s: int) -> Whole:
         raise UpstreamFault("protocol", error.message, sent=True) from None
 
 
+class Heard(Frozen, frozen=True):
+    """What a try told that served nobody: whether an answer `began`, the vendor's usage, whole or `partial`, and how much of the answer came."""
+
+    began: bool = False
+    usage: Usage | None = None
+    partial: Usage | None = None
+    problem: str = ""
+    text_bytes: int = 0
+
+
+NOTHING_HEARD = Heard()
+ANSWERS = (b"application/json", b"text/event-stream")
+# In a longer body no usage is looked for: that takes 10 ms for a MiB, and every call of the worker would wait.
+SEARCHED_BYTES = 1024 * 1024
+
+
+def heard(body: bytes, came_bytes: int, wire: str, content_type: bytes = ANSWERS[0]) -> Heard:
+    """Return what is known of a whole answer that broke: of another type than an answer's, or without a byte, it had not begun."""
+    if not came_bytes or content_type not in ANSWERS:
+        return NOTHING_HEARD
+    usage, problem = _usage_in(body, wire) if content_type == ANSWERS[0] else (None, "usage_missing")
+    return Heard(began=True, usage=usage, problem=problem, text_bytes=came_bytes)
+
+
+def _usage_in(body: bytes, wire: str) -> tuple[Usage | None, str]:
+    told = member(body, "usage") if len(body) <= SEARCHED_BYTES else b""
+    if not told:
+        return None, "usage_missing"
+    if wire == CLIENT_WIRE:
+        return openai_chat.read_usage(b'{"usage":' + told + b"}")
+    reported = anthropic_messages.read_vendor_usage(msgspec.Raw(told))
+    usage = anthropic_messages.usage_of(reported) if reported is not None and reported.output_tokens is not None else None
+    return usage, "" if usage is not None else "usage_invalid"
+
+
+def heard_of_stream(reader: "Reader", *, is_garbled: bool) -> Heard:
+    """Return what is known of a stream that broke before any of it was passed on; an error or comments alone are no answer."""
+    usage, partial, text_bytes = reader.usage, reader.partial, reader.text_bytes + reader.pending_bytes
+    began = usage is not None or partial is not None or text_bytes > 0 or is_garbled
+    problem = "" if usage is not None else reader.problem or "usage_missing"
+    return Heard(began=began, usage=usage, partial=partial, problem=problem, text_bytes=text_bytes)
+
+
 class _Choice(msgspec.Struct):
     message: msgspec.Raw = msgspec.Raw(b"")
 
@@ -111,6 +155,12 @@ def _message_bytes(body: bytes) -> int:
         return sum(len(bytes(choice.message)) for choice in msgspec.json.decode(body, type=_Choices).choices)
     except (msgspec.DecodeError, RecursionError):
         return len(body)
+
+
+def pending_bytes(buffer: EventBuffer) -> int:
+    """Return the size of an event that has begun and not ended, 0 for a comment."""
+    pending = buffer.pending
+    return 0 if pending.startswith(b":") else len(pending.strip())
 
 
 class SameWire:
@@ -133,6 +183,11 @@ class SameWire:
     def partial(self) -> Usage | None:
         """Return what the vendor told of a stream that is cut: nothing, for usage comes with its end."""
         return self.usage
+
+    @property
+    def pending_bytes(self) -> int:
+        """Return how much of an event came that has not ended, comments apart."""
+        return pending_bytes(self._buffer)
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes to pass on now; the terminal event goes to `tail`. Raises WireError on garbage."""
@@ -197,6 +252,11 @@ class Translated:
     def partial(self) -> Usage | None:
         """Return what the vendor told of a stream that is cut: its input exactly, its output so far."""
         return self.usage or self._reader.usage_so_far
+
+    @property
+    def pending_bytes(self) -> int:
+        """Return how much of an event came that has not ended, comments apart."""
+        return pending_bytes(self._buffer)
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes to pass on now; the terminal event goes to `tail`. Raises WireError on garbage."""

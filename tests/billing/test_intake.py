@@ -8,12 +8,13 @@ from uuid import UUID
 
 import pytest
 from django.db import OperationalError, connection
+from msgspec import structs
 
 from accounts.models import BusinessUnit, Project, VirtualKey
 from billing.actions import NotReleasable, release_quarantined
 from billing.intake import Intake, Metrics, Taken
 from billing.models import JournalPosition, QuarantinedReceipt, UsageRecord
-from billing.receipts import Progress, encode
+from billing.receipts import Attempted, Charge, Progress, encode
 from billing.segments import segment_numbers, segment_path
 from gateway.plane.journal import Journal
 from tests.billing.receipts import PRICE, PROJECT, STARTED_AT_MS, UNIT, intent, settle, write_segment
@@ -41,7 +42,7 @@ def test_a_receipt_becomes_its_row_whole(tmp_path: Path) -> None:
         "flags": "demo", "input_tokens": 1200, "cached_tokens": 1000, "cache_write_tokens": 0, "audio_input_tokens": 0,
         "output_tokens": 300,
         "reasoning_tokens": 100, "audio_output_tokens": 0, "price": UUID(PRICE), "cost_nanousd": 2**63 - 1, "quote_nanousd": 999_999,
-        "attempts": [["gpt-5@openai-eu", "openai-eu", "ok", 200, 812]], "end_user": "user-1", "session": "s-1", "tags": "team=a",
+        "attempts": [["gpt-5@openai-eu", "openai-eu", "ok", 200, 812, None, 0]], "end_user": "user-1", "session": "s-1", "tags": "team=a",
         "ip": "10.0.0.1", "user_agent": "ü" * 200, "client_request_id": "r-1", "is_demo": True, "worker": "", "windows": "", "posting": None,
     }  # fmt: skip
     assert (segment_numbers(tmp_path / "w0"), JournalPosition.objects.count()) == ([], 0)
@@ -147,6 +148,29 @@ def test_orphans_of_a_dead_worker_are_settled_at_their_progress_else_at_their_in
         ("call_3", "ok", "provider", "", 1200, 300, 123_456, 812, 200),
     ]
     assert segment_numbers(tmp_path / "w0") == []
+
+
+BROKEN = Charge("azure", "gpt-5", PRICE, "provider", "", 50, 20, 0, 0, 7, 0, 0, 6_400)
+
+
+def test_an_orphan_costs_what_its_attempts_before_cost_too(tmp_path: Path) -> None:
+    before = (Attempted("gpt-5@azure", "azure", "reset", 200, 30, BROKEN, 9), Attempted("gpt-5@b", "b", "503", 503, 2, None, 9))
+    write_segment(tmp_path, intent("call_1"), intent("call_1", attempts=before))
+    assert Intake(tmp_path).run_once() == Taken(rows=1, orphans=1)
+    assert recorded("flags", "input_tokens", "cached_tokens", "output_tokens", "cost_nanousd") == [("call_1", "orphan,attempts_billed", 90, 20, 7, 11_400)]
+    assert UsageRecord.objects.get().attempts == [
+        ["gpt-5@azure", "azure", "reset", 200, 30, ["azure", "gpt-5", PRICE, "provider", "", 50, 20, 0, 0, 7, 0, 0, 6_400], 9],
+        ["gpt-5@b", "b", "503", 503, 2, None, 9],
+        ["gpt-5@openai-eu", "openai-eu", "unknown", 0, 0, ["openai", "gpt-5-2025-08-07", PRICE, "estimated", "", 40, 0, 0, 0, 0, 0, 0, 5_000], 0],
+    ]
+
+
+def test_charges_are_kept_without_nul_bytes(tmp_path: Path) -> None:
+    odd = Attempted("d\0", "a", "ok", 200, 1, structs.replace(BROKEN, upstream_model="gpt\0-5"), 9)
+    write_segment(tmp_path, settle(attempts=(odd,)))
+    assert Intake(tmp_path).run_once() == Taken(rows=1)
+    ((deployment, *_, charge, _),) = UsageRecord.objects.get().attempts
+    assert (deployment, charge[1]) == ("d", "gpt-5")
 
 
 def test_calls_of_a_living_worker_are_no_orphans_and_keep_their_segment(tmp_path: Path) -> None:

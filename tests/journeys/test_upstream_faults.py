@@ -26,7 +26,6 @@ BEFORE = {
     "garbage=http": (502, "upstream_error"),
     "redirect": (502, "upstream_error"),
     "html": (502, "upstream_error"),
-    "gzip_bomb": (502, "upstream_error"),
     "huge_header": (502, "upstream_error"),
     "status=401": (502, "upstream_error"),
     "status=403": (502, "upstream_error"),
@@ -44,12 +43,14 @@ MIDDLE_WHOLE = {
     "cut": (502, "upstream_error"),
     "garbage=body": (502, "upstream_error"),
 }
+# What streams commit after their first event.
 MIDDLE_STREAM = {
     **MIDDLE_WHOLE,
     "endless": (504, "upstream_timeout"),
     "in_stream_error": (502, "upstream_error"),
     "huge_line=10000000": (502, "upstream_error"),
 }
+BOMB = {"gzip_bomb": (502, "upstream_error")}
 # directive: usage_source, flags
 HARMLESS = {
     "split_utf8": ("provider", ""),
@@ -84,7 +85,7 @@ def fault_models() -> dict[str, list[dict[str, Any]]]:
     """Return a model for every wire, fault and way, so that no breaker and no pool is shared."""
     made: dict[str, list[dict[str, Any]]] = {}
     for wire, (provider, upstream_model) in WIRES.items():
-        for streamed, faults in ((False, {**BEFORE, **MIDDLE_WHOLE, **HARMLESS}), (True, {**BEFORE, **MIDDLE_STREAM, **HARMLESS})):
+        for streamed, faults in ((False, {**BEFORE, **MIDDLE_WHOLE, **HARMLESS, **BOMB}), (True, {**BEFORE, **MIDDLE_STREAM, **HARMLESS, **BOMB})):
             for directive in faults:
                 made[name_of(wire, directive, streamed)] = [{"provider": provider, "upstream_model": upstream_model, **DEADLINES}]
     return made
@@ -112,6 +113,8 @@ RAW_WHOLE = {
     "gzip_bomb": 502, "short_body": 502, "upgrade": 502, "answer_not_json": 502, "wrong_shape": 502, "empty": 502,
     "retry_later": 429, "retry_nonsense": 429, "ok": 200, "gzip": 200,
 }  # fmt: skip
+# what had begun to answer when it broke
+BEGAN = ("bad_chunk", "gzip_bomb", "short_body", "answer_not_json", "wrong_shape")
 # fault: whether a byte of the answer came first; None: a good answer
 RAW_STREAM = {
     "reset_mid": True, "close_mid": True, "stall_mid": True, "endless": True, "error_event": True, "done_after_error": True, "short_body": False,
@@ -192,11 +195,22 @@ def test_a_fault_before_the_answer_is_a_plain_error(service: Service, wire: str,
 @pytest.mark.parametrize("directive", MIDDLE_WHOLE)
 @pytest.mark.parametrize("wire", WIRES)
 @pytest.mark.usefixtures("vendor")
-def test_a_fault_inside_a_whole_answer_is_a_plain_error(service: Service, wire: str, directive: str) -> None:
+def test_a_fault_inside_a_whole_answer_is_a_plain_error_and_billed(service: Service, wire: str, directive: str) -> None:
     heard = ask(service, name_of(wire, directive, False), f"[[sim: {directive}]]")
     assert (heard.status, heard.error["code"]) == MIDDLE_WHOLE[directive]
     assert heard.took_s < BOUND_S
-    assert said(service, heard, "outcome", "error_code", "usage_source") == ("failed", heard.error["code"], "none")
+    found = said(service, heard, "outcome", "error_code", "usage_source", "flags")
+    assert found == ("failed", heard.error["code"], "estimated", "attempts_billed")
+    assert said(service, heard, "cost_nanousd") > (0,)
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.usefixtures("vendor")
+def test_a_compression_bomb_is_billed_by_what_came_of_it(service: Service, wire: str, streamed: bool) -> None:
+    heard = ask(service, name_of(wire, "gzip_bomb", streamed), "[[sim: gzip_bomb]]", stream=streamed)
+    assert (heard.status, heard.error["code"], said(service, heard, "usage_source")) == (502, "upstream_error", ("estimated",))
+    assert 0 < said(service, heard, "cost_nanousd")[0] < 10_000_000
 
 
 @pytest.mark.parametrize("directive", MIDDLE_STREAM)
@@ -235,7 +249,8 @@ def test_a_raw_fault_of_a_whole_answer(service: Service, fault: str) -> None:
     heard = ask(service, f"rw-{fault.replace('_', '-')}")
     assert (heard.status, heard.took_s < BOUND_S) == (RAW_WHOLE[fault], True)
     outcome = "ok" if heard.status == 200 else "failed"
-    assert said(service, heard, "status", "outcome") == (heard.status, outcome)
+    cost = said(service, heard, "cost_nanousd")[0]
+    assert (*said(service, heard, "status", "outcome"), cost > 0) == (heard.status, outcome, heard.status == 200 or fault in BEGAN)
     assert int(heard.headers.get("retry-after", "1")) >= 1
 
 
@@ -251,7 +266,7 @@ def test_a_raw_fault_of_a_stream(service: Service, fault: str) -> None:
     assert heard.status == (200 if RAW_STREAM[fault] else 502)
     assert heard.error["code"] in ("upstream_error", "upstream_timeout")
     assert b"[DONE]" not in heard.body
-    assert said(service, heard, "outcome", "usage_source") == ("failed", "estimated" if RAW_STREAM[fault] else "none")
+    assert said(service, heard, "outcome", "usage_source") == ("failed", "estimated" if RAW_STREAM[fault] or fault in BEGAN else "none")
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])

@@ -34,7 +34,7 @@ def test_tokens_and_cost_add_up_over_accounts() -> None:
     figures = Figures()
     figures.count_call("embeddings", "m", "acme", 200, 0.02, 0.0002, 0.0, Usage(input_tokens=3, cached_tokens=1, output_tokens=5, reasoning_tokens=2), 70)
     figures.count_call("embeddings", "m", "other", 200, 0.02, 0.0002, 0.0, Usage(input_tokens=4), 0)
-    figures.count_attempts([Attempt(deployment="d", account="acme", outcome="ok", status=200, elapsed_ms=1)] * 2)
+    figures.count_attempts("m", [Attempt(deployment="d", account="acme", outcome="ok", status=200, elapsed_ms=1)] * 2)
     figures.add("sgw_unsettled")
     told = {name: value for name, value in figures.flat(2).items() if not name.startswith(("sgw_call", "sgw_gateway"))}
     assert told == {

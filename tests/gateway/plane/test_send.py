@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from billing.receipts import Charge
 from gateway import errors
 from gateway.plane.health import Health
 from gateway.plane.pools import Exchange, Pool, Pools
@@ -24,6 +25,9 @@ class FakeExchange:
 
     async def chunks(self) -> bytes:
         return b""
+
+    def heard(self) -> tuple[bytes, int]:
+        return b"body", 4
 
     def close(self) -> None:
         self.closed = True
@@ -73,6 +77,8 @@ class Scene:
         self.sender = Sender(self.pools, self.health, self.clock, self.clock)
         self.attempts: list[Attempt] = []
         self.deployments = tuple(builders.deployment(slug) for slug in outcomes)
+        self.broke: list[tuple[str, str, bool]] = []
+        self.agains = 0
 
     def _client(self, account: Account) -> FakeClient:
         return self.clients[account.slug]
@@ -83,7 +89,17 @@ class Scene:
         async def first(exchange: Exchange, pool: Pool, deployment: Deployment) -> str:
             return deployment.account
 
-        return await self.sender.send(self.deployments, lambda d, p: (b"head", b"body"), first, self.attempts, timeout_ms)
+        return await self.sender.send(self.deployments, self, first, self.attempts, timeout_ms)
+
+    def prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
+        return b"head", b"body"
+
+    async def again(self) -> None:
+        self.agains += 1
+
+    def broken(self, deployment: Deployment, pool: Pool, exchange: Exchange | None, outcome: str) -> Charge | None:
+        self.broke.append((deployment.account, outcome, exchange is not None and not self.clients[deployment.account].exchanges[-1].closed))
+        return None
 
     def outcomes(self) -> list[tuple[str, str]]:
         """Return account and outcome of every attempt."""
@@ -100,6 +116,7 @@ async def test_what_another_deployment_might_do_better_fails_over(outcome: int |
     label = outcome.kind if isinstance(outcome, errors.UpstreamFault) else str(outcome)
     assert (sent.opening, scene.outcomes()) == ("two", [("one", label), ("two", "ok")])
     assert [exchange.closed for exchange in scene.clients["one"].exchanges] == [True] * len(scene.clients["one"].exchanges)
+    assert (scene.agains, scene.broke) == (1, [("one", label, not isinstance(outcome, errors.UpstreamFault))])
 
 
 @pytest.mark.parametrize("status", [400, 404, 413, 422])

@@ -3,6 +3,7 @@
 from msgspec import structs
 
 from billing.money import Mode, Rates
+from billing.receipts import Attempted
 from gateway.plane.settle import Billed, Held, bill, receipt
 from gateway.plane.settle import Times as CallTimes
 from gateway.terms import Attempt, Plan, Usage
@@ -56,7 +57,7 @@ def test_a_receipt_says_everything_under_its_own_name() -> None:
     billed = Billed(Usage(11, 12, 13, 14, 15, 16, 17), "provider", 18, "flag")
     asked = call(end_user="end", session="ses", tags="tag", ip="1.2.3.4", user_agent="agent", client_request_id="cri", stream=True)
     who = caller()
-    plan = Plan(model("chat", SERVED), (SERVED,), 19)
+    plan = Plan(model("chat", SERVED), (SERVED,), 19, revision=7)
     tried = [Attempt("acme/up-1", "acme", "ok", 200, 5)]
     written = receipt(asked, who, plan, SERVED, "openai", billed, CallTimes(1, 2, 3, 4), tried, 200, "ok", "code", Held("w0", "b1:2026-11 b2:total", 20))
     assert {name: getattr(written, name) for name in written.__struct_fields__} == {
@@ -68,4 +69,4 @@ def test_a_receipt_says_everything_under_its_own_name() -> None:
         "attempts": written.attempts, "end_user": "end", "session": "ses", "tags": "tag", "ip": "1.2.3.4", "user_agent": "agent", "client_request_id": "cri",
         "worker": "w0", "windows": "b1:2026-11 b2:total", "quote_tokens": 20,
     }  # fmt: skip
-    assert [(a.deployment, a.account, a.outcome, a.status, a.elapsed_ms) for a in written.attempts] == [("acme/up-1", "acme", "ok", 200, 5)]
+    assert written.attempts == (Attempted("acme/up-1", "acme", "ok", 200, 5, None, 7),)
