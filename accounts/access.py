@@ -125,6 +125,12 @@ def _with_all_below(units: set[Any]) -> set[Any]:
     return units
 
 
+def managed_business_units(user: User) -> QuerySet[BusinessUnit]:
+    """Return the business units a person manages and everything below them."""
+    managed = set(Membership.objects.filter(user=user, role=Membership.Role.MANAGER).values_list("business_unit_id", flat=True))
+    return BusinessUnit.objects.filter(id__in=_with_all_below(managed) if user.is_active else ())
+
+
 def visible_projects(actor: Actor) -> QuerySet[Project]:
     """Return the projects the actor may see: their own, or within a business unit they see."""
     if not is_usable(actor):
@@ -152,11 +158,29 @@ def visible_audit_events(actor: Actor) -> QuerySet[AuditEvent]:
     if isinstance(actor, ServiceAccount):
         units, projects = visible_business_units(actor), visible_projects(actor)
     else:
-        managed = set(Membership.objects.filter(user=actor, role=Membership.Role.MANAGER).values_list("business_unit_id", flat=True))
-        units = BusinessUnit.objects.filter(id__in=_with_all_below(managed))
+        units = managed_business_units(actor)
         owned = Membership.objects.filter(user=actor, role=Membership.Role.OWNER).values("project")
         projects = Project.objects.filter(Q(id__in=owned) | Q(business_unit__in=units))
     return AuditEvent.objects.filter(Q(project__in=projects.values("id")) | Q(business_unit__in=units.values("id")))
+
+
+def askable_projects(actor: Actor) -> QuerySet[Project]:
+    """Return the projects an actor may ask to join, by id or name: their own, and those that are listed."""
+    if not is_usable(actor):
+        return Project.objects.none()
+    return Project.objects.filter(Q(is_listed=True, state=Project.State.ACTIVE) | Q(id__in=visible_projects(actor).values("id")))
+
+
+def askable_units(actor: Actor) -> QuerySet[BusinessUnit]:
+    """Return the business units an actor may ask to have a project in: their own, those of listed projects, and everything above either."""
+    if not is_usable(actor):
+        return BusinessUnit.objects.none()
+    level = set(askable_projects(actor).values_list("business_unit_id", flat=True)) | set(visible_business_units(actor).values_list("id", flat=True))
+    found: set[Any] = set()
+    while level:
+        found |= level
+        level = set(BusinessUnit.objects.filter(id__in=level, parent__isnull=False).values_list("parent_id", flat=True)) - found
+    return BusinessUnit.objects.filter(id__in=found)
 
 
 def visible_users(user: User) -> QuerySet[User]:

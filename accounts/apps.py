@@ -12,8 +12,8 @@ class AccountsConfig(AppConfig):
     verbose_name = "People and projects"
 
     def ready(self) -> None:
-        """Have every change of people, projects, keys and channels recorded, and every sign-in."""
-        from accounts import models, sessions  # needs the models, which exist only now
+        """Have every change of people, projects, keys, channels and requests recorded, and every sign-in; register what can be asked for."""
+        from accounts import access_grants, grants, models, sessions  # needs the models, which exist only now
         from accounts.audit.watch import watch
 
         watch(models.User, "user", "usr", secret=("password", "break_glass_digest"), ignored=("last_login",))
@@ -29,6 +29,16 @@ class AccountsConfig(AppConfig):
         guessed = ("throttling_failure_timestamp", "throttling_failure_count", "last_used_at")
         watch(models.Authenticator, "authenticator", "otp", secret=("sealed_secret",), ignored=("last_step", *guessed))
         watch(models.BackupCodes, "backup-codes", "bkp", ignored=guessed)
+        watch(models.GrantRequest, "request", "", secret=("sealed_parameters",), number="shown_id")
+        watch(models.ApprovalStep, "approval-step", "aps", ignored=("remind_at", "escalate_at"))
+        watch(models.Decision, "decision", "dec")
+        watch(models.ApprovalRule, "approval-rule", "apr")
+        watch(models.RuleStep, "rule-step", "rst")
+        watch(models.Delegation, "delegation", "dlg")
+        watch(models.UsePolicy, "use-policy", "aup")
+        watch(models.Acceptance, "acceptance", "acc")
+        for grant in access_grants.GRANTS:
+            grants.register(grant)
         sessions.listen()
         if apps.is_installed("django_otp_webauthn"):  # only where there are screens
             from accounts.signin import lockout

@@ -1,8 +1,9 @@
-"""Periodic work on notices, links and the audit trail. A task calls one action and holds no logic."""
+"""Periodic work on notices, links, requests and the audit trail. A task calls one action and holds no logic."""
 
 from celery import shared_task
 
 from accounts import anchor_watch, outbox
+from accounts.requests import schedule
 from accounts.signin import passwords
 
 
@@ -28,3 +29,9 @@ def mail_password_links() -> int:
 def anchor_audit() -> int:
     """Keep the newest checkpoint outside the database; return how many anchors took it."""
     return anchor_watch.anchor_and_tell()
+
+
+@shared_task
+def pass_time_on_requests() -> int:
+    """Remind, escalate, expire and take back what is due; return how many things were done."""
+    return schedule.pass_time()

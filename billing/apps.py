@@ -10,9 +10,10 @@ class BillingConfig(AppConfig):
     verbose_name = "Cost"
 
     def ready(self) -> None:
-        """Have every change of budgets, limits, credit, prices and statements recorded."""
+        """Have every change of budgets, limits, credit, prices and statements recorded; register what can be asked for."""
         from accounts.audit.watch import watch  # needs the models, which exist only now
-        from billing import models
+        from accounts.grants import register
+        from billing import grants, models, sandbox
 
         watch(models.Budget, "budget", "bud")
         watch(models.Limit, "limit", "lim")
@@ -21,3 +22,6 @@ class BillingConfig(AppConfig):
         watch(models.Price, "price", "prc")
         watch(models.PriceDecision, "price-decision", "prd")
         watch(models.Statement, "statement", "stm")
+
+        for grant in (*grants.GRANTS, sandbox.GRANT):
+            register(grant)

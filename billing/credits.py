@@ -112,8 +112,12 @@ def raise_temporarily(budget: Budget, amount_nanousd: int, until: datetime, acto
     """Let a hard money budget spend more until a moment, as credit of its scope, whose account is opened if need be. Raises ValidationError."""
     if budget.unit != Unit.NANOUSD or budget.mode != Budget.Mode.HARD:
         raise ValidationError("Only a hard budget in money can be raised by credit. Change this budget's amount instead.")
-    account = CreditAccount.objects.filter(**_of(budget.scope)).first() or open_account(budget.scope, f"Credit of {budget.scope}"[:200], actor)
-    return grant(account, amount_nanousd, until, actor, reason)
+    return grant(account_of(budget.scope, actor), amount_nanousd, until, actor, reason)
+
+
+def account_of(scope: Scope, actor: User | None = None) -> CreditAccount:
+    """Return the credit account of a project, key or business unit, opened if need be."""
+    return CreditAccount.objects.filter(**_of(scope)).first() or open_account(scope, f"Credit of {scope}"[:200], actor)
 
 
 @audit.act()
@@ -121,13 +125,30 @@ def expire_due() -> int:
     """Move what is left of expired grants to the account `expired`; returns how many grants ended."""
     now = database_now()
     due = list(CreditGrant.objects.select_for_update(no_key=True).filter(expires_at__lte=now, expired_at=None).order_by("id")[:MOST_AT_ONCE])
-    for ended in due:
+    _expire(due, now)
+    return len(due)
+
+
+@audit.act()
+def end(given: CreditGrant, actor: User | None, reason: str) -> bool:
+    """End a grant now, as if its time had come: what no window has drawn is gone; False when it had ended before. Raises ValidationError without a reason."""
+    reason = check_reason(reason)
+    locked, now = CreditGrant.objects.select_for_update(no_key=True).get(pk=given.pk), database_now()
+    if locked.expired_at is not None:
+        return False
+    locked.expires_at = min(locked.expires_at or now, now)
+    locked.save(update_fields=["expires_at"])
+    _expire([locked], now, actor, reason)
+    return True
+
+
+def _expire(grants: Sequence[CreditGrant], now: datetime, actor: User | None = None, reason: str = "") -> None:
+    for ended in grants:
         if ended.remaining_nanousd:
             account = ledger.grant_account(ended.id)
-            ledger.post(Posting.Kind.EXPIRE, f"expire:{ended.id}", [Movement(account, ledger.EXPIRED, ended.remaining_nanousd)])
+            ledger.post(Posting.Kind.EXPIRE, f"expire:{ended.id}", [Movement(account, ledger.EXPIRED, ended.remaining_nanousd)], actor, reason)
             audit.record("credit-grant.expire", subject_of(ended), changes={"remaining_nanousd": [ended.remaining_nanousd, 0]})
-    CreditGrant.objects.filter(id__in=[ended.id for ended in due]).update(remaining_nanousd=0, expired_at=now)
-    return len(due)
+    CreditGrant.objects.filter(id__in=[ended.id for ended in grants]).update(remaining_nanousd=0, expired_at=now)
 
 
 def close_windows() -> int:

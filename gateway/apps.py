@@ -24,9 +24,11 @@ class GatewayConfig(AppConfig):
     verbose_name = "Catalogue"
 
     def ready(self) -> None:
-        """Connect cache invalidation, and have every change of the catalogue and of schedules recorded."""
+        """Connect cache invalidation, have every change of the catalogue and of schedules recorded, and register what can be asked for."""
         from accounts.audit.watch import watch  # needs the models, which exist only now
+        from accounts.grants import register
         from gateway.changes import note_saved
+        from gateway.grants import GRANTS
 
         models = {name: apps.get_model(name) for name in ("gateway.ProviderAccount", "gateway.Model", "gateway.Deployment", "django_celery_beat.PeriodicTask")}
         watch(models["gateway.ProviderAccount"], "provider-account", "pva", secret=("sealed_credential",), ignored=("checked_at", "check_result"))
@@ -34,6 +36,8 @@ class GatewayConfig(AppConfig):
         watch(models["gateway.Deployment"], "deployment", "dep")
         watch(models["django_celery_beat.PeriodicTask"], "schedule", "sch", ignored=("last_run_at", "total_run_count", "date_changed"))
 
+        for grant in GRANTS:
+            register(grant)
         for label in CONFIGURATION:
             post_save.connect(note_saved, apps.get_model(label), dispatch_uid=f"revision-save-{label}")
             post_delete.connect(note_saved, apps.get_model(label), dispatch_uid=f"revision-delete-{label}")

@@ -34,6 +34,7 @@ app.conf.beat_schedule = {
     "sweep outbox": {"task": "accounts.tasks.sweep_outbox", "schedule": 5.0, "options": {"expire_seconds": 5.0}},
     "mail password links": {"task": "accounts.tasks.mail_password_links", "schedule": 10.0, "options": {"expire_seconds": 10.0}},
     "anchor the audit trail": {"task": "accounts.tasks.anchor_audit", "schedule": 60.0, "options": {"expire_seconds": 60.0}},
+    "pass time on requests": {"task": "accounts.tasks.pass_time_on_requests", "schedule": 60.0, "options": {"expire_seconds": 60.0}},
     "prune outbox": {"task": "accounts.tasks.prune_outbox", "schedule": 86400.0},
 }
 

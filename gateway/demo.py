@@ -9,12 +9,12 @@ from typing import Any
 
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
-from django.db.models import ProtectedError
+from django.db.models import ProtectedError, Q
 from django.utils import timezone
 
 from accounts import actions as account_actions
 from accounts import keys
-from accounts.models import BusinessUnit, Membership, Project, ServiceAccount, User, VirtualKey
+from accounts.models import BusinessUnit, Decision, GrantRequest, Membership, Project, RequestNote, ServiceAccount, User, VirtualKey
 from accounts.service_accounts import SCOPES, find_by_token, make_service_account, set_service_account_state
 from billing import budgets
 from billing import credits as credit_actions
@@ -99,6 +99,8 @@ def remove() -> None:
     UsageRecord.objects.filter(is_demo=True).delete()
     forget_demo()
     remove_demo_money()
+    about_demo = Q(project__is_demo=True) | Q(business_unit__is_demo=True) | Q(service_account__is_demo=True) | Q(notes__program__is_demo=True)
+    GrantRequest.objects.filter(pk__in=GrantRequest.objects.filter(about_demo).values("pk")).delete()
     VirtualKey.objects.filter(project__is_demo=True).delete()
     VirtualKey.objects.filter(is_demo=True).delete()
     ServiceAccount.objects.filter(is_demo=True).delete()
@@ -113,7 +115,14 @@ def remove() -> None:
     except ProtectedError as error:
         named = ", ".join(sorted(str(row) for row in error.protected_objects))
         raise NotRemovable(f"These depend on demo content: {named}. Move or delete them first.") from error
-    who = (Posting.objects.values("actor"), Price.objects.values("entered_by"), PriceDecision.objects.values("decided_by"))
+    who = (
+        Posting.objects.values("actor"),
+        Price.objects.values("entered_by"),
+        PriceDecision.objects.values("decided_by"),
+        GrantRequest.objects.values("requester"),
+        Decision.objects.values("approver", "seat"),
+        RequestNote.objects.values("author"),
+    )
     on_record = {str(pk) for rows in who for row in rows.distinct() for pk in row.values() if pk}
     User.objects.filter(is_demo=True, pk__in=on_record).update(is_active=False)
     User.objects.filter(is_demo=True).exclude(pk__in=on_record).delete()

@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     step_up_minutes: int = Field(10, ge=1, le=60)
     second_factor_roles: Annotated[tuple[str, ...], NoDecode] = ("it_admin", "security_officer", "finance", "auditor", "manager")
     usage_retention_months: int = Field(0, ge=0, le=1200)
+    holidays: str = ""
     archive_url: str = ""
     audit_anchors: Annotated[tuple[str, ...], NoDecode] = Field((), repr=False)
     drain_s: int = Field(30, ge=0, le=3600)
@@ -170,6 +171,18 @@ class Settings(BaseSettings):
         if value and (not value.isascii() or value.count("@") != 1 or any(letter in ' <>,"' or not letter.isprintable() for letter in value)):
             raise ValueError("must be a plain address such as gateway@example.com")
         return value
+
+    @field_validator("holidays")
+    @classmethod
+    def _is_a_place_with_holidays(cls, text: str) -> str:
+        if text:
+            from holidays.utils import list_supported_countries  # slow import
+
+            country, _, part = text.partition("-")
+            known = list_supported_countries()
+            if country not in known or (part and part not in known[country]):
+                raise ValueError("write a country, or a part of one, such as DE or DE-BY")
+        return text
 
     @field_validator("private_upstreams", "private_channels")
     @classmethod
@@ -346,6 +359,7 @@ KEY_PEPPERS = settings.peppers  # by version; for the digests of keys and tokens
 AUDIT_KEY = settings.audit_key
 AUDIT_ANCHORS = settings.audit_anchors
 AUDIT_CHECKPOINTS = settings.data_dir / "audit" / "checkpoints.jsonl"
+HOLIDAYS = settings.holidays
 USAGE_RETENTION_MONTHS = settings.usage_retention_months
 ARCHIVE_URL = settings.archive_url or f"file://{quote(str(settings.data_dir / 'archive'))}"
 

@@ -31,7 +31,7 @@ _watched: dict[type[Model], Watched] = {}
 
 
 def watch(model: type[Model], kind: str, prefix: str, *, secret: Collection[str] = (), ignored: Collection[str] = (), number: str = "pk") -> None:
-    """Record every save and deletion of a model's rows from now on; `number` is the field its public id is made of."""
+    """Record every save and deletion of a model's rows from now on; `number` is what its public id is made of, with the prefix unless that is empty."""
     _watched[model] = Watched(kind, prefix, frozenset(secret), frozenset(ignored), number)
     for signal, receiver in ((pre_save, _before_save), (post_save, _after_save), (pre_delete, _before_delete)):
         signal.connect(receiver, model, dispatch_uid=f"audit-{model._meta.label}-{receiver.__name__}")
@@ -43,7 +43,8 @@ def subject_of(row: Model) -> Subject:
     number = getattr(row, how.number)
     unit = row.pk if isinstance(row, BusinessUnit) else getattr(row, "business_unit_id", None)
     project: Any = row.pk if isinstance(row, Project) else getattr(row, "project_id", None)
-    return Subject(how.kind, f"{how.prefix}_{number.hex if isinstance(number, uuid.UUID) else number}", str(row)[:200], unit, project)
+    bare = number.hex if isinstance(number, uuid.UUID) else number
+    return Subject(how.kind, f"{how.prefix}_{bare}" if how.prefix else bare, str(row)[:200], unit, project)
 
 
 def _concerns_nobody(sender: type[Model], update_fields: frozenset[str] | None) -> bool:

@@ -1,16 +1,23 @@
-"""What is stored about people, about notices to them, and about what they did."""
+"""What is stored about people, about what they ask for, about notices to them, and about what they did."""
 
+from accounts.models.acceptable_use import Acceptance, UsePolicy
 from accounts.models.audit import AuditAnchor, AuditEvent, AuditHead
 from accounts.models.credentials import USE_FIELDS, Credential, CredentialPolicy
 from accounts.models.keys import VirtualKey
 from accounts.models.notices import NotificationChannel, OutboxMessage, Severity
 from accounts.models.people import BusinessUnit, Environment, Membership, Project, User, UserManager
 from accounts.models.personal_tokens import PersonalToken
+from accounts.models.requests import ApprovalStep, Decision, GrantRequest, RequestNote
+from accounts.models.rules import ApprovalRule, Approver, Delegation, RuleStep
 from accounts.models.service_accounts import IdempotencyRecord, ServiceAccount
 from accounts.models.sign_in import Authenticator, BackupCode, BackupCodes, PasswordLink, Session
 
 __all__ = [
     "USE_FIELDS",
+    "Acceptance",
+    "ApprovalRule",
+    "ApprovalStep",
+    "Approver",
     "AuditAnchor",
     "AuditEvent",
     "AuditHead",
@@ -20,7 +27,10 @@ __all__ = [
     "BusinessUnit",
     "Credential",
     "CredentialPolicy",
+    "Decision",
+    "Delegation",
     "Environment",
+    "GrantRequest",
     "IdempotencyRecord",
     "Membership",
     "NotificationChannel",
@@ -28,9 +38,12 @@ __all__ = [
     "PasswordLink",
     "PersonalToken",
     "Project",
+    "RequestNote",
+    "RuleStep",
     "ServiceAccount",
     "Session",
     "Severity",
+    "UsePolicy",
     "User",
     "UserManager",
     "VirtualKey",

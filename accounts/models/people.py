@@ -124,6 +124,7 @@ class Project(models.Model):
         default=WithoutAuthority.LEASES,
         help_text="What happens to calls while the database is away; only the last can go over a budget.",
     )
+    is_listed = models.BooleanField("listed", default=True, help_text="Everybody who signs in may see its name and ask to join.")
     is_demo = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 

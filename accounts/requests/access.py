@@ -1,0 +1,63 @@
+"""The only way to obtain requests, rules and delegations on behalf of a person or program."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from accounts import access
+from accounts.access import Actor
+from accounts.models import ApprovalRule, ApprovalStep, Decision, Delegation, GrantRequest, Membership, User
+from accounts.requests.approvers import deciders
+
+RULING_ROLES = frozenset({"it_admin"})
+
+
+def visible_requests(actor: Actor) -> QuerySet[GrantRequest]:
+    """Return what the actor asked for, decides or decided, and what concerns units they manage and projects they own; everything for the platform."""
+    rows = GrantRequest.objects.select_related("requester", "service_account", "project", "business_unit", "rule")
+    if not access.is_usable(actor):
+        return rows.none()
+    if access.sees_everything(actor):
+        return rows
+    if not isinstance(actor, User):
+        units, projects = access.visible_business_units(actor), access.visible_projects(actor)
+        return rows.filter(Q(service_account=actor) | Q(project__in=projects) | Q(project=None, business_unit__in=units))
+    decided = Decision.objects.filter(approver=actor).values("step__request")
+    concern = Q(requester=actor) | Q(id__in=decided) | Q(id__in=_waiting_for(actor))
+    return rows.filter(concern | Q(project__in=_owned(actor)) | Q(business_unit__in=access.managed_business_units(actor)))
+
+
+def _owned(user: User) -> QuerySet[Membership, Any]:
+    return Membership.objects.filter(user=user, role=Membership.Role.OWNER).values("project")
+
+
+def inbox(user: Actor) -> QuerySet[GrantRequest]:
+    """Return the requests that wait for this person's decision, the oldest first; none for a program."""
+    rows = GrantRequest.objects.select_related("requester", "service_account", "project", "business_unit", "rule").order_by("created_at", "id")
+    return rows.filter(id__in=_waiting_for(user)) if isinstance(user, User) and access.is_usable(user) else rows.none()
+
+
+def _waiting_for(user: User) -> list[UUID]:
+    steps = ApprovalStep.objects.filter(state=ApprovalStep.State.OPEN, request__state=GrantRequest.State.SUBMITTED)
+    undecided = steps.exclude(decisions__approver=user).exclude(request__requester=user)
+    return [step.request_id for step in undecided.select_related("request__service_account") if user.pk in deciders(step)]
+
+
+def may_decide(user: Actor, request: GrantRequest) -> bool:
+    """Say whether the request waits for this person."""
+    return isinstance(user, User) and inbox(user).filter(pk=request.pk).exists()
+
+
+def visible_rules(actor: Actor) -> QuerySet[ApprovalRule]:
+    """Return every rule for those who see the platform; nothing for others."""
+    rows = ApprovalRule.objects.prefetch_related("steps__people", "steps__channel").select_related("business_unit")
+    return rows if access.sees_everything(actor) else rows.none()
+
+
+def visible_delegations(user: Actor) -> QuerySet[Delegation]:
+    """Return the delegations a person gave or was given; all of them for the platform."""
+    rows = Delegation.objects.select_related("delegator", "delegate")
+    if not isinstance(user, User) or not access.is_usable(user):
+        return rows.none()
+    return rows if access.sees_everything(user) else rows.filter(Q(delegator=user) | Q(delegate=user))

@@ -1,0 +1,157 @@
+"""What those who ask may do: submit, edit, answer, comment and withdraw. Each is one transaction."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.utils import timezone
+from django_fsm import TransitionNotAllowed
+
+from accounts import audit, grants
+from accounts.access import Actor, is_usable
+from accounts.grants import Asked, Asking
+from accounts.models import GrantRequest, ServiceAccount, User
+from accounts.requests import routing
+from accounts.requests.notes import cleaned, note
+
+MOST_OPEN = 50
+MOST_AMOUNT_NANOUSD = 2**60
+
+
+class OutOfTurn(ValidationError):
+    """The request is not in a state that allows this; the message says which it is in."""
+
+
+def locked(request: GrantRequest) -> GrantRequest:
+    """Return the request as it is now, locked until the transaction ends, so that acts on it come one after another."""
+    return GrantRequest.objects.select_for_update(of=("self",)).get(pk=request.pk)
+
+
+def move(request: GrantRequest, transition: str) -> None:
+    """Make a step of the state machine; raises OutOfTurn when the state does not allow it."""
+    try:
+        getattr(request, transition)()
+    except TransitionNotAllowed as refusal:
+        raise OutOfTurn(f"This request is {request.get_state_display().lower()}, so it cannot be done any more.") from refusal
+
+
+def is_asker(actor: Actor, request: GrantRequest) -> bool:
+    """Say whether the request is the actor's own."""
+    return request.requester_id == actor.pk if isinstance(actor, User) else request.service_account_id == actor.pk
+
+
+@audit.act("request.submit")
+def submit(asking: Asking, reason: str) -> GrantRequest:
+    """File a request and send it on its way; returns it applied already where a rule approves by itself. Raises ValidationError."""
+    actor = asking.actor
+    if not is_usable(actor):
+        raise PermissionDenied("Only those who may sign in ask for something.")
+    if not grants.grant_of(asking.kind).is_asked_for:
+        raise ValidationError({"kind": f"{asking.kind} is not asked for: it is filed by the act that needs it."})
+    mine = GrantRequest.objects.filter(requester=actor) if isinstance(actor, User) else GrantRequest.objects.filter(service_account=actor)
+    if mine.filter(state__in=GrantRequest.OPEN).count() >= MOST_OPEN:
+        raise ValidationError(f"You have {MOST_OPEN} open requests. Withdraw one, or wait for a decision.")
+    return file(asking, reason)
+
+
+def file(asking: Asking, reason: str, sealed: bytes = b"") -> GrantRequest:
+    """Store a checked request and route it, within the caller's act. Raises ValidationError."""
+    asked = _checked(asking)
+    actor = asking.actor
+    request = GrantRequest(
+        kind=asking.kind,
+        requester=actor if isinstance(actor, User) else None,
+        service_account=actor if isinstance(actor, ServiceAccount) else None,
+        expires_at=timezone.now(),
+        sealed_parameters=sealed,
+    )
+    _fill(request, asking, asked, reason)
+    request.save(force_insert=True)
+    note(request, "submitted", request.reason, actor)
+    routing.route(request)
+    return request
+
+
+@audit.act("request.edit")
+def edit(request: GrantRequest, actor: Actor, *, reason: str | None = None, **changed: Any) -> GrantRequest:
+    """Change what is asked: `target`, `parameters`, `amount_nanousd`, `until` or the reason. A new version: every approval so far is void.
+
+    Raises ValidationError, and PermissionDenied for anybody but the asker.
+    """
+    request = locked(request)
+    _check_own(request, actor)
+    move(request, "submit")
+    asking = Asking(
+        kind=request.kind,
+        target=changed.get("target", request.target),
+        parameters=changed.get("parameters", request.parameters),
+        actor=actor,
+        amount_nanousd=changed.get("amount_nanousd", request.amount_nanousd),
+        until=changed.get("until", request.until),
+    )
+    _fill(request, asking, _checked(asking), request.reason if reason is None else reason)
+    routing.close_steps(request)
+    request.version += 1
+    request.save()
+    note(request, "edited", "A new version; approvals so far do not count any more.", actor)
+    routing.route(request)
+    return request
+
+
+@audit.act("request.withdraw")
+def withdraw(request: GrantRequest, actor: Actor) -> GrantRequest:
+    """Take a request back before it is carried out. Raises OutOfTurn, and PermissionDenied for anybody but the asker."""
+    request = locked(request)
+    _check_own(request, actor)
+    move(request, "withdraw")
+    routing.close_steps(request)
+    request.decided_at = timezone.now()
+    request.save()
+    note(request, "withdrawn", by=actor)
+    return request
+
+
+@audit.act("request.comment")
+def comment(request: GrantRequest, actor: Actor, text: str) -> GrantRequest:
+    """Say something; the asker's word also answers an open question and puts the request back in line. Callers check who sees it. Raises ValidationError."""
+    request = locked(request)
+    if not cleaned(text):
+        raise ValidationError({"comment": "Write something."})
+    is_answer = request.state == GrantRequest.State.NEEDS_INFO and is_asker(actor, request)
+    note(request, "answered" if is_answer else "comment", text, actor)
+    if is_answer:
+        move(request, "submit")
+        request.save()
+    return request
+
+
+def _check_own(request: GrantRequest, actor: Actor) -> None:
+    if not is_asker(actor, request):
+        raise PermissionDenied("Only whoever asked may change or withdraw a request.")
+
+
+def _checked(asking: Asking) -> Asked:
+    if asking.until is not None and asking.until <= timezone.now():
+        raise ValidationError({"until": "Choose a moment in the future."})
+    if (asking.amount_nanousd or 0) > MOST_AMOUNT_NANOUSD:
+        raise ValidationError({"amount": "This is more than can be given."})
+    if "\0" in asking.target or not _is_plain(asking.parameters):
+        raise ValidationError({"parameters": "Write texts of at most 1000 characters."})
+    return grants.checked(asking)
+
+
+def _is_plain(parameters: Mapping[str, Any]) -> bool:
+    return all(isinstance(value, str | int | bool) and "\0" not in str(value) and len(str(value)) <= 1000 for value in parameters.values())
+
+
+def _fill(request: GrantRequest, asking: Asking, asked: Asked, reason: str) -> None:
+    request.target, request.parameters = asked.target, asked.parameters
+    request.title = " ".join(asked.title.split())[:200]
+    request.reason = cleaned(reason)
+    if not request.reason:
+        raise ValidationError({"reason": "Say why you need it: approvers read this."})
+    request.amount_nanousd = request.granted_nanousd = asking.amount_nanousd
+    request.until = asking.until
+    request.project, request.business_unit, request.environment = asked.project, asked.unit, asked.environment
+
+

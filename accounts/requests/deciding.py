@@ -1,0 +1,182 @@
+"""What those who decide may do: approve, deny, ask back, and take back what was given. Each is one transaction, one after another per request."""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.utils import timezone
+
+from accounts import audit, grants
+from accounts.access import Actor, is_usable
+from accounts.models import ApprovalStep, Approver, Decision, GrantRequest, ServiceAccount, User
+from accounts.requests import routing, telling
+from accounts.requests.approvers import askers, deciders, open_step
+from accounts.requests.asking import OutOfTurn, locked, move
+from accounts.requests.notes import cleaned, note
+
+NOT_YOURS = "This is not yours to decide."
+
+
+class Stale(OutOfTurn):
+    """The request was edited after the approver read it."""
+
+
+@audit.act("request.approve")
+def approve(request: GrantRequest, actor: Actor, *, version: int | None = None, amount_nanousd: int | None = None, comment: str = "") -> GrantRequest:
+    """Approve a version at the step it stands at, perhaps with a smaller amount (nano-USD); the last approval carries the request out at once.
+
+    Raises PermissionDenied for whoever may not decide it, Stale for another version, OutOfTurn, and ValidationError when the grant cannot be made.
+    """
+    request, step, person, seat = _at_step(request, actor, version)
+    if amount_nanousd is not None and amount_nanousd != request.granted_nanousd:
+        _lower(request, amount_nanousd, person)
+    _decide(step, Decision.Verdict.APPROVED, person, seat, comment)
+    note(request, "approved", comment, person)
+    _count(request, step)
+    return request
+
+
+@audit.act("request.deny")
+def deny(request: GrantRequest, actor: Actor, reason: str, *, version: int | None = None) -> GrantRequest:
+    """Refuse a request for good, with a reason. Raises as `approve`."""
+    request, step, person, seat = _at_step(request, actor, version)
+    if not cleaned(reason):
+        raise ValidationError({"reason": "Say why not: whoever asked reads this."})
+    _decide(step, Decision.Verdict.DENIED, person, seat, reason)
+    _refuse(request, step, reason, person)
+    return request
+
+
+@audit.act("request.ask")
+def ask(request: GrantRequest, actor: Actor, question: str) -> GrantRequest:
+    """Ask back; the request waits for an answer. Raises as `approve`."""
+    request, _, person, _ = _at_step(request, actor, None)
+    if not cleaned(question):
+        raise ValidationError({"question": "Write the question."})
+    move(request, "ask")
+    request.save()
+    note(request, "asked", question, person)
+    telling.tell_asker(request, question)
+    return request
+
+
+@audit.act("request.take_back")
+def take_back(request: GrantRequest, actor: Actor, reason: str) -> GrantRequest:
+    """End what a request gave, before its time. Whoever decided it may, and whoever may decide such requests for the whole platform.
+
+    Raises PermissionDenied, OutOfTurn, and ValidationError where nothing can be taken back or there is no reason.
+    """
+    request = locked(request)
+    person = _person(actor)
+    decided = Decision.objects.filter(step__request=request, approver=person).exists()
+    if not decided and person.role not in (User.PlatformRole.IT_ADMIN, User.PlatformRole.FINANCE):
+        raise PermissionDenied(NOT_YOURS)
+    if not cleaned(reason):
+        raise ValidationError({"reason": "Say why."})
+    end(request, timezone.now(), cleaned(reason), person)
+    return request
+
+
+def end(request: GrantRequest, now: datetime, reason: str, by: User | None = None) -> None:
+    """Take back what a locked request gave, within the caller's act. Raises ValidationError where nothing can be taken back."""
+    grant = grants.grant_of(request.kind)
+    if grant.revoke is None:
+        raise ValidationError(f"What {request.kind} gave cannot be taken back here.")
+    move(request, "revoke")
+    grant.revoke(request)
+    request.ended_at = now
+    request.save()
+    note(request, "revoked", reason, by)
+    telling.tell_asker(request, reason)
+
+
+@audit.act("request.result")
+def bring_result(request: GrantRequest, program: ServiceAccount, *, version: int, decided_by: User, approved: bool, comment: str) -> GrantRequest:
+    """Take the result of a step of another system, in the name of the person who decided there. The caller has checked its signature.
+
+    Raises PermissionDenied when that person asked, Stale, OutOfTurn.
+    """
+    request = locked(request)
+    step = open_step(request)
+    if step is None or step.approver != Approver.EXTERNAL:
+        raise OutOfTurn("This request does not wait for another system.")
+    _check_version(request, version)
+    out = askers(request)
+    may_decide = grants.grant_of(request.kind).may_decide
+    if decided_by.pk in out or not decided_by.is_active or not may_decide(decided_by, request) or request.service_account_id == program.pk:
+        raise PermissionDenied("Whoever asked cannot decide, there as little as here.")
+    step.request = request
+    _decide(step, Decision.Verdict.APPROVED if approved else Decision.Verdict.DENIED, decided_by, decided_by.pk, comment, program)
+    if approved:
+        note(request, "approved", comment, decided_by)
+        _count(request, step)
+    else:
+        _refuse(request, step, comment, decided_by)
+    return request
+
+
+def _person(actor: Actor) -> User:
+    if not isinstance(actor, User) or not is_usable(actor):
+        raise PermissionDenied("Service accounts never approve.")
+    return actor
+
+
+def _at_step(request: GrantRequest, actor: Actor, version: int | None) -> tuple[GrantRequest, ApprovalStep, User, UUID]:
+    """Return the locked request, its open step, the person and whose seat they take; raises PermissionDenied, Stale or OutOfTurn."""
+    person = _person(actor)
+    request = locked(request)
+    if person.pk in askers(request):
+        raise PermissionDenied("Nobody decides about what they asked for, or what is for them.")
+    if request.state != GrantRequest.State.SUBMITTED:
+        raise OutOfTurn(f"This request is {request.get_state_display().lower()}, so there is nothing to decide.")
+    _check_version(request, version)
+    step = open_step(request)
+    if step is None:
+        raise OutOfTurn("This request waits for no approval.")
+    step.request = request
+    seat = deciders(step).get(person.pk)
+    if seat is None:
+        raise PermissionDenied(NOT_YOURS)
+    return request, step, person, seat
+
+
+def _check_version(request: GrantRequest, version: int | None) -> None:
+    if version is not None and version != request.version:
+        raise Stale(f"This request was edited: it is version {request.version} now, you read version {version}. Read it again.")
+
+
+def _lower(request: GrantRequest, amount_nanousd: int, person: User) -> None:
+    granted = request.granted_nanousd
+    if granted is None:
+        raise ValidationError({"amount": f"A request of the kind {request.kind} has no amount."})
+    if not 0 < amount_nanousd <= granted:
+        raise ValidationError({"amount": "Approve less than was asked, or all of it; for more, whoever asked has to edit the request."})
+    request.granted_nanousd = amount_nanousd
+    request.save()
+    note(request, "amount", f"{granted / 1e9:.2f} → {amount_nanousd / 1e9:.2f} USD", person)
+
+
+def _decide(step: ApprovalStep, verdict: str, person: User, seat: UUID, comment: str, program: ServiceAccount | None = None) -> None:
+    if step.decisions.filter(approver=person).exists() or step.decisions.filter(seat=seat).exists():
+        raise OutOfTurn("This seat has decided already: every person and every delegated seat counts once.")
+    made = Decision(step=step, verdict=verdict, approver=person, seat_id=seat, comment=cleaned(comment)[:1000], brought_by=program)
+    made.save(force_insert=True)
+
+
+def _count(request: GrantRequest, step: ApprovalStep) -> None:
+    """Close the step once enough have approved, and go on."""
+    if step.decisions.filter(verdict=Decision.Verdict.APPROVED).count() >= step.quorum:
+        step.state = ApprovalStep.State.APPROVED
+        step.save(update_fields=["state"])
+        routing.open_next(request)
+
+
+def _refuse(request: GrantRequest, step: ApprovalStep, reason: str, person: User) -> None:
+    step.state = ApprovalStep.State.DENIED
+    step.save(update_fields=["state"])
+    move(request, "deny")
+    routing.close_steps(request)
+    request.decided_at = timezone.now()
+    request.save()
+    note(request, "denied", reason, person)
+    telling.tell_asker(request, reason)
