@@ -356,6 +356,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             user_agent=label(headers.get(b"user-agent")),
             timeout_ms=timeout_ms(headers.get(b"x-sgw-timeout-ms")),
             max_output_tokens=output_tokens,
+            fields=parsed.keys(),
         )
 
     def _check_ip(self, visitor: Visitor, caller: Caller) -> None:

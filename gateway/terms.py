@@ -1,6 +1,6 @@
 """The words of a call as frozen values, shared by every room of the data plane. No behaviour, no I/O, no Django."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -150,7 +150,7 @@ class Caller(Frozen, frozen=True):
 
 
 class Call(Frozen, frozen=True):
-    """One request on the data plane, as the door read it."""
+    """One request on the data plane, as the door read it; `fields` are the names of its body's top-level fields."""
 
     id: str
     surface: str
@@ -168,6 +168,7 @@ class Call(Frozen, frozen=True):
     user_agent: str = ""
     timeout_ms: int = 0
     max_output_tokens: int = 0
+    fields: Collection[str] = ()
 
 
 class Plan(Frozen, frozen=True):

@@ -16,6 +16,7 @@ from gateway.wire.strict import fields as fields_of
 CLIENT_WIRE = "openai_chat"
 PLAIN_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 PLAIN_PARAM = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]]{0,127}")
+OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 STREAM_OPTIONS_WITH_USAGE = b'{"include_usage":true}'
 
 
@@ -43,7 +44,8 @@ def request(call: Call, deployment: Deployment, provider: Provider, output_cap_t
             kind = UnsupportedField if error.code == "unsupported_field" else BadRequest
             raise kind(error.message, param=error.param) from None
     asks_usage = call.stream and provider.asks_stream_usage and not call.wants_usage
-    if not (asks_usage or provider.drop or provider.rename or (output_cap_tokens and call.max_output_tokens)):
+    limits_output = output_cap_tokens and not OUTPUT_LIMITS.isdisjoint(call.fields)
+    if not (asks_usage or provider.drop or provider.rename or limits_output):
         body: bytes | None = call.body
         if call.model != deployment.upstream_model:
             body = replace_model(call.body, call.model, deployment.upstream_model)
@@ -56,7 +58,7 @@ def request(call: Call, deployment: Deployment, provider: Provider, output_cap_t
     if call.model != deployment.upstream_model:
         changes["model"] = msgspec.json.encode(deployment.upstream_model)
     if output_cap_tokens:
-        changes |= {"max_tokens": None, "max_completion_tokens": None, provider.output_limit: b"%d" % output_cap_tokens}
+        changes |= {**dict.fromkeys(OUTPUT_LIMITS), provider.output_limit: b"%d" % output_cap_tokens}
     if asks_usage:
         changes["stream_options"] = _with_usage(fields.get("stream_options"))
     dropped = tuple(name for name in fields if name in provider.drop)

@@ -1,0 +1,55 @@
+"""What is sent upstream for a call: its own bytes wherever they can stay."""
+
+import json
+
+import pytest
+
+from gateway.plane.speak import request
+from gateway.providers import Provider
+from gateway.wire.strict import check
+from tests.gateway.plane.builders import call, deployment
+
+PLAIN = Provider(slug="plain", title="Plain", wires={"chat/completions": "openai_chat"})
+TEXT = b'"messages":[{"role":"user","content":"say \\"model\\": \\"chat\\" and max_tokens"}]'
+
+
+def sent(body: bytes, upstream: str = "chat", cap_tokens: int = 0) -> bytes:
+    """Return the body sent for a checked one that asks for the model `chat`."""
+    parsed = check(body)
+    most = parsed.get("max_completion_tokens") or parsed.get("max_tokens") or 0
+    return request(call(body=body, fields=parsed.keys(), max_output_tokens=most), deployment(upstream=upstream), PLAIN, cap_tokens).body
+
+
+@pytest.mark.parametrize("body", [b'{"model":"chat",' + TEXT + b"}", b'{ "model": "chat",\n' + TEXT + b" }", b"{" + TEXT + b',"model":"chat"}'])
+def test_a_body_that_fits_keeps_its_bytes(body: bytes) -> None:
+    assert sent(body) == body
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"model":"chat",' + TEXT + b"}", b'{"model":"up-1",' + TEXT + b"}"),
+        (b' { "model": "chat" ,' + TEXT + b" }", b'{"model":"up-1" ,' + TEXT + b" }"),
+        (b"{" + TEXT + b',"model":"chat"}', b"{" + TEXT + b',"model":"up-1"}'),
+        (b'{"m\\u006fdel":"chat","metadata":{"model":"chat"}}', None),
+    ],
+)
+def test_only_the_model_of_the_call_is_renamed(body: bytes, expected: bytes | None) -> None:
+    told = sent(body, "up-1")
+    if expected is not None:
+        assert told == expected
+    assert json.loads(told) == {**json.loads(body), "model": "up-1"}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"model":"chat",' + TEXT + b"}", b'{"max_tokens":7,"model":"chat",' + TEXT + b"}"),
+        (b' {"model":"chat"}', b'{"model":"chat","max_tokens":7}'),
+        (b'{"model":"chat","max_tokens":null}', b'{"model":"chat","max_tokens":7}'),
+        (b'{"model":"chat","max_completion_tokens":9}', b'{"model":"chat","max_tokens":7}'),
+        (b'{"model":"chat","max\\u005ftokens":9}', b'{"model":"chat","max_tokens":7}'),
+    ],
+)
+def test_an_output_limit_stands_once(body: bytes, expected: bytes) -> None:
+    assert sent(body, cap_tokens=7) == expected
