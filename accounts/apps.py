@@ -39,6 +39,9 @@ class AccountsConfig(AppConfig):
         watch(models.Acceptance, "acceptance", "acc")
         for grant in access_grants.GRANTS:
             grants.register(grant)
+        watch(models.OidcIdentity, "identity", "idt", ignored=("groups", "last_sign_in_at"))
+        watch(models.GroupMapping, "group-mapping", "gmp")
+        watch(models.DirectoryGroup, "directory-group", "dgr", ignored=("updated_at",))
         sessions.listen()
         if apps.is_installed("django_otp_webauthn"):  # only where there are screens
             from accounts.signin import lockout

@@ -96,7 +96,7 @@ def npm_lock() -> None:
         "--loglevel",
         "error",
     )
-    for folder in (CLIENTS / "node", CLIENTS / "chromium"):
+    for folder in (CLIENTS / "node", CLIENTS / "oidc", CLIENTS / "chromium"):
         (folder / "package-lock.json").unlink(missing_ok=True)
         if subprocess.run((node() / "bin" / "node", npm, "install", *options), cwd=folder, check=False).returncode != 0:
             raise CheckFailed(f"npm could not lock {folder.relative_to(ROOT)}.")
@@ -163,6 +163,7 @@ def install_clients() -> None:
     bootstrap = ROOT / "deploy" / "bootstrap" / "bootstrap.py"
     run((PYTHON, bootstrap, CLIENTS / "openai2" / "requirements.txt", "--environment", TOOLS / "openai2"))
     npm_install(CLIENTS / "node", TOOLS / "node")
+    npm_install(CLIENTS / "oidc", TOOLS / "oidc")
 
 
 def tools_environment() -> Mapping[str, str]:
@@ -173,6 +174,7 @@ def tools_environment() -> Mapping[str, str]:
         "SYMBIOSIS_CHROMIUM": chromium(),
         "SYMBIOSIS_TEST_NODE": str(node() / "bin" / "node"),
         "SYMBIOSIS_TEST_NODE_CLIENTS": str(TOOLS / "node"),
+        "SYMBIOSIS_TEST_OIDC": str(TOOLS / "oidc"),
         "SYMBIOSIS_TEST_OPENAI2": str(TOOLS / "openai2" / "bin" / "python"),
     }
 

@@ -17,11 +17,12 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from accounts.anchors import anchor_of
 from billing.archive import open_store
 from gateway import logs, secretfile
+from gateway.identity_settings import IdentitySettings
 
 PREFIX = "SYMBIOSIS_"
 BASE_DIR = Path(__file__).resolve().parent.parent
 ROLES = {"it_admin", "security_officer", "finance", "auditor", "manager", "owner", "developer", "viewer"}
-SECRETS = (*secretfile.NAMES, "database_url", "redis_url", "broker_url", "smtp_url", "metrics_token", "audit_anchors")
+SECRETS = (*secretfile.NAMES, "database_url", "redis_url", "broker_url", "smtp_url", "metrics_token", "audit_anchors", "oidc_client_secret")
 
 
 class FileSource(PydanticBaseSettingsSource):
@@ -48,7 +49,7 @@ class FileSource(PydanticBaseSettingsSource):
         return found
 
 
-class Settings(BaseSettings):
+class Settings(IdentitySettings):
     """Everything an installation can be told, by `SYMBIOSIS_*` variables."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
@@ -424,6 +425,10 @@ TRUSTED_PROXIES = settings.trusted_proxies
 PRIVATE_CHANNELS = settings.private_channels
 MAIL_URL = settings.smtp_url
 MAIL_FROM = settings.mail_from
+
+OIDC = settings.oidc
+LEAVER_ROTATE_DAYS = settings.leaver_rotate_days
+LEAVER_REVOKE_PROJECT_KEYS = settings.leaver_revoke_project_keys
 
 LOGGING_CONFIG = None
 logs.configure(settings.log_level)

@@ -7,4 +7,5 @@ urlpatterns = [
     path("", include("gateway.portal.pages")),
     path("admin/", admin.site.urls),
     path("api/", include("gateway.api.routes")),
+    path("oidc/", include("accounts.portal.oidc_routes")),
 ]

@@ -39,7 +39,7 @@ def watch(model: type[Model], kind: str, prefix: str, *, secret: Collection[str]
 
 def subject_of(row: Model) -> Subject:
     """Return how a watched row is named in the trail."""
-    how = _watched[type(row)]
+    how = _watched[row.__class__]  # the user of a request is a proxy, whose type is another
     number = getattr(row, how.number)
     unit = row.pk if isinstance(row, BusinessUnit) else getattr(row, "business_unit_id", None)
     project: Any = row.pk if isinstance(row, Project) else getattr(row, "project_id", None)

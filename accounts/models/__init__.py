@@ -3,6 +3,7 @@
 from accounts.models.acceptable_use import Acceptance, UsePolicy
 from accounts.models.audit import AuditAnchor, AuditEvent, AuditHead
 from accounts.models.credentials import USE_FIELDS, Credential, CredentialPolicy
+from accounts.models.identity import DirectoryGroup, GroupGrant, GroupMapping, IssuerDocument, OidcIdentity
 from accounts.models.keys import VirtualKey
 from accounts.models.notices import NotificationChannel, OutboxMessage, Severity
 from accounts.models.people import BusinessUnit, Environment, Membership, Project, User, UserManager
@@ -29,11 +30,16 @@ __all__ = [
     "CredentialPolicy",
     "Decision",
     "Delegation",
+    "DirectoryGroup",
     "Environment",
     "GrantRequest",
+    "GroupGrant",
+    "GroupMapping",
     "IdempotencyRecord",
+    "IssuerDocument",
     "Membership",
     "NotificationChannel",
+    "OidcIdentity",
     "OutboxMessage",
     "PasswordLink",
     "PersonalToken",
