@@ -8,7 +8,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from accounts.models import AuditEvent, BusinessUnit, Membership, Project, ServiceAccount, User, VirtualKey
+from accounts.models import AuditEvent, BusinessUnit, Membership, NotificationChannel, Project, ServiceAccount, User, VirtualKey
 
 # Who acts: a person, or a program.
 Actor = User | ServiceAccount
@@ -19,7 +19,7 @@ READING_ROLES = frozenset({"it_admin", "security_officer", "finance", "auditor"}
 WRITTEN_APPS: dict[str, tuple[str, ...]] = {"it_admin": GOVERNED_APPS, "finance": ("billing",)}
 WRITING_ROLES = frozenset({"it_admin"})
 # Resources of the management API; a service account's scopes are these with :read or :write.
-RESOURCES = ("business-units", "projects", "keys", "budgets", "limits", "credit-accounts", "calls", "audit-events")
+RESOURCES = ("business-units", "projects", "keys", "budgets", "limits", "credit-accounts", "calls", "audit-events", "webhooks")
 
 
 def is_breaking_glass(user: User) -> bool:
@@ -149,18 +149,30 @@ def visible_keys(actor: Actor) -> QuerySet[VirtualKey]:
     return VirtualKey.objects.filter(project__in=visible_projects(actor))
 
 
+def visible_channels(actor: Actor) -> QuerySet[NotificationChannel]:
+    """Return the notification channels and webhooks of what the actor answers for, as for audit events."""
+    if sees_everything(actor):
+        return NotificationChannel.objects.all()
+    units, projects = _answered_for(actor)
+    return NotificationChannel.objects.filter(Q(project__in=projects) | Q(business_unit__in=units))
+
+
+def _answered_for(actor: Actor) -> tuple[QuerySet[BusinessUnit], QuerySet[Project]]:
+    """Return the units a person manages with all below, and the projects they own or that lie there; of a program, its own place."""
+    if not is_usable(actor):
+        return BusinessUnit.objects.none(), Project.objects.none()
+    if isinstance(actor, ServiceAccount):
+        return visible_business_units(actor), visible_projects(actor)
+    units = managed_business_units(actor)
+    owned = Membership.objects.filter(user=actor, role=Membership.Role.OWNER).values("project")
+    return units, Project.objects.filter(Q(id__in=owned) | Q(business_unit__in=units))
+
+
 def visible_audit_events(actor: Actor) -> QuerySet[AuditEvent]:
     """Return the events of what the actor answers for: everything for the platform, else units one manages, projects one owns, a program's own place."""
-    if not is_usable(actor):
-        return AuditEvent.objects.none()
     if sees_everything(actor):
         return AuditEvent.objects.all()
-    if isinstance(actor, ServiceAccount):
-        units, projects = visible_business_units(actor), visible_projects(actor)
-    else:
-        units = managed_business_units(actor)
-        owned = Membership.objects.filter(user=actor, role=Membership.Role.OWNER).values("project")
-        projects = Project.objects.filter(Q(id__in=owned) | Q(business_unit__in=units))
+    units, projects = _answered_for(actor)
     return AuditEvent.objects.filter(Q(project__in=projects.values("id")) | Q(business_unit__in=units.values("id")))
 
 

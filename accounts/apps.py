@@ -13,7 +13,8 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Have every change of people, projects, keys, channels and requests recorded, and every sign-in; register what can be asked for."""
-        from accounts import access_grants, grants, models, sessions  # needs the models, which exist only now
+        from accounts import access_grants, grants, models, sessions, webhooks  # needs the models, which exist only now
+        from accounts.audit.record import LISTENERS
         from accounts.audit.watch import watch
 
         watch(models.User, "user", "usr", secret=("password", "break_glass_digest"), ignored=("last_login",))
@@ -43,6 +44,7 @@ class AccountsConfig(AppConfig):
         watch(models.GroupMapping, "group-mapping", "gmp")
         watch(models.DirectoryGroup, "directory-group", "dgr", ignored=("updated_at",))
         sessions.listen()
+        LISTENERS.append(webhooks.tell)
         if apps.is_installed("django_otp_webauthn"):  # only where there are screens
             from accounts.signin import lockout
 

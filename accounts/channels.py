@@ -41,8 +41,12 @@ def bound_to(channel: NotificationChannel) -> bytes:
 
 
 def opened_secret(channel: NotificationChannel) -> str:
-    """Return the channel's secret in clear, empty for none; raises SealBroken."""
-    return sealer().open(bytes(channel.sealed_secret), bound_to(channel)).decode() if channel.sealed_secret else ""
+    """Return the channel's secret in clear, empty for none, followed by the one before it while both count; raises SealBroken."""
+    if not channel.sealed_secret:
+        return ""
+    secrets = sealer().open(bytes(channel.sealed_secret), bound_to(channel)).decode()
+    is_overlapping = channel.previous_secret_until is not None and channel.previous_secret_until > timezone.now()
+    return secrets if is_overlapping else secrets.partition(" ")[0]
 
 
 def sink_of(channel: NotificationChannel) -> Sink:
@@ -147,14 +151,15 @@ def carry(channel: NotificationChannel, notice: Notice) -> str:
 def subscribed(severity: str, project: Project | None = None, unit: BusinessUnit | None = None) -> list[NotificationChannel]:
     """Return the active channels that want notices of this severity about a project or unit: its own, those of units above, and the platform's."""
     at_least = Severity.values[: Severity.values.index(severity) + 1]
-    units = _with_ancestors(project.business_unit_id if project else unit.pk if unit else None)
+    units = with_ancestors(project.business_unit_id if project else unit.pk if unit else None)
     scopes = Q(project__isnull=True, business_unit__isnull=True) | Q(business_unit__in=units)
     if project:
         scopes |= Q(project=project)
-    return list(NotificationChannel.objects.filter(scopes, is_active=True, least_severity__in=at_least))
+    return list(NotificationChannel.objects.filter(scopes, is_active=True, least_severity__in=at_least, event_types=[]))
 
 
-def _with_ancestors(unit: UUID | None) -> Iterable[UUID]:
+def with_ancestors(unit: UUID | None) -> Iterable[UUID]:
+    """Return a unit and every unit above it."""
     found: list[UUID] = []
     while unit is not None and unit not in found:
         found.append(unit)

@@ -1,5 +1,6 @@
 """The outbox: notices are written with what caused them, and delivered at least once under the same id. Knows no sink and no alert."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -65,6 +66,11 @@ def notify(
         )
         for channel in subscribed(severity, project, unit)
     ]
+    return write(messages)
+
+
+def write(messages: Sequence[OutboxMessage]) -> int:
+    """Write messages within the caller's transaction and have them delivered after it; return how many."""
     OutboxMessage.objects.bulk_create(messages, ignore_conflicts=True)
     if messages:
         transaction.on_commit(_wake, robust=True)
@@ -211,11 +217,24 @@ def notice_of(message: OutboxMessage) -> Notice:
 @audit.act()
 def send_again(message: OutboxMessage, by: User | None = None) -> None:
     """Make a message due now with all its tries before it, under the same id. Raises ValidationError unless it waits or was given up."""
-    again = OutboxMessage.objects.filter(pk=message.pk, state__in=[State.WAITING, State.DEAD])
-    if not again.update(state=State.WAITING, for_digest=False, due_at=timezone.now(), attempts=0, resent_by=by):
+    if not _due_now(message, by, State.WAITING, State.DEAD):
         raise ValidationError(f"“{message.title}” is neither waiting nor given up, so there is nothing to send again.")
+
+
+@audit.act()
+def resend(message: OutboxMessage, by: User | None = None) -> None:
+    """Make a message due now under the same id, one that was delivered too. Raises ValidationError while it is being sent or part of a digest."""
+    if not _due_now(message, by, State.WAITING, State.DEAD, State.SENT):
+        raise ValidationError(f"“{message.title}” is being sent right now. Try again in a few minutes.")
+
+
+def _due_now(message: OutboxMessage, by: User | None, *states: str) -> bool:
+    again = OutboxMessage.objects.filter(pk=message.pk, state__in=states)
+    if not again.update(state=State.WAITING, for_digest=False, due_at=timezone.now(), attempts=0, sent_at=None, resent_by=by):
+        return False
     audit.record("notice.send-again", audit.Subject("notice", message.pk, message.title))
     transaction.on_commit(_wake, robust=True)
+    return True
 
 
 def prune() -> int:

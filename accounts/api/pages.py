@@ -47,7 +47,7 @@ def _fits(pk: Any, last: Any) -> bool:
     if pk.get_internal_type() == "UUIDField":
         return isinstance(last, str) and bool(uuid.UUID(last))
     if pk.get_internal_type() == "CharField":
-        return isinstance(last, str) and last.isascii() and last.isalnum()
+        return isinstance(last, str) and last.isascii() and last.replace("_", "").isalnum()
     return isinstance(last, int) and 0 <= last < 2**63
 
 

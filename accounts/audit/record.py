@@ -1,7 +1,7 @@
 """Appends events to the chain as the last thing a transaction does: no record, no change."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -47,6 +47,9 @@ class Scope:
     names: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
+
+# Who else is told of events, within the transaction that records them.
+LISTENERS: list[Callable[[Sequence[AuditEvent]], object]] = []
 
 _scope: ContextVar[Scope | None] = ContextVar("audit_scope", default=None)
 
@@ -154,3 +157,5 @@ def _append(events: list[AuditEvent]) -> None:
     AuditEvent.objects.bulk_create(events)
     head.save(update_fields=["seq", "hash"])
     checkpoints.after_commit(head.seq, head.hash)
+    for listener in LISTENERS:
+        listener(events)

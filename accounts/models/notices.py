@@ -24,8 +24,8 @@ def message_id() -> str:
 class NotificationChannel(models.Model):
     """Where notices about a scope and everything below it go: one project, one business unit, or with neither the whole platform.
 
-    `kind` names a sink on the shelf; `options` are its plain settings, the sealed secret is bound to this row. Quiet hours and the time of
-    a daily digest are wall-clock times in `time_zone`.
+    With `event_types` it is a webhook: it is told every event of these types and no notices. `kind` names a sink on the shelf; `options` are
+    its plain settings, the sealed secret is bound to this row. Quiet hours and the time of a daily digest are wall-clock times in `time_zone`.
     """
 
     class Digest(models.TextChoices):
@@ -41,9 +41,11 @@ class NotificationChannel(models.Model):
     project = models.ForeignKey(Project, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     business_unit = models.ForeignKey(BusinessUnit, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     least_severity = models.CharField("from severity", max_length=8, choices=Severity.choices, default=Severity.INFO)
+    event_types = models.JSONField(default=list, blank=True, help_text='Such as ["key.create", "budget.*"]; empty for notices.')
     options = models.JSONField(default=dict, blank=True)
     sealed_secret = models.BinaryField(default=b"", blank=True, editable=False)
     secret_hint = models.CharField(max_length=100, blank=True, editable=False)
+    previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
     is_active = models.BooleanField(default=True)
     quiet_from = models.TimeField(null=True, blank=True)
     quiet_until = models.TimeField(null=True, blank=True)

@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 from accounts.api.audit import AuditEvents
 from accounts.api.projects import Projects
 from accounts.api.units import BusinessUnits
+from accounts.api.webhooks import Webhooks
 from billing.api.budgets import Budgets
 from billing.api.calls import Calls
 from billing.api.credit import CreditAccounts
@@ -13,7 +14,7 @@ from billing.api.limits import Limits
 from gateway.api.document import Docs, Nothing, Schema
 from gateway.api.keys import Keys
 
-RESOURCES = (BusinessUnits, Projects, Keys, Budgets, Limits, CreditAccounts, Calls, AuditEvents)
+RESOURCES = (BusinessUnits, Projects, Keys, Budgets, Limits, CreditAccounts, Calls, AuditEvents, Webhooks)
 
 router = SimpleRouter(trailing_slash=False)
 for resource in RESOURCES:

@@ -45,6 +45,15 @@ GET    audit-events                       audit-events:read
 GET    audit-events/{id}                  audit-events:read
 GET    audit-events/verify                audit-events:read
 GET    audit-events/export                audit-events:read
+GET    webhooks                           webhooks:read
+POST   webhooks                           webhooks:write
+GET    webhooks/{id}                      webhooks:read
+PATCH  webhooks/{id}                      webhooks:write
+DELETE webhooks/{id}                      webhooks:write
+POST   webhooks/{id}/test                 webhooks:write
+POST   webhooks/{id}/rotate               webhooks:write
+GET    webhooks/{id}/deliveries           webhooks:read
+POST   webhooks/{id}/resend               webhooks:write
 """
 
 ROUTES = [tuple(line.split()) for line in MATRIX.strip().splitlines()]

@@ -7,8 +7,9 @@ import pytest
 from django.utils import timezone
 
 from accounts.access import RESOURCES
-from accounts.models import AuditEvent, BusinessUnit, Project, VirtualKey
+from accounts.models import AuditEvent, BusinessUnit, NotificationChannel, Project, VirtualKey
 from accounts.service_accounts import SCOPES
+from accounts.webhooks import make_webhook
 from billing.budgets import save_budget, save_limit
 from billing.credits import open_account
 from billing.models import Budget, Limit
@@ -36,8 +37,14 @@ def objects(project: Project) -> dict[str, str]:
         "projects": f"prj_{project.id.hex}",
         "keys": f"key_{key.public_id}",
         "calls": f"call_{project.name}",
+        "webhooks": f"whk_{hook_of(project).pk.hex}",
         "audit-events": f"aud_{AuditEvent.objects.filter(object_id=f'prj_{project.pk.hex}').latest('seq').id.hex}",
     }
+
+
+def hook_of(project: Project) -> NotificationChannel:
+    hook = NotificationChannel(name=f"hook of {project.name}", project=project, options={"url": "http://127.0.0.1:9999/"}, event_types=["key.*"])
+    return make_webhook(hook)[0]
 
 
 def path(route: str, ids: dict[str, str]) -> str:
@@ -101,7 +108,7 @@ def test_foreign_objects_are_not_found_and_not_listed(kind: str) -> None:
         elif route == resource and method == "GET":
             seen = caller.ids(route)
             assert others[resource] not in seen
-            unseen = {"business-units": ("project", "member"), "audit-events": ("member",)}
+            unseen = {"business-units": ("project", "member"), "audit-events": ("member",), "webhooks": ("member",)}
             assert (own[resource] in seen) == (kind not in unseen.get(resource, ())), (route, seen)
     assert caller.ids(f"calls?project={others['projects']}") == caller.ids(f"calls?key={others['keys']}") == []
 
