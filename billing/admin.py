@@ -6,6 +6,7 @@ from django.contrib import admin, messages
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
@@ -13,7 +14,9 @@ from unfold.decorators import action, display
 from billing import admin_budgets, admin_credit, admin_prices, alerts_admin, reports_admin  # noqa: F401 (they register their pages)
 from billing.actions import NotReleasable, release_quarantined
 from billing.admin_prices import usd
+from billing.attempts import accounted
 from billing.models import QuarantinedReceipt, Series, UsageRecord
+from billing.receipts import Attempted, Charge
 from billing.rows import USAGE_SOURCES
 
 MOST_ROWS = 10_000
@@ -92,6 +95,10 @@ class FirstPages(Paginator):  # type: ignore[type-arg]  # not subscriptable when
         return rows.order_by()[:MOST_ROWS].count()
 
 
+def _told(attempt: Attempted) -> tuple[Attempted, Charge | None, str]:
+    return attempt, attempt.charge, usd(attempt.charge.cost_nanousd) if attempt.charge is not None else "-"
+
+
 @admin.register(UsageRecord)
 class UsageRecordAdmin(ReadOnlyAdmin):
     """One line per call."""
@@ -103,6 +110,13 @@ class UsageRecordAdmin(ReadOnlyAdmin):
     paginator = FirstPages
     list_per_page = 50
     show_full_result_count = False
+    exclude = ("attempts",)
+    readonly_fields = ("shown_attempts",)
+
+    @display(description="attempts")
+    def shown_attempts(self, record: UsageRecord) -> str:
+        """Every attempt in order with what it cost; together they are what the call cost."""
+        return render_to_string("admin/billing/attempts.html", {"attempts": [_told(one) for one in accounted(record)]})
 
     @display(description="outcome", label=OUTCOME_COLOURS, ordering="outcome")
     def outcome_badge(self, record: UsageRecord) -> str:

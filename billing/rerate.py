@@ -15,10 +15,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Q, Sum
 
 from accounts.models import Project
-from billing import ledger, money
+from billing import attempts, ledger, money
 from billing.ledger import Movement
 from billing.models import Posting, Price, Unit, UsageRecord, Window
 from billing.prices import as_terms
+from billing.receipts import ATTEMPTS_BILLED
 from billing.windows import Change, change, ledger_free, lock
 
 AT_ONCE = 1_000
@@ -46,13 +47,17 @@ class Rerated(NamedTuple):
 
 
 class Repriced(NamedTuple):
-    """One call whose cost changes: `earlier` corrections it has, its cost so far and the price and cost it should have."""
+    """One call whose cost changes: `earlier` corrections it has, its cost so far and the price and cost it should have.
+
+    `changes_nanousd` is what is to be added to each attempt that cost, where the call is billed for several.
+    """
 
     call: UsageRecord
     earlier: int
     before_nanousd: int
     price: Price
     after_nanousd: int
+    changes_nanousd: tuple[int, ...] = ()
 
     @property
     def difference_nanousd(self) -> int:
@@ -106,17 +111,46 @@ def _reprice(batch: Sequence[UsageRecord], price_of: PriceOf) -> tuple[list[Repr
     corrections = UsageRecord.objects.filter(call_id__in=[call.call_id for call in batch], kind__startswith=Kind.RERATE)
     sums = corrections.values_list("call_id").annotate(Count("id"), Sum("cost_nanousd")).order_by()
     earlier = {call_id: (count, int(total)) for call_id, count, total in sums}
+    corrected = _corrected([call.call_id for call in batch if attempts.is_divided(call.flags)])
     found, unpriced = [], 0
     for call in batch:
-        price = price_of(call)
-        if price is None:
-            unpriced += 1
-            continue
         count, total = earlier.get(call.call_id, (0, 0))
-        one = Repriced(call, count, call.cost_nanousd + total, price, cost_of(call, price))
-        if one.difference_nanousd:
+        before = call.cost_nanousd + total
+        if parts := attempts.parts(call):
+            one = _divided(call, count, before, parts, corrected[call.call_id], price_of)
+        else:
+            price = price_of(call)
+            one = None if price is None else Repriced(call, count, before, price, cost_of(call, price))
+        if one is None:
+            unpriced += 1
+        elif one.difference_nanousd or any(one.changes_nanousd):
             found.append(one)
     return found, unpriced
+
+
+def _corrected(call_ids: Sequence[str]) -> dict[str, list[list[int]]]:
+    """Return the changes of each attempt that cost, correction by correction, of calls that are billed for several."""
+    changes: dict[str, list[list[int]]] = defaultdict(list)
+    if call_ids:
+        rows = UsageRecord.objects.filter(call_id__in=call_ids, kind__startswith=Kind.RERATE)
+        for call_id, kept in rows.values_list("call_id", "attempts"):
+            changes[call_id].append([charge.cost_nanousd for _, charge in attempts.costly(kept)])
+    return changes
+
+
+def _divided(
+    call: UsageRecord, earlier: int, before: int, parts: Sequence[UsageRecord], corrected: Sequence[Sequence[int]], price_of: PriceOf
+) -> Repriced | None:
+    """Return a call priced anew attempt by attempt, None when no price is known for any; an attempt without one keeps its cost."""
+    prices = [price_of(part) for part in parts]
+    known = [price for price in prices if price is not None]
+    if not known:
+        return None
+    costs = [part.cost_nanousd + sum(one[index] for one in corrected) for index, part in enumerate(parts)]
+    changes = tuple(
+        0 if price is None else cost_of(part, price) - cost for part, price, cost in zip(parts, prices, costs, strict=True)
+    )
+    return Repriced(call, earlier, before, known[-1], before + sum(changes), changes)
 
 
 def cost_of(call: UsageRecord, price: Price) -> int:
@@ -187,6 +221,8 @@ def _correction(one: Repriced, posting_id: int | None, windows: Mapping[str, Win
         kind=f"{Kind.RERATE.value}:{one.earlier + 1}" if one.earlier else Kind.RERATE.value,
         duration_ms=0,
         price=one.price.pk,
+        flags=ATTEMPTS_BILLED if one.changes_nanousd else "",
+        attempts=attempts.differences(call.attempts, one.changes_nanousd) if one.changes_nanousd else [],
         cost_nanousd=one.difference_nanousd,
         posting=posting_id if is_held else None,
     )

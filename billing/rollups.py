@@ -11,10 +11,12 @@ import structlog
 from django.db import connection, transaction
 from django.db.models import Max
 
+from billing.attempts import costly, is_divided, price_of
 from billing.models import DayRollup, HourRollup, LabelRollup, Price, RollupPosition, Series, UsageRecord
 from billing.models.rollups import FACTS, MEASURES
 from billing.money import HALF_RATE, TOKENS_PER_RATE, Rates
 from billing.prices import as_terms
+from billing.receipts import ATTEMPTS_BILLED, Attempted, Charge
 
 # Rows per transaction: half a second on SQLite, so that intake never waits long for its turn.
 FOLD_ROWS = 20_000
@@ -23,7 +25,8 @@ ERRORS = frozenset({"refused", "failed", "unknown"})
 # In the order of MEASURES, without calls, errors, cost and saving, which are worked out.
 TOKENS = MEASURES[2:9]
 DURATIONS = MEASURES[11:]
-COLUMNS = (*FACTS, "started_at", "kind", "outcome", "end_user", "tags", "price", "cost_nanousd", *TOKENS, *DURATIONS)
+SAVING = MEASURES.index("cache_saving_nanousd")
+COLUMNS = (*FACTS, "started_at", "kind", "outcome", "end_user", "tags", "price", "cost_nanousd", "flags", *TOKENS, *DURATIONS)
 
 Totals = dict[Any, list[int]]
 logger = structlog.get_logger(__name__)
@@ -106,9 +109,16 @@ def _fold_chunk(after: int, last: int, *, with_days: bool = True) -> tuple[int, 
     labels: Totals = {}
     savings = Savings()
     count, reached = 0, after
-    for row in rows.iterator(chunk_size=5_000):
-        count, reached = count + 1, row[0]
-        _add(hours, labels, savings, dict(zip(COLUMNS, row[1:], strict=True)))
+    divided: dict[int, dict[str, Any]] = {}
+    for pk, *values in rows.iterator(chunk_size=5_000):
+        count, reached = count + 1, pk
+        row = dict(zip(COLUMNS, values, strict=True))
+        if ATTEMPTS_BILLED in row["flags"] and is_divided(row["flags"]):
+            divided[pk] = row
+        else:
+            _add(hours, labels, savings, row)
+    for pk, kept in _attempts_of(list(divided)):
+        _add(hours, labels, savings, divided[pk], costly(kept))
     if count < FOLD_ROWS:
         reached = max(last, after)
     series = _series_of({facts for _, facts in hours})
@@ -122,8 +132,13 @@ def _fold_chunk(after: int, last: int, *, with_days: bool = True) -> tuple[int, 
     return count, reached
 
 
-def _add(hours: Totals, labels: Totals, savings: "Savings", row: dict[str, Any]) -> None:
-    """Add one usage row; a correction counts with its cost alone."""
+def _attempts_of(ids: list[int]) -> Iterator[tuple[int, Any]]:
+    for start in range(0, len(ids), 500):
+        yield from UsageRecord.objects.filter(id__in=ids[start : start + 500]).order_by("id").values_list("id", "attempts")
+
+
+def _add(hours: Totals, labels: Totals, savings: "Savings", row: dict[str, Any], charges: list[tuple[Attempted, Charge]] | None = None) -> None:
+    """Add one usage row; a correction counts with its cost alone. What attempts cost counts where they were made, the call where it ended."""
     if row["kind"] == UsageRecord.Kind.CALL:
         totals = [1, int(row["outcome"] in ERRORS), *(row[name] for name in TOKENS), row["cost_nanousd"], savings.of(row)]
         totals += [row[name] for name in DURATIONS]
@@ -131,7 +146,18 @@ def _add(hours: Totals, labels: Totals, savings: "Savings", row: dict[str, Any])
         totals = [0] * len(MEASURES)
         totals[MEASURES.index("cost_nanousd")] = row["cost_nanousd"]
     started_at = row["started_at"]
-    _sum(hours, (started_at.replace(minute=0, second=0, microsecond=0), tuple(row[name] for name in FACTS)), totals)
+    hour = started_at.replace(minute=0, second=0, microsecond=0)
+    rest = totals
+    for attempt, charge in charges or ():
+        where = {"deployment": attempt.deployment, "account": attempt.account, "provider": charge.provider, "upstream_model": charge.upstream_model}
+        part = _measured(charge, savings)
+        _sum(hours, (hour, tuple((row | where)[name] for name in FACTS)), part)
+        rest = [a - b for a, b in zip(rest, part, strict=True)]
+    if charges:
+        # cached input is worth what each attempt's own price says, never the price of the call
+        rest[SAVING] = 0
+        totals = [*totals[:SAVING], sum(_measured(charge, savings)[SAVING] for _, charge in charges), *totals[SAVING + 1 :]]
+    _sum(hours, (hour, tuple(row[name] for name in FACTS)), rest)
     if row["project"] is None:
         return
     place = partial(_place, started_at.date(), row["project"], row["is_demo"])
@@ -139,6 +165,12 @@ def _add(hours: Totals, labels: Totals, savings: "Savings", row: dict[str, Any])
         _sum(labels, place(LabelRollup.Kind.END_USER, row["end_user"]), totals)
     for tag in {part.strip() for part in row["tags"].split(",")} - {""}:
         _sum(labels, place(LabelRollup.Kind.TAG, tag), totals)
+
+
+def _measured(charge: Charge, savings: "Savings") -> list[int]:
+    """What one attempt adds: tokens, cost and saving, and no call."""
+    cached = {"cached_tokens": charge.cached_tokens, "input_tokens": charge.input_tokens, "price": price_of(charge)}
+    return [0, 0, *(getattr(charge, name) for name in TOKENS), charge.cost_nanousd, savings.of(cached), *[0] * len(DURATIONS)]
 
 
 def _place(day: date, project: UUID, is_demo: bool, kind: str, label: str) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 
 from billing.models import UsageRecord
 from billing.partitions import prepare
-from billing.receipts import MOST_INTEGER, Attempted, Charge, Settle
+from billing.receipts import ATTEMPTS_BILLED, MOST_INTEGER, Attempted, Charge, Settle
 
 Row = tuple[Any, ...]
 
@@ -158,6 +158,11 @@ def mended(settle: Settle, now: datetime) -> Settle:
     }
     if not 0 <= settle.cost_nanousd <= MOST_INTEGER:
         changes["cost_nanousd"] = changes["quote_nanousd"]
+    flags = settle.flags.split(",")
+    if ATTEMPTS_BILLED in flags and any(changes[name] != getattr(settle, name) for name in NUMBERS):
+        # the attempts would no longer add up to the call
+        flags.remove(ATTEMPTS_BILLED)
+        changes["attempts"] = tuple(msgspec.structs.replace(attempt, charge=None) for attempt in settle.attempts)
     changes["input_tokens"] = max(changes["input_tokens"], changes["cached_tokens"])
     changes["output_tokens"] = max(changes["output_tokens"], changes["reasoning_tokens"])
     for name in ("key", "account", "provider", "worker"):
@@ -171,7 +176,7 @@ def mended(settle: Settle, now: datetime) -> Settle:
     changes["status"] = settle.status if 0 <= settle.status <= MOST_STATUS else 0
     for name in REFERENCES:
         changes[name] = getattr(settle, name) if _is_reference(getattr(settle, name)) else ""
-    changes["flags"] = ",".join(filter(None, [settle.flags, "mended"]))
+    changes["flags"] = ",".join(filter(None, [*flags, "mended"]))
     return msgspec.structs.replace(settle, **changes)
 
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from django.db import connection, transaction
 from django.db.models import Sum
 
-from billing import ledger
+from billing import attempts, ledger
 from billing.models import CreditGrant, DisputedHold, Entry, Lease, Posting, Unit, UsageRecord, Window
+from billing.receipts import ATTEMPTS_BILLED
 from billing.retention import archived_by_window
 
 POSTINGS_AT_ONCE = 5000
@@ -28,11 +29,15 @@ class Figures(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """What was compared, which part of all nano-USD consumed its usage rows explain (1.0 is all), and the first difference in words."""
+    """What was compared, which part of all nano-USD consumed its usage rows explain (1.0 is all), and the first difference in words.
+
+    `attempts_nanousd` of what calls cost went to attempts that did not serve them.
+    """
 
     checked: int
     explained_ratio: float
     first_bad: str
+    attempts_nanousd: int = 0
 
 
 class Usage(NamedTuple):
@@ -52,10 +57,12 @@ def verify() -> Verified:
         checked, found = usage.checked, _Found()
         checked += _windows(books, found)
         checked += _grants(found)
+        divided, attempts_nanousd = _attempts(found)
+        checked += divided
         for words in usage.differences:
             found.note(words)
     ratio = usage.explained_nanousd / usage.consumed_nanousd if usage.consumed_nanousd else 1.0
-    return Verified(checked, ratio, found.first)
+    return Verified(checked, ratio, found.first, attempts_nanousd)
 
 
 def books_of_windows() -> dict[str, Figures]:
@@ -135,6 +142,21 @@ def _grants(found: _Found) -> int:
         if booked != remaining:
             found.note(f"Credit grant {number} has {remaining} nano-USD left, the ledger says {booked}.")
     return len(grants)
+
+
+def _attempts(found: _Found) -> tuple[int, int]:
+    """Compare calls that are billed for several attempts with the sum of these; return how many, and nano-USD of attempts that served nobody."""
+    checked = lost_nanousd = 0
+    rows = UsageRecord.objects.filter(flags__contains=ATTEMPTS_BILLED).order_by("id")
+    for call in rows.only("call_id", "kind", "flags", "attempts", "cost_nanousd", *attempts.TOKENS).iterator(chunk_size=1000):
+        charges = attempts.costly(call.attempts)
+        checked += 1
+        for name in ("cost_nanousd", *attempts.TOKENS):
+            total = sum(getattr(charge, name) for _, charge in charges)
+            if total != getattr(call, name):
+                found.note(f"Call {call.call_id} ({call.kind}) has {name} {getattr(call, name)}, its attempts add up to {total}.")
+        lost_nanousd += sum(charge.cost_nanousd for attempt, charge in charges if attempt.outcome != "ok")
+    return checked, lost_nanousd
 
 
 def _usage() -> Usage:

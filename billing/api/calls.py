@@ -5,24 +5,61 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts import access
 from accounts.api.fields import Moment, Shown, look_up, moment
 from accounts.api.resource import Resource
 from billing.access import visible_calls
-from billing.api.fields import Usd
+from billing.api.fields import Usd, shown_usd
+from billing.attempts import accounted
 from billing.models import UsageRecord
+from billing.receipts import Attempted, Charge
+
+NO_CHARGE = Charge("", "", "", "none", "", 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 class AttemptShown(Shown):
-    """One try at one deployment."""
+    """One try at one deployment, and what its vendor billed or may have billed for it."""
 
     deployment = serializers.CharField()
     account = serializers.CharField()
+    provider = serializers.CharField(help_text="Empty where the attempt cost nothing.")
     outcome = serializers.CharField()
     status = serializers.IntegerField()
     elapsed_ms = serializers.IntegerField()
+    quote_revision = serializers.IntegerField(allow_null=True, help_text="The revision of the configuration by whose prices the call was quoted.")
+    price = serializers.UUIDField(allow_null=True, help_text="The price it was billed by.")
+    usage_source = serializers.CharField()
+    flags = serializers.ListField(child=serializers.CharField())
+    input_tokens = serializers.IntegerField()
+    cached_tokens = serializers.IntegerField()
+    output_tokens = serializers.IntegerField()
+    reasoning_tokens = serializers.IntegerField()
+    cost_usd = Usd()
+
+
+def shown_attempt(attempt: Attempted) -> dict[str, Any]:
+    """Return an attempt as the API shows it; one that cost nothing shows zeros."""
+    charge = attempt.charge or NO_CHARGE
+    return {
+        "deployment": attempt.deployment,
+        "account": attempt.account,
+        "provider": charge.provider,
+        "outcome": attempt.outcome,
+        "status": attempt.status,
+        "elapsed_ms": attempt.elapsed_ms,
+        "quote_revision": attempt.quote or None,
+        "price": charge.price or None,
+        "usage_source": charge.usage_source,
+        "flags": [flag for flag in charge.flags.split(",") if flag],
+        "input_tokens": charge.input_tokens,
+        "cached_tokens": charge.cached_tokens,
+        "output_tokens": charge.output_tokens,
+        "reasoning_tokens": charge.reasoning_tokens,
+        "cost_usd": shown_usd(charge.cost_nanousd),
+    }
 
 
 class CallShown(Shown):
@@ -50,7 +87,8 @@ class CallShown(Shown):
     cost_usd = Usd(source="cost_nanousd")
     quote_usd = Usd(source="quote_nanousd")
     usage_source = serializers.CharField()
-    attempts = serializers.SerializerMethodField()
+    quote_id = serializers.SerializerMethodField(help_text="The quote it was held under; null when it was refused before.")
+    attempts = serializers.SerializerMethodField(help_text="In order; together they are what the call cost.")
     guardrails = serializers.SerializerMethodField(help_text="Rules that acted on the call.")
     flags = serializers.SerializerMethodField()
     duration_ms = serializers.IntegerField()
@@ -72,9 +110,14 @@ class CallShown(Shown):
         """Return the prefixed id of its unit."""
         return f"bu_{call.business_unit.hex}" if call.business_unit else None
 
+    def get_quote_id(self, call: UsageRecord) -> str | None:
+        """Return the id of its one quote, which bears the call's own."""
+        return f"quo_{call.call_id.removeprefix('call_')}" if call.quote_nanousd else None
+
+    @extend_schema_field(AttemptShown(many=True))
     def get_attempts(self, call: UsageRecord) -> list[dict[str, Any]]:
-        """Return its attempts by name; rows keep them as lists."""
-        return [dict(zip(AttemptShown().fields, attempt, strict=False)) for attempt in call.attempts if isinstance(attempt, list)]
+        """Return its attempts with what each cost."""
+        return [shown_attempt(attempt) for attempt in accounted(call)]
 
     def get_guardrails(self, call: UsageRecord) -> list[str]:
         """Return the rules that acted; none are applied by this version."""

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
+from msgspec import structs
 
 from accounts.models import User
 from billing.intake import Intake
 from billing.models import Price, QuarantinedReceipt, UsageRecord
-from tests.billing.receipts import settle, write_segment
+from billing.receipts import Attempted, Charge
+from tests.billing.receipts import PRICE, settle, write_segment
 
 pytestmark = pytest.mark.django_db
 
@@ -37,6 +39,18 @@ def test_a_call_is_found_by_its_id_alone(browser: Client, tmp_path: Path) -> Non
     assert [text in found for text in ("call_first", "call_second", "$0.000123456", "1,200 / 300")] == [True, False, True, True]
     page = f"/admin/billing/usagerecord/{UsageRecord.objects.get(call_id='call_first').pk}"
     assert [browser.post(f"{page}/{verb}/", {"post": "yes"}).status_code for verb in ("change", "delete")] == [403, 403]
+
+
+def test_a_call_shows_what_each_attempt_cost(browser: Client, tmp_path: Path) -> None:
+    charge = Charge("<b>azure", "gpt-5", PRICE, "estimated", "usage_missing", 321, 0, 0, 0, 45, 0, 0, 7_000_000)
+    broken = Attempted("gpt-5@azure", "azure", "reset", 200, 30, charge, 417)
+    served = Attempted("gpt-5@eu", "eu", "ok", 200, 12, structs.replace(charge, provider="openai", cost_nanousd=116_456))
+    write_segment(tmp_path, settle("call_1", flags="attempts_billed", attempts=(broken, Attempted("gpt-5@b", "b", "503", 503, 2), served)), settle("call_2"))
+    Intake(tmp_path).run_once()
+    pages = [browser.get(f"/admin/billing/usagerecord/{UsageRecord.objects.get(call_id=name).pk}/change/").content.decode() for name in ("call_1", "call_2")]
+    texts = ("gpt-5@azure", "&lt;b&gt;azure", "321 / 45", "$0.007", "(usage_missing)", "revision 417", PRICE, "gpt-5@b", "(503)", "$0.000116456")
+    assert [text in pages[0] for text in texts] == [True] * len(texts)
+    assert [text in pages[1] for text in ("gpt-5@openai-eu", "1200 / 300", "$0.000123456", "provider")] == [True] * 4
 
 
 def test_a_receipt_put_aside_is_released_from_the_list(browser: Client, tmp_path: Path) -> None:

@@ -123,6 +123,15 @@ def test_mending_never_lowers_the_cost(tmp_path: Path) -> None:
     assert recorded("cost_nanousd", "input_tokens", "cached_tokens") == [("call_1", 777, 1200, 1000), ("call_2", 123_456, 5000, 5000)]
 
 
+def test_what_is_mended_is_not_divided_over_attempts_any_more(tmp_path: Path) -> None:
+    attempts = (Attempted("d", "a", "reset", 200, 1, BROKEN), Attempted("d2", "a", "ok", 200, 1, BROKEN))
+    write_segment(tmp_path, settle("call_1", cost_nanousd=-1, quote_nanousd=777, flags="attempts_billed", attempts=attempts))
+    Intake(tmp_path).run_once()
+    release_quarantined(QuarantinedReceipt.objects.get())
+    row = UsageRecord.objects.get()
+    assert (row.flags, row.cost_nanousd, [attempt[5] for attempt in row.attempts]) == ("mended", 777, [None, None])
+
+
 def test_bytes_that_are_no_receipt_cannot_be_released(tmp_path: Path) -> None:
     aside = QuarantinedReceipt.objects.create(segment="w0/1", offset=24, payload=b"\x00noise", reason="damaged")
     with pytest.raises(NotReleasable):

@@ -13,7 +13,7 @@ from billing.intake import Intake
 from billing.leases import take
 from billing.models import DayRollup, Posting, Price, UsageRecord
 from billing.partitions import Month
-from billing.receipts import Settle
+from billing.receipts import Attempted, Charge, Settle
 from billing.rerate import Line, Rerated, post_rerate, rerate
 from billing.retention import archive_month, restore_month
 from billing.rollups import fold
@@ -92,6 +92,36 @@ def test_posting_twice_posts_nothing_twice_and_another_price_posts_only_the_rest
     row = UsageRecord.objects.get(call_id="call_1", kind="rerate:2")
     original = UsageRecord.objects.get(call_id="call_1", kind="call")
     assert (row.price, row.started_at, row.key, row.tags, row.input_tokens, row.duration_ms) == (cheap.pk, original.started_at, original.key, "team=a", 0, 0)
+
+
+def divided(call_id: str, **changes: object) -> Settle:
+    """A receipt of ten input tokens at a vendor that broke, for 30 nano-USD, and ten at the one that served, for 100."""
+
+    def at(provider: str, outcome: str, cost: int) -> Attempted:
+        charge = Charge(provider, "m", "", "provider", "", 10, 0, 0, 0, 0, 0, 0, cost)
+        return Attempted(f"{provider}/m", provider, outcome, 200, 1, charge, 9)
+
+    served = {"deployment": "openai/m", "account": "openai", "upstream_model": "m"}
+    attempts = (at("azure", "reset", 30), at("openai", "ok", 100))
+    return call(call_id, 130, **{"flags": "attempts_billed", "input_tokens": 20, "attempts": attempts, **served, **changes})
+
+
+def test_a_call_of_several_attempts_is_priced_anew_attempt_by_attempt(tmp_path: Path) -> None:
+    taken_in(tmp_path, divided("call_1"))
+    azure, openai = price(5), price(12)
+
+    def by_provider(one: UsageRecord) -> Price | None:
+        return {"azure": azure, "openai": openai}[one.provider]
+
+    assert [post_rerate(*SPAN, by_provider, "why").posted for _ in range(2)] == [1, 0]
+    row = UsageRecord.objects.get(kind="rerate")
+    assert (row.cost_nanousd, row.flags, row.input_tokens) == (40, "attempts_billed", 0)
+    azure = price(7)
+    post_rerate(*SPAN, lambda one: by_provider(one) if one.provider == "azure" else None, "again")
+    assert corrections() == [("call_1", "rerate", 40), ("call_1", "rerate:2", 20)]
+    fold()
+    spent = DayRollup.objects.order_by("series__provider").values_list("series__provider", "calls", "input_tokens", "cost_nanousd")
+    assert (list(spent), verify().first_bad) == ([("azure", 0, 10, 70), ("openai", 1, 10, 120)], "")
 
 
 def test_a_dearer_price_spends_what_is_free_and_then_overruns(tmp_path: Path) -> None:

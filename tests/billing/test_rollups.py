@@ -8,6 +8,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
+from accounts.models import Project
 from billing.models import DayRollup, HourRollup, LabelRollup, Price, RollupPosition, Series, UsageRecord
 from billing.models.rollups import FACTS, MEASURES
 from billing.rollups import fold, forget_demo
@@ -77,11 +78,47 @@ def test_cached_input_saves_the_difference_to_plain_input_by_tier() -> None:
     assert HourRollup.objects.get().cache_saving_nanousd == 1000 * 1125 + 1000 * 2000
 
 
+def divided(call_id: str, search: Project, **changes: Any) -> UsageRecord:
+    """A call whose first attempt broke at another provider after 0.5 million nano-USD."""
+    broken = ["azure/gpt-5", "azure", "reset", 200, 30, ["azure", "gpt-5", "", "estimated", "usage_missing", 200, 0, 0, 0, 100, 0, 0, MILLION // 2], 9]
+    charge = ["openai", "gpt-5-2025-08-07", "", "provider", "", 1000, 1000, 0, 0, 200, 100, 0, 3 * MILLION // 2]
+    served = ["openai-eu/gpt-5", "openai-eu", "ok", 200, 700, charge, 9]
+    return usage(call_id, search, **{"flags": "attempts_billed", "attempts": [broken, served], "tags": "team=a", "end_user": "ana"} | changes)
+
+
+def test_what_an_attempt_cost_counts_where_it_was_made_and_the_call_where_it_ended() -> None:
+    record(divided("1", project()))
+    fold()
+    sums = ("calls", "errors", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "cost_nanousd", "duration_ms")
+    facts = ("provider", "account", "deployment", "upstream_model")
+    rows = list(DayRollup.objects.order_by("series__provider").values_list(*(f"series__{name}" for name in facts), *sums))
+    assert rows == [
+        ("azure", "azure", "azure/gpt-5", "gpt-5", 0, 0, 200, 0, 100, 0, MILLION // 2, 0),
+        ("openai", "openai-eu", "openai-eu/gpt-5", "gpt-5-2025-08-07", 1, 0, 1000, 1000, 200, 100, 3 * MILLION // 2, 800),
+    ]
+    labels = list(LabelRollup.objects.order_by("label").values_list("label", "calls", "input_tokens", "cost_nanousd"))
+    assert labels == [("ana", 1, 1200, 2 * MILLION), ("team=a", 1, 1200, 2 * MILLION)]
+
+
+def test_cached_input_of_attempts_saves_by_each_attempts_own_price() -> None:
+    rates = {"output_nanousd": 1, "valid_from": NOON}
+    dear = Price.objects.create(provider="a", upstream_model="m", input_nanousd=2_000_000_000, cached_nanousd=1_000_000_000, **rates)
+    cheap = Price.objects.create(provider="b", upstream_model="m", input_nanousd=1_000_000_000, cached_nanousd=900_000_000, **rates)
+    row = divided("1", project(), price=cheap.pk)
+    row.attempts[0][5][2], row.attempts[0][5][6], row.attempts[1][5][2] = str(dear.pk), 100, str(cheap.pk)
+    row.cached_tokens = 1100
+    record(row)
+    fold()
+    assert list(HourRollup.objects.order_by("series__provider").values_list("cache_saving_nanousd", flat=True)) == [100 * 1000, 1000 * 100]
+    assert set(LabelRollup.objects.values_list("cache_saving_nanousd", flat=True)) == {200_000}
+
+
 @pytest.mark.parametrize("chunk", [1, 7, 20_000])
 def test_two_rebuilds_give_the_rows_that_folding_gave(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     search, shop = project(), project("Shop", "Wholesale")
     for n in range(40):
-        record(usage(f"{n}", (search, shop)[n % 2], NOON + timedelta(hours=n * 5 % 60), tags=f"n={n % 3}", end_user=f"u{n % 5}"))
+        make = divided if n % 6 == 0 else usage
+        record(make(f"{n}", (search, shop)[n % 2], started_at=NOON + timedelta(hours=n * 5 % 60), tags=f"n={n % 3}", end_user=f"u{n % 5}"))
         if n % 9 == 0:
             fold()
     fold()

@@ -12,6 +12,7 @@ from billing import leases
 from billing.intake import Intake
 from billing.leases import take
 from billing.models import CreditGrant, Host, Lease, Window
+from billing.receipts import Attempted, Charge
 from billing.verification import Verified, verify
 from tests.billing.budgets import budget, credit, figures, taking, want
 from tests.billing.receipts import settle, write_segment
@@ -40,6 +41,26 @@ def test_everything_adds_up(spent: str) -> None:
     leases.heard_of("h")
     assert output("ledger_verify") == "2 figures compared, 100.00% of what was consumed is explained by calls.\n"
     assert output("reconcile") == "Every open window is right.\n"
+
+
+def attempts(*costs: int) -> tuple[Attempted, ...]:
+    """Attempts that cost so many nano-USD, of which the last served."""
+    last = len(costs) - 1
+    return tuple(
+        Attempted("d", "a", "ok" if number == last else "reset", 200, 1, Charge("p", "m", "", "provider", "", 1200, 1000, 0, 0, 300, 100, 0, cost))
+        for number, cost in enumerate(costs)
+    )
+
+
+def test_what_calls_paid_for_attempts_is_explained_too(tmp_path: Path) -> None:
+    tokens = {"input_tokens": 2400, "cached_tokens": 2000, "output_tokens": 600, "reasoning_tokens": 200, "flags": "attempts_billed"}
+    write_segment(tmp_path, settle("call_1", cost_nanousd=500, attempts=attempts(200, 300), **tokens))
+    Intake(tmp_path).run_once()
+    assert verify() == Verified(checked=1, explained_ratio=1.0, first_bad="", attempts_nanousd=200)
+    assert "0.000000200 USD of it went to attempts that broke" in output("ledger_verify")
+    write_segment(tmp_path, settle("call_2", cost_nanousd=501, attempts=attempts(200, 300), **tokens))
+    Intake(tmp_path).run_once()
+    assert verify().first_bad == "Call call_2 (call) has cost_nanousd 501, its attempts add up to 500."
 
 
 @pytest.mark.parametrize(

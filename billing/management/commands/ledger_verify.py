@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from billing import leases
+from billing.money import to_usd
 from billing.verification import verify
 
 
@@ -34,5 +35,7 @@ class Command(BaseCommand):
             self.stdout.write("When a journal is lost for good, end its worker's leases with --release-worker.")
         found = verify()
         self.stdout.write(f"{found.checked} figures compared, {found.explained_ratio:.2%} of what was consumed is explained by calls.")
+        if found.attempts_nanousd:
+            self.stdout.write(f"{to_usd(found.attempts_nanousd):f} USD of it went to attempts that broke before another one served, or none did.")
         if found.first_bad:
             raise CommandError(found.first_bad)

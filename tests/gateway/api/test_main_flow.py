@@ -41,12 +41,37 @@ def test_calls_are_shown_with_what_they_cost() -> None:
     wanted = {
         "id": "call_1", "model": "m", "provider": "openai", "status": 200, "input_tokens": 7, "output_tokens": 3, "cost_usd": "0.0015",
         "usage_source": "provider", "guardrails": [], "key": key["id"], "project": project["id"], "business_unit": unit["id"],
-        "attempts": [{"deployment": "a/m", "account": "a", "outcome": "ok", "status": 200, "elapsed_ms": 9}],
+        "attempts": [
+            {
+                "deployment": "a/m", "account": "a", "provider": "openai", "outcome": "ok", "status": 200, "elapsed_ms": 9, "quote_revision": None,
+                "price": None, "usage_source": "provider", "flags": [], "input_tokens": 7, "cached_tokens": 0, "output_tokens": 3, "reasoning_tokens": 0,
+                "cost_usd": "0.0015",
+            },
+        ],
     }  # fmt: skip
     assert {name: found["data"][0][name] for name in wanted} == wanted
     assert (len(found["data"]), found["has_more"], found["next_cursor"]) == (1, False, None)
     assert (it.ids("calls?request_id=call_2"), it.ids("calls?request_id=mine-1"), it.ids("calls?outcome=failed")) == (["call_2"], ["call_1"], ["call_2"])
     assert it.get("calls/call_1").json() == found["data"][0]
+
+
+def test_every_attempt_of_a_call_is_shown_with_what_it_cost() -> None:
+    it = program()
+    unit = it.made("business-units", {"name": "Retail"})
+    it.made("keys", {"project": it.made("projects", {"name": "Checkout", "business_unit": unit["id"]})["id"], "name": "backend", "models": ["*"]})
+    row, price = VirtualKey.objects.select_related("project").get(), "0198c0de-0000-7000-8000-000000000003"
+    broken = ["a/m", "a", "reset", 200, 9, ["azure", "m", price, "estimated", "usage_missing", 20, 0, 0, 0, 5, 0, 0, 700_000], 417]
+    served = ["c/m", "c", "ok", 200, 9, ["openai", "m", price, "provider", "", 7, 1, 0, 0, 3, 2, 0, 800_000], 417]
+    attempts = [broken, ["b/m", "b", "503", 503, 2, None, 417], served]
+    call(row.project, row.public_id, "call_1", attempts=attempts, flags="attempts_billed", usage_source="estimated", quote_nanousd=9)
+    shown = it.get("calls/call_1").json()
+    fields = ("account", "provider", "outcome", "price", "usage_source", "flags", "input_tokens", "output_tokens", "cost_usd", "quote_revision")
+    assert [tuple(attempt[name] for name in fields) for attempt in shown["attempts"]] == [
+        ("a", "azure", "reset", price, "estimated", ["usage_missing"], 20, 5, "0.0007", 417),
+        ("b", "", "503", None, "none", [], 0, 0, "0.00", 417),
+        ("c", "openai", "ok", price, "provider", [], 7, 3, "0.0008", 417),
+    ]
+    assert (shown["cost_usd"], shown["flags"], shown["quote_id"]) == ("0.0015", ["attempts_billed"], "quo_1")
 
 
 def test_a_clients_own_request_id_is_looked_for_within_31_days() -> None:
