@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import structlog
-from django.db import connection
+from django.db import connection, transaction
 
 from billing import ledger
 from billing.given import as_given, given
@@ -59,12 +59,10 @@ def consume(settles: Iterable[Settle], posting_id: int, reference: str, *, are_o
     if not calls:
         return
     uses, samples = _added_up(calls)
-    for name in missing(samples):
-        _open(name, samples[name])
-    windows = _locked(samples)
+    windows = _opened(samples)
     if len(windows) < len(samples):
         log.error("receipts_name_unknown_windows", windows=sorted(samples.keys() - windows.keys()))
-    leases = _leases({worker for worker, _ in uses}, windows)
+    leases = _leases(pair for pair in uses if pair[1] in windows)
     movements: list[Movement] = []
     changes = {name: Change() for name in windows}
     for (worker, name), use in sorted(uses.items()):
@@ -77,23 +75,43 @@ def consume(settles: Iterable[Settle], posting_id: int, reference: str, *, are_o
     ledger.post(Posting.Kind.CONSUME, reference, _merged(movements), posting_id=posting_id)
 
 
+def _opened(samples: dict[str, Settle]) -> dict[str, Account]:
+    """Lock the windows; those nobody has opened yet are opened before, for a budget is locked before its windows."""
+    with transaction.atomic():
+        windows = _locked(samples)
+        absent = missing(samples.keys() - windows.keys()) if len(windows) < len(samples) else []
+        # gives the locks back
+        transaction.set_rollback(bool(absent))
+    if not absent:
+        return windows
+    for name in absent:
+        _open(name, samples[name])
+    return _locked(samples)
+
+
 def _locked(names: Iterable[str]) -> dict[str, Account]:
     """Lock those of the named windows that are a budget's, in the order of their ids."""
-    window, budget = Window._meta.db_table, Budget._meta.db_table
-    named = "jsonb_array_elements_text(%s::jsonb)" if connection.vendor == "postgresql" else "json_each(%s)"
     lock = " FOR NO KEY UPDATE OF w" if connection.vendor == "postgresql" else ""
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT w.id, w.unit, b.mode, w.spent, w.base + w.credit - w.held - w.spent + w.overrun "  # noqa: S608  # names of our own
-            f'FROM "{window}" w JOIN "{budget}" b ON b.id = w.budget_id WHERE w.id IN (SELECT value FROM {named}) ORDER BY w.id{lock}',
-            [as_given(sorted(names))],
+            f'FROM "{Window._meta.db_table}" w JOIN "{Budget._meta.db_table}" b ON b.id = w.budget_id '
+            f"WHERE w.id IN (SELECT id FROM {given('v', id='text')}) ORDER BY w.id{lock}",
+            [as_given([name] for name in sorted(names))],
         )
         return {name: Account(name, unit == Unit.NANOUSD, mode == Budget.Mode.SOFT, spent, free) for name, unit, mode, spent, free in cursor.fetchall()}
 
 
-def _leases(workers: set[str], windows: Iterable[str]) -> dict[tuple[str, str], Held]:
-    found = Lease.objects.filter(worker__in=workers, window__in=list(windows)).values_list("worker", "window_id", "id", "outstanding")
-    return {(worker, window): Held(pk, outstanding, outstanding) for worker, window, pk, outstanding in found}
+def _leases(wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Held]:
+    """Return what these leases, by worker and window, have outstanding."""
+    pairs = given("v", worker="text", window_id="text")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f'SELECT l.worker, l.window_id, l.id, l.outstanding FROM "{Lease._meta.db_table}" l '  # noqa: S608  # names of our own
+            f"JOIN {pairs} ON l.worker = v.worker AND l.window_id = v.window_id",
+            [as_given(wanted)],
+        )
+        return {(worker, window): Held(pk, outstanding, outstanding) for worker, window, pk, outstanding in cursor.fetchall()}
 
 
 def _keep(leases: Iterable[Held]) -> None:
@@ -109,7 +127,10 @@ def _added_up(calls: list[Settle]) -> tuple[dict[tuple[str, str], Use], dict[str
     """Return the use by worker and window, and one receipt of each window."""
     together: dict[tuple[str, str], tuple[Use, Settle]] = {}
     for settle in calls:
-        use = together.setdefault((settle.worker, settle.windows), (Use(), settle))[0]
+        place = settle.worker, settle.windows
+        if place not in together:
+            together[place] = (Use(), settle)
+        use = together[place][0]
         use.nanousd += settle.cost_nanousd
         use.tokens += settle.input_tokens + settle.output_tokens
     uses: dict[tuple[str, str], Use] = {}

@@ -1,11 +1,10 @@
 """Takes the journals of this host's workers into the database, each call exactly once. Knows files and rows; no prices, no live calls."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,14 +19,16 @@ from billing.given import as_given, given
 from billing.ledger import next_posting_id
 from billing.models import JournalPosition, QuarantinedReceipt
 from billing.orphans import orphan_of
-from billing.receipts import Frame, Intent, Progress, Settle, Stop, decode_frames, frame_length, next_frame
-from billing.rows import EPOCH, LAST_MOMENT_MS, Row, address_of, insert_or_refuse, mended, row_of
+from billing.receipts import Frame, Intent, Progress, Record, Settle, Stop, decode_frames, frame_length, next_frame
+from billing.rows import EPOCH, Row, address_of, insert_or_refuse, mended, row_of
 from billing.segments import HEADER_BYTES, MAGIC, first_live_number, host_of, segment_numbers, segment_path
 
-# What is written once per batch, for every window, lease and key in it, costs as much as some hundred calls.
-BATCH_RECORDS = 4000
+# What is written once per batch, for every window, lease and key in it, costs as much as some hundred calls. On SQLite nobody else can
+# write meanwhile: a twentieth of a second.
+BATCH_RECORDS = {"postgresql": 8000, "sqlite": 2000}
 # More than the longest record, so that a frame cut off at the start of a chunk is cut off in the file.
-CHUNK_BYTES = 2 * 1024 * 1024
+CHUNK_BYTES = 4 * 1024 * 1024
+ORPHANS_AT_ONCE = 1000
 MOST_QUARANTINED_BYTES = 1024 * 1024
 # A record's last fields may be zeros themselves.
 RECORD_TAIL_BYTES = 8
@@ -68,7 +69,7 @@ class Trouble(NamedTuple):
     reason: str
 
 
-@dataclass
+@dataclass(slots=True)
 class OpenCall:
     """A call without a settlement so far, and the number of the segment its intent is in."""
 
@@ -175,7 +176,7 @@ class Intake:
             while chunk := os.pread(descriptor, CHUNK_BYTES, segment.offset):
                 frames = decode_frames(chunk)
                 taken = 0
-                while batch := list(islice(frames, BATCH_RECORDS)):
+                while batch := frames.take(BATCH_RECORDS[connection.vendor]):
                     taken = batch[-1].end
                     self._take_batch(worker, segment, batch, base=segment.offset)
                 segment.offset += taken
@@ -189,22 +190,24 @@ class Intake:
             os.close(descriptor)
 
     def _take_batch(self, worker: Worker, segment: Segment, batch: Sequence[Frame], *, base: int) -> None:
-        """Commit the batch's new receipts with the position behind them, then note which calls are open."""
+        """Note which calls are open, then commit the batch's new receipts with the position behind them."""
         now = timezone.now()
         rows: list[Row] = []
         sources: list[Frame] = []
         settles: dict[str, Settle] = {}
         troubles: list[Trouble] = []
         for frame in batch:
+            content = frame.record
+            _follow(worker, segment.number, content)
             if base + frame.start < segment.recorded:
                 continue
-            if frame.record is None:
+            if content is None:
                 troubles.append(Trouble(base + frame.start, frame.payload, "The payload is no known record."))
-            elif type(frame.record) is Settle:
+            elif type(content) is Settle:
                 try:
-                    rows.append(row_of(frame.record, now))
+                    rows.append(row_of(content, now))
                     sources.append(frame)
-                    settles.setdefault(frame.record.call_id, frame.record)
+                    settles.setdefault(content.call_id, content)
                 except ValueError as error:
                     troubles.append(Trouble(base + frame.start, frame.payload, str(error)))
         if rows or troubles:
@@ -213,11 +216,9 @@ class Intake:
                 inserted, refused = record(rows, settles, f"intake:{segment.key}:{end}")
                 troubles += [Trouble(base + sources[index].start, sources[index].payload, reason) for index, reason in refused]
                 _quarantine(segment, troubles)
-                _note_use(batch)
+                _note_use(settles.values())
                 _advance(segment, end)
             self._note(segment, end, len(inserted), troubles)
-        for frame in batch:
-            _follow(worker, segment.number, frame)
 
     def _skip_damage(self, segment: Segment, chunk: bytes, stop: Stop) -> None:
         """Pass over bytes that are no frame to the next good one, or to the end; a torn or zeroed tail is nobody's, the rest is kept."""
@@ -240,8 +241,8 @@ class Intake:
         if not orphans:
             return
         now = timezone.now()
-        for start in range(0, len(orphans), BATCH_RECORDS):
-            batch = [_orphan(call, now) for call in orphans[start : start + BATCH_RECORDS]]
+        for start in range(0, len(orphans), ORPHANS_AT_ONCE):
+            batch = [_orphan(call, now) for call in orphans[start : start + ORPHANS_AT_ONCE]]
             settles = {settle.call_id: settle for settle, _ in batch}
             with transaction.atomic():
                 inserted, refused = record([row for _, row in batch], settles, f"orphans:{worker.directory.name}:{batch[0][0].call_id}", are_orphans=True)
@@ -274,22 +275,21 @@ def record(rows: Sequence[Row], settles: Mapping[str, Settle], reference: str, *
     return inserted, refused
 
 
-def _note_use(batch: Sequence[Frame]) -> None:
+def _note_use(settles: Iterable[Settle]) -> None:
     """Record when, from where and with what each key was used last; no configuration change, so no revision."""
     used: dict[str, Settle] = {}
-    for frame in batch:
-        if type(frame.record) is Settle and (frame.record.key not in used or frame.record.started_at_ms > used[frame.record.key].started_at_ms):
-            used[frame.record.key] = frame.record
-    latest = [(key, settle) for key, settle in used.items() if 0 < settle.started_at_ms <= LAST_MOMENT_MS]
-    if not latest:
+    for settle in settles:
+        if settle.key not in used or settle.started_at_ms > used[settle.key].started_at_ms:
+            used[settle.key] = settle
+    if not used:
         return
     table, is_postgres = VirtualKey._meta.db_table, connection.vendor == "postgresql"
     rows = given("v", key="text", at="timestamptz", ip="inet", agent="text")
     # locked in the order of their ids, so that the intakes of two hosts never wait in a circle
     lock = " ORDER BY k.public_id FOR NO KEY UPDATE OF k" if is_postgres else ""
     uses = (
-        (key.replace("\0", ""), _moment(settle.started_at_ms, is_postgres), address_of(settle.ip), settle.user_agent.replace("\0", "")[:MOST_AGENT_CHARACTERS])
-        for key, settle in latest
+        (key, _moment(settle.started_at_ms, is_postgres), address_of(settle.ip), settle.user_agent.replace("\0", "")[:MOST_AGENT_CHARACTERS])
+        for key, settle in used.items()
     )
     with connection.cursor() as cursor:
         cursor.execute(
@@ -333,8 +333,7 @@ def _opened(directory: Path, number: int) -> Segment | None:
     return Segment(path, number, key, position.offset if position else HEADER_BYTES, position is not None)
 
 
-def _follow(worker: Worker, number: int, frame: Frame) -> None:
-    record = frame.record
+def _follow(worker: Worker, number: int, record: Record | None) -> None:
     if type(record) is Settle:
         worker.open_calls.pop(record.call_id, None)
     elif type(record) is Intent:

@@ -200,29 +200,40 @@ class Frames(Iterator[Frame]):
 
     def __next__(self) -> Frame:
         """The next frame; raises StopIteration at the first that is incomplete or bad."""
-        start = self.offset
-        body = start + HEADER.size
-        if body > len(self.buffer):
-            self.stop = Stop.END if start >= len(self.buffer) else Stop.TRUNCATED
-            raise StopIteration
-        length, checksum = HEADER.unpack_from(self.buffer, start)
-        # The checksum of nothing is zero, so that zeros, of which a new segment is full, would read as records.
-        if not length and not checksum:
-            self.stop = Stop.BLANK
-            raise StopIteration
-        if not 0 < length <= MOST_PAYLOAD_BYTES:
-            self.stop = Stop.CORRUPT
-            raise StopIteration
-        end = body + length
-        if end > len(self.buffer):
-            self.stop = Stop.TRUNCATED
-            raise StopIteration
-        payload = self.buffer[body:end]
-        if _crc32(payload) != checksum:
-            self.stop = Stop.CORRUPT
-            raise StopIteration
-        self.offset = end
-        return Frame(decode(payload), payload, start, end)
+        for frame in self.take(1):
+            return frame
+        raise StopIteration
+
+    def take(self, most: int) -> list[Frame]:
+        """The next frames, at most so many, up to the first that is incomplete or bad; none once exhausted."""
+        buffer, size, start = self.buffer, len(self.buffer), self.offset
+        header_bytes, unpack = HEADER.size, HEADER.unpack_from
+        found: list[Frame] = []
+        while len(found) < most:
+            body = start + header_bytes
+            if body > size:
+                self.stop = Stop.END if start >= size else Stop.TRUNCATED
+                break
+            length, checksum = unpack(buffer, start)
+            # The checksum of nothing is zero, so that zeros, of which a new segment is full, would read as records.
+            if not length and not checksum:
+                self.stop = Stop.BLANK
+                break
+            if not 0 < length <= MOST_PAYLOAD_BYTES:
+                self.stop = Stop.CORRUPT
+                break
+            end = body + length
+            if end > size:
+                self.stop = Stop.TRUNCATED
+                break
+            payload = buffer[body:end]
+            if _crc32(payload) != checksum:
+                self.stop = Stop.CORRUPT
+                break
+            found.append(Frame(decode(payload), payload, start, end))
+            start = end
+        self.offset = start
+        return found
 
 
 def decode_frames(buffer: bytes, offset: int = 0) -> Frames:

@@ -145,6 +145,22 @@ def test_labels_with_nul_bytes_and_lone_surrogates_are_cleaned_not_refused(tmp_p
     assert recorded("end_user", "tags", "user_agent", "ip") == [("call_1", "ab?c", "", "x" * 200, None)]
 
 
+def test_what_callers_say_arrives_as_they_said_it(tmp_path: Path) -> None:
+    said = ("\\N", "a\tb", "a\nb\r", "\\", '"', "\\.", "\x01", "\u2028", "'); --", "")
+    write_segment(tmp_path, *[settle(f"call_{n}", end_user=text, session=text, client_request_id=text) for n, text in enumerate(said)])
+    assert Intake(tmp_path).run_once() == Taken(rows=len(said))
+    assert recorded("end_user", "session", "client_request_id") == [(f"call_{n}", text, text, text) for n, text in enumerate(said)]
+
+
+def test_known_calls_and_poison_in_one_batch_leave_the_new_ones_whole(tmp_path: Path) -> None:
+    write_segment(tmp_path, settle("call_2", cost_nanousd=1))
+    Intake(tmp_path).run_once()
+    calls = [settle("call_1"), settle("call_2", cost_nanousd=2), settle("call_3", outcome="odd"), settle("call_4"), settle("call_4", cost_nanousd=3)]
+    write_segment(tmp_path, *calls, worker="w1")
+    assert Intake(tmp_path).run_once() == Taken(rows=2, quarantined=1)
+    assert recorded("cost_nanousd") == [("call_1", 123_456), ("call_2", 1), ("call_4", 123_456)]
+
+
 def test_orphans_of_a_dead_worker_are_settled_at_their_progress_else_at_their_input(tmp_path: Path) -> None:
     progress = Progress("call_2", STARTED_AT_MS + 9_000, 40, 77, 8_888)
     earlier = Progress("call_2", STARTED_AT_MS + 4_000, 40, 30, 6_000)
