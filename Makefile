@@ -7,7 +7,7 @@ BOOTSTRAP := $(PYTHON) deploy/bootstrap/bootstrap.py
 LOCK := $(RUN_PYTHON) -m uv pip compile --quiet --no-config --generate-hashes --python-version 3.11 --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit bench chaos lock vendor environment
+.PHONY: help run codes test lint unit bench chaos lock vendor environment
 
 help: ## list the commands
 	@echo "Symbiosis Gateway. The two you need first are 'make run' and 'make test'."
@@ -16,6 +16,9 @@ help: ## list the commands
 run: ## start everything with demo content on http://localhost:8000 (PORT=9000 moves it, SYMBIOSIS_DATA_DIR its data)
 	@$(BOOTSTRAP) requirements.txt
 	@$(RUN_PYTHON) -m gateway.demo_start --port $(PORT)
+
+codes: ## show the second-step codes of the demo users, as their authenticator apps would (SYMBIOSIS_DATA_DIR as with make run)
+	@$(RUN_PYTHON) -m gateway.demo_codes
 
 test: ## install what tests need and run everything: lint, types, import rules, tests on SQLite and on Postgres
 	@$(BOOTSTRAP) requirements-dev.txt

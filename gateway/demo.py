@@ -1,5 +1,6 @@
 """Demo content: a small company, simulated providers with a catalogue, a ready key and past usage. Loading twice changes nothing."""
 
+import base64
 import json
 import os
 import secrets
@@ -16,6 +17,7 @@ from accounts import actions as account_actions
 from accounts import keys
 from accounts.models import BusinessUnit, Decision, GrantRequest, Membership, Project, RequestNote, ServiceAccount, User, VirtualKey
 from accounts.service_accounts import SCOPES, find_by_token, make_service_account, set_service_account_state
+from accounts.signin.factors import SECRET_BYTES, has_secret, store_authenticator
 from billing import budgets
 from billing import credits as credit_actions
 from billing.demo_money import remove_demo_money
@@ -75,12 +77,14 @@ def load(portal: str, simulator: str) -> tuple[dict[str, Any], bool]:
     """Load the demo content for a portal and a simulator URL without a trailing slash; return the facts and whether any was written."""
     kept = facts()
     token = str(kept.get("service_account", ""))
-    wanted = _facts(portal, kept.get("key", ""), token, kept.get("password", ""))
-    if kept == wanted and _key_row(kept["key"]) is not None and _token_is_good(token) and _simulator_is(simulator):
+    wanted = _facts(portal, kept.get("key", ""), token, kept.get("password", ""), kept.get("totp", {}))
+    if kept == wanted and _key_row(kept["key"]) is not None and _token_is_good(token) and _simulator_is(simulator) and _apps_are(kept["totp"]):
         return kept, False
     password = kept.get("password") or secrets.token_urlsafe(12)
+    totp = {name: kept.get("totp", {}).get(name) or base64.b32encode(secrets.token_bytes(SECRET_BYTES)).decode() for name in PEOPLE}
     with transaction.atomic():
         project = _company(password)
+        _apps(totp)
         deployments = _catalogue(simulator)
         text, key = _key(project, str(kept.get("key", "")))
         token = _service_account(token)
@@ -88,7 +92,7 @@ def load(portal: str, simulator: str) -> tuple[dict[str, Any], bool]:
         if not UsageRecord.objects.filter(is_demo=True).exists():
             UsageRecord.objects.bulk_create(past_usage(project, key, deployments, timezone.now()), batch_size=500)
         publish_change(Change.Kind.STRUCTURE)
-    written = _facts(portal, text, token, password)
+    written = _facts(portal, text, token, password, totp)
     _write(written)
     return written, True
 
@@ -130,9 +134,23 @@ def remove() -> None:
     transaction.on_commit(lambda: facts_path().unlink(missing_ok=True))
 
 
-def _facts(portal: str, key: str, token: str, password: str) -> dict[str, Any]:
+def _facts(portal: str, key: str, token: str, password: str, totp: dict[str, str]) -> dict[str, Any]:
     users = {name: f"{name}@demo.local" for name in PEOPLE}
-    return {"portal": portal, "base_url": f"{portal}/v1", "key": key, "service_account": token, "password": password, "users": users}
+    known = {"portal": portal, "base_url": f"{portal}/v1", "key": key, "service_account": token, "password": password}
+    return {**known, "users": users, "totp": totp}
+
+
+def _apps(totp: dict[str, str]) -> None:
+    """Give every demo user an authenticator app with the secret told in the facts; `make codes` plays that app."""
+    for name, secret in totp.items():
+        user = User.objects.get(email=f"{name}@demo.local")
+        if user.is_demo and not has_secret(user, base64.b32decode(secret)):
+            store_authenticator(user, base64.b32decode(secret), confirmed=True)
+
+
+def _apps_are(totp: dict[str, str]) -> bool:
+    users = {user.email.partition("@")[0]: user for user in User.objects.filter(is_demo=True)}
+    return set(users) == set(totp) and all(has_secret(user, base64.b32decode(totp[name])) for name, user in users.items())
 
 
 def _write(written: dict[str, Any]) -> None:

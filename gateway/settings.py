@@ -337,6 +337,8 @@ MIDDLEWARE = [
     "accounts.audit.middleware.Audited",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "accounts.signin.gate.Gate",
+    "axes.middleware.AxesMiddleware",
 ]
 TEMPLATES = [
     {
@@ -366,18 +368,21 @@ ARCHIVE_URL = settings.archive_url or f"file://{quote(str(settings.data_dir / 'a
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.access.RoleBackend"]
+if settings.role != "gateway":
+    AUTHENTICATION_BACKENDS.insert(0, "axes.backends.AxesStandaloneBackend")
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-LOGIN_URL = "admin:login"
-LOGIN_REDIRECT_URL = "admin:index"
+LOGIN_URL = "sign-in:login"
+LOGIN_REDIRECT_URL = "/"
 
 # Guessing: five wrong proofs of one name from one address, or fifty from one address, in a quarter of an hour (accounts.signin.lockout).
 AXES_HANDLER = "accounts.signin.lockout.Handler"
 AXES_LOCKOUT_CALLABLE = "accounts.signin.lockout.answer"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
+AXES_USERNAME_FORM_FIELD = "username"  # what Django's backends call it
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
@@ -421,6 +426,7 @@ WHITENOISE_AUTOREFRESH = False
 # Notices: accounts.channels and accounts.outbox read these.
 SEALING_KEY = settings.kek
 PUBLIC_URL = settings.public_url
+IS_DEMO = settings.demo
 TRUSTED_PROXIES = settings.trusted_proxies
 PRIVATE_CHANNELS = settings.private_channels
 MAIL_URL = settings.smtp_url
@@ -485,6 +491,5 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "ENVIRONMENT": "gateway.admin_site.environment_badge",
     "DASHBOARD_CALLBACK": "gateway.admin_site.dashboard",
-    "LOGIN": {"form": "accounts.forms.people.SignInForm"},
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": "gateway.admin_site.navigation"},
 }

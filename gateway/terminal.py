@@ -42,6 +42,7 @@ def box(facts: Mapping[str, object], model: str) -> str:
         ("Portal", facts["portal"]),
         *((f"User {name}", email) for name, email in users.items()),
         ("Password", facts["password"]),
+        ("Second step", "make codes   (in another terminal)"),
         ("Base URL", facts["base_url"]),
         ("Key", facts["key"]),
     ]

@@ -1,7 +1,9 @@
 """Fixtures of the whole suite."""
 
 import os
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Say how often chaos tests kill the product."""
     parser.addoption("--chaos-rounds", type=int, default=8, help="kill -9 rounds of the chaos tests, over all of them")
     parser.addoption("--money-steps", type=int, default=5_000, help="steps of the chaos test of leases, credit and ledger")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure() -> None:
+    """Let `force_login` stand for a whole sign-in, second factor included; tests of the steps themselves go through the pages."""
+    from django.contrib.auth.signals import user_logged_in  # Django starts only after this file is read
+
+    user_logged_in.connect(_whole_sign_in, dispatch_uid="tests-whole-sign-in")
+
+
+def _whole_sign_in(sender: Any, request: Any, **_: Any) -> None:
+    if getattr(request, "resolver_match", None) is None:
+        request.session.update({"strong_by": "other", "proved_at": int(time.time())})
 
 
 @pytest.fixture

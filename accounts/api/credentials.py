@@ -12,6 +12,14 @@ from rest_framework.request import Request
 from accounts import keys
 from accounts.models import ServiceAccount, User
 from accounts.service_accounts import find_by_token
+from accounts.signin.policy import is_complete
+
+
+class SecondFactorNeeded(exceptions.PermissionDenied):
+    """The session belongs to somebody who owes the second factor."""
+
+    default_code = "second_factor_required"
+    default_detail = "Your second factor is due. Open /login/code in the browser, or /account/authenticator to set one up, then repeat the request."
 
 
 class ServiceAccountToken(BaseAuthentication):
@@ -48,13 +56,15 @@ class ServiceAccountToken(BaseAuthentication):
 
 
 class Session(DjangoSession):
-    """A person signed in to the portal or admin."""
+    """A person signed in to the portal or admin, as completely as their role demands."""
 
     def authenticate(self, request: Request) -> tuple[Any, bytes] | None:
-        """Return the person and the session's name; raises PermissionDenied without a CSRF token on a write."""
+        """Return the person and the session's name; raises PermissionDenied without a CSRF token on a write, and before a second factor that is due."""
         found = super().authenticate(request)
         if found is None or not isinstance(found[0], User):
             return None
+        if not is_complete(request.session, found[0]):
+            raise SecondFactorNeeded
         return found[0], (request.session.session_key or "").encode()
 
 

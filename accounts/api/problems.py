@@ -11,6 +11,8 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from accounts.signin.stepup import StepUpNeeded
+
 log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 # Codes of ours for what the framework raises itself.
@@ -90,6 +92,8 @@ def _told(exc: Exception, data: Any) -> tuple[str, str, list[dict[str, str]]]:
         return "invalid_request", detail, [error for error in errors if error["field"]]
     if isinstance(exc, Http404):
         return "not_found", ADVICE["not_found"], []
+    if isinstance(exc, StepUpNeeded):
+        return "step_up_required", str(exc), []
     if isinstance(exc, PermissionDenied):
         return "not_allowed", str(exc) or "You may not do this.", []
     assert isinstance(exc, exceptions.APIException)

@@ -3,28 +3,11 @@
 from typing import Any
 
 from django import forms
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
-from unfold.forms import AuthenticationForm
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from accounts.actions import check_no_cycle
 from accounts.models import BusinessUnit, User
-
-
-class SignInForm(AuthenticationForm):  # type: ignore[misc]  # unfold has no types
-    """Sign-in to the admin; those who have no business there are told so, once their password was right."""
-
-    error_messages = {
-        "invalid_login": "E-mail address and password do not fit together. Try again.",
-        "no_role": "You have no role that opens the admin. Ask an IT administrator for one.",
-    }
-
-    def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
-        """Let people with a platform role in; raises ValidationError for others."""
-        if not (isinstance(user, User) and user.is_active and user.is_staff):
-            raise ValidationError(self.error_messages["no_role"], code="no_role")
 
 
 class UserForm(forms.ModelForm):  # type: ignore[type-arg]

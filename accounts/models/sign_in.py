@@ -35,6 +35,11 @@ class Session(models.Model):
         ordering = ("-last_seen_at",)
         indexes = (models.Index(fields=("user", "-last_seen_at"), name="session_by_user", condition=Q(user__isnull=False)),)
 
+    @property
+    def public_id(self) -> str:
+        """Return the id that addresses name."""
+        return f"ses_{self.pk.hex}"
+
     def __str__(self) -> str:
         return f"{self.agent or 'unknown program'} at {self.ip or 'unknown address'}"
 

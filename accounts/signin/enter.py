@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import login, logout
+from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.utils import timezone
@@ -37,30 +38,32 @@ def sign_in(request: HttpRequest, user: User, how: How, *, device: Device | None
     """
     if not user.is_active:
         raise PermissionDenied("This account is closed. Ask an IT administrator.")
-    setattr(request, HOW, str(how))
+    setattr(request, HOW, " and ".join([str(how), *([device.name] if device is not None and how != How.PASSKEY else [])]))
     login(request, user, backend=BACKEND)
     session = request.session
     session[HOW] = str(how)
     session.set_expiry(ends_at or timezone.now() + timedelta(hours=settings.SESSION_HOURS))
     session.pop(STRONG_BY, None)
-    if device is not None or is_strong:
-        proved(request, device)
+    session[PROVED_AT] = int(timezone.now().timestamp())
+    if device is not None:
+        bind_device(request, device)
+        session[STRONG_BY] = "device"
+    elif is_strong:
+        session[STRONG_BY] = "other"
 
 
 def proved(request: HttpRequest, device: Device | None = None) -> None:
-    """Note that the signed-in person has just used a second factor, and which."""
+    """Note that who is signed in has just proved to be there, and with which factor if it is to stand behind the session; the session's key changes."""
+    request.session.cycle_key()
+    request.session[PROVED_AT] = int(timezone.now().timestamp())
     if device is not None:
         bind_device(request, device)
-    request.session[STRONG_BY] = "device" if device is not None else "other"
-    request.session[PROVED_AT] = int(timezone.now().timestamp())
+        request.session[STRONG_BY] = "device"
 
 
-def is_strong(request: HttpRequest) -> bool:
-    """Say whether a second factor stands behind the session; one that was removed since does not."""
-    by, user = request.session.get(STRONG_BY), request.user
-    if not user.is_authenticated:
-        return False
-    verified: Any = getattr(user, "is_verified", None)
+def is_strong(session: SessionBase, user: Any) -> bool:
+    """Say whether a second factor stands behind the user's session; one that was removed since does not."""
+    by, verified = session.get(STRONG_BY), getattr(user, "is_verified", None)
     return by == "other" or (by == "device" and verified is not None and bool(verified()))
 
 

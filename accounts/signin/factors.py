@@ -83,6 +83,12 @@ def store_authenticator(user: User, secret: bytes, *, confirmed: bool) -> Authen
     return made
 
 
+def has_secret(user: User, secret: bytes) -> bool:
+    """Say whether a person's app has this secret."""
+    found = Authenticator.objects.filter(user=user, confirmed=True).first()
+    return found is not None and hmac.compare_digest(_secret(found), secret)
+
+
 def begin_authenticator(user: User) -> str:
     """Return the secret of an app that is being set up, in base32: the one begun before, else a new one."""
     begun = Authenticator.objects.filter(user=user, confirmed=False).first()

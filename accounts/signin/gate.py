@@ -33,7 +33,7 @@ def open_to_all(view: V) -> V:
 
 
 def while_setting_up(view: V) -> V:
-    """Mark a view that a signed-in person reaches before their session is as strong as it has to be."""
+    """Mark a view that serves to set up the first second factor, before which nothing else is served."""
     setattr(view, "gate", SETTING_UP)  # noqa: B010  # a function's own attribute
     return view
 
@@ -62,8 +62,11 @@ class Gate:
         user = request.user
         if not isinstance(user, User):
             return to(reverse("sign-in:login"), request)
-        if not is_complete(request, user) and mark != SETTING_UP:
-            return to(reverse("sign-in:code") if has_factor(user) else reverse("account:second-factor"), request)
+        if not is_complete(request.session, user):
+            if has_factor(user):
+                return to(reverse("sign-in:code"), request)
+            if mark != SETTING_UP:
+                return to(reverse("account:authenticator"), request)
         if match is not None and "admin" in match.namespaces and not access.may_open_admin(user):
             raise PermissionDenied("You have no role that opens the admin. Ask an IT administrator for one.")
         return None
@@ -82,7 +85,7 @@ def _judges_for_itself(view: Callable[..., Any]) -> bool:
 def to(page: str, request: HttpRequest) -> HttpResponse:
     """Lead to a page that leads back afterwards, where there is a page to come back to."""
     back = request.get_full_path() if request.method in ("GET", "HEAD") else ""
-    return moved(request, f"{page}?{urlencode({'next': back})}" if back else page)
+    return moved(request, f"{page}?{urlencode({'next': back}, safe='/')}" if back else page)
 
 
 def moved(request: HttpRequest, url: str) -> HttpResponse:

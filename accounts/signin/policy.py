@@ -1,7 +1,7 @@
 """Who must have a second factor, and what a session without one may do."""
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.contrib.sessions.backends.base import SessionBase
 
 from accounts import access
 from accounts.models import Membership, User
@@ -19,6 +19,6 @@ def must_have_factor(user: User) -> bool:
     return access.role_of(user) in roles or Membership.objects.filter(user=user, role__in=roles).exists()
 
 
-def is_complete(request: HttpRequest, user: User) -> bool:
+def is_complete(session: SessionBase, user: User) -> bool:
     """Say whether the session is as strong as it has to be: who has a second factor must have used it, who has none must not need one."""
-    return is_strong(request) or not (must_have_factor(user) or has_factor(user))
+    return is_strong(session, user) or not (must_have_factor(user) or has_factor(user))

@@ -62,4 +62,4 @@ def confirm_url(request: HttpRequest) -> str:
     if request.method not in ("GET", "HEAD"):
         referrer = urlsplit(request.headers.get("Referer", ""))
         back = referrer._replace(scheme="", netloc="").geturl() if referrer.netloc == request.get_host() else "/"
-    return f"{reverse('sign-in:confirm')}?{urlencode({'next': back})}"
+    return f"{reverse('sign-in:confirm')}?{urlencode({'next': back}, safe='/')}"

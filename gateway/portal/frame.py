@@ -6,6 +6,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
+from accounts import access
 from accounts.models import User
 from gateway.settings import settings
 
@@ -23,7 +24,7 @@ class Entry:
 
 # title, icon, name of the page, whether only those who may open the admin see it
 NAVIGATION = (("Overview", "home", "portal:overview", False), ("Administration", "settings", "admin:index", True))
-ACCOUNT: tuple[tuple[str, str], ...] = ()
+ACCOUNT: tuple[tuple[str, str], ...] = (("Sign-in and security", "account:security"),)
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     entries = []
     if isinstance(user, User):
-        shown = [(title, icon, reverse(name)) for title, icon, name, staff_only in NAVIGATION if user.is_staff or not staff_only]
+        shown = [(title, icon, reverse(name)) for title, icon, name, staff_only in NAVIGATION if access.may_open_admin(user) or not staff_only]
         here = max((url for *_, url in shown if request.path_info.startswith(url)), key=len, default="")
         entries = [Entry(title, icon, url, is_here=url == here) for title, icon, url in shown]
     return {
@@ -41,6 +42,6 @@ def frame(request: HttpRequest) -> dict[str, Any]:
             "navigation": entries,
             "account": [Entry(title, "", reverse(name)) for title, name in ACCOUNT],
             "badge": "Demo" if settings.demo else "",
-            "sign_out": reverse("admin:logout"),
+            "sign_out": reverse("sign-in:logout"),
         }
     }

@@ -1,6 +1,8 @@
 """An administrator's first minutes in a real browser: sign in, create a provider account, test it, put a model in the catalogue."""
 
+import base64
 import os
+import secrets
 import shutil
 from pathlib import Path
 
@@ -9,8 +11,10 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from accounts import actions as account_actions
 from accounts.models import User
+from accounts.signin.factors import store_authenticator
 from gateway.models import Deployment, Revision
 from tests.fakes.listing import CREDENTIAL, listing_provider
+from tests.journeys.signing_in import sign_in
 
 CHROMIUM = os.environ.get("SYMBIOSIS_CHROMIUM") or shutil.which("chromium")
 # Playwright keeps an event loop in this thread; the ORM calls of the test itself are safe beside it.
@@ -25,10 +29,17 @@ def look(page: Page, name: str) -> None:
         page.screenshot(path=f"{folder}/{name}.png")
 
 
+def administrator() -> str:
+    """Make an IT administrator with an authenticator app and return its secret in base32."""
+    secret = secrets.token_bytes(20)
+    store_authenticator(account_actions.save_user(User(email="ada@example.com", full_name="Ada", role="it_admin"), "a-long-enough-one"), secret, confirmed=True)
+    return base64.b32encode(secret).decode()
+
+
 @pytest.mark.django_db(transaction=True)
 def test_an_administrator_connects_a_provider(live_server) -> None:  # type: ignore[no-untyped-def]
     Revision.objects.get_or_create(id=1)
-    account_actions.save_user(User(email="ada@example.com", full_name="Ada", role="it_admin"), "a-long-enough-one")
+    secret = administrator()
     problems: list[str] = []
     with listing_provider() as origin, sync_playwright() as player:
         browser = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -36,10 +47,7 @@ def test_an_administrator_connects_a_provider(live_server) -> None:  # type: ign
         page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        page.goto(f"{live_server.url}/admin/")
-        page.fill("input[name=username]", "ada@example.com")
-        page.fill("input[name=password]", "a-long-enough-one")
-        page.click("button[type=submit]")
+        sign_in(page, f"{live_server.url}/admin/", "ada@example.com", "a-long-enough-one", secret)
         expect(page.get_by_text("Calls, 24 h")).to_be_visible()
         look(page, "overview")
         page.goto(f"{live_server.url}/admin/gateway/provideraccount/add/")

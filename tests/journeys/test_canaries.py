@@ -12,6 +12,7 @@ import pytest
 
 from tests.fakes.service import Service, wait_for
 from tests.fakes.upstream import Turn, Upstream, whole
+from tests.journeys.signing_in import sign_in_plainly
 
 pytestmark = pytest.mark.journey
 
@@ -148,11 +149,8 @@ def test_the_log_holds_none_of_them(service: Service, key: str, heard: list[http
 def test_the_admin_shows_none_of_them(service: Service, key: str) -> None:
     pages = ["/admin/", "/admin/gateway/provideraccount/", "/admin/accounts/virtualkey/", "/admin/billing/usagerecord/", "/admin/gateway/model/"]
     with httpx.Client(base_url=service.origin, follow_redirects=True, timeout=30) as browser:
-        form = browser.get("/admin/login/")
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form.text)
-        assert token is not None
-        credentials = {"username": service.demo["users"]["admin"], "password": service.demo["password"], "csrfmiddlewaretoken": token[1]}
-        assert "/login" not in str(browser.post("/admin/login/", data=credentials, headers={"referer": service.origin}).url)
+        entered = sign_in_plainly(browser, service.demo["users"]["admin"], service.demo["password"], service.demo["totp"]["admin"])
+        assert entered.url.path == "/admin/"
         seen = 0
         while pages:
             page = browser.get(pages.pop())

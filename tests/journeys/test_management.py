@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.fakes.service import Service, wait_for
+from tests.journeys.signing_in import sign_in
 
 pytestmark = pytest.mark.journey
 CHROMIUM = os.environ.get("SYMBIOSIS_CHROMIUM") or shutil.which("chromium")
@@ -71,10 +72,8 @@ def test_the_api_and_the_budgets_are_seen_in_a_browser(service: Service) -> None
         expect(page.get_by_text("/api/v1/budgets", exact=True).first).to_be_visible()
         look(page, "api-docs")
         assert problems == []
-        page.goto(f"{service.origin}/admin/")
-        page.fill("input[name=username]", "admin@demo.local")
-        page.fill("input[name=password]", service.demo["password"])
-        page.click("button[type=submit]")
+        sign_in(page, f"{service.origin}/admin/", "admin@demo.local", service.demo["password"], service.demo["totp"]["admin"])
+        expect(page.get_by_text("Calls, 24 h")).to_be_visible()
         page.goto(f"{service.origin}/admin/billing/budget/")
         expect(page.get_by_text("Sandbox, monthly")).to_be_visible()
         look(page, "budgets")

@@ -3,18 +3,18 @@
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from accounts import actions as account_actions
-from accounts.models import NotificationChannel, User
+from accounts.models import NotificationChannel
 from gateway.models import Revision
 from tests.accounts.notices import SECRET, tell, webhook
 from tests.fakes.receiver import receiving
-from tests.journeys.test_admin import CHROMIUM, look
+from tests.journeys.signing_in import sign_in
+from tests.journeys.test_admin import CHROMIUM, administrator, look
 
 
 @pytest.mark.django_db(transaction=True)
 def test_an_administrator_sets_up_a_webhook(live_server) -> None:  # type: ignore[no-untyped-def]
     Revision.objects.get_or_create(id=1)
-    account_actions.save_user(User(email="ada@example.com", full_name="Ada", role="it_admin"), "a-long-enough-one")
+    secret = administrator()
     problems: list[str] = []
     with receiving() as receiver, sync_playwright() as player:
         webhook(receiver.url, "Another")
@@ -24,10 +24,7 @@ def test_an_administrator_sets_up_a_webhook(live_server) -> None:  # type: ignor
         page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        page.goto(live_server.url)
-        page.fill("input[name=username]", "ada@example.com")
-        page.fill("input[name=password]", "a-long-enough-one")
-        page.click("button[type=submit]")
+        sign_in(page, f"{live_server.url}/admin/", "ada@example.com", "a-long-enough-one", secret)
         page.get_by_role("link", name="Notification channels").click()
         page.goto(f"{live_server.url}/admin/accounts/notificationchannel/add/")
         expect(page.locator("input[name=webhook_url]")).to_be_hidden()

@@ -85,10 +85,10 @@ def test_closing_a_sign_in_is_recorded_for_each_person() -> None:
 def test_a_sign_in_and_a_refused_one_are_recorded_with_their_address(client: Client) -> None:
     user = save_user(User(email="ada@example.com", role=User.PlatformRole.IT_ADMIN), PASSWORD)
     for password in ("wrong", PASSWORD):
-        client.post("/admin/login/", {"username": "ada@example.com", "password": password}, headers={"user-agent": "curl/8"})
+        client.post("/login", {"username": "ada@example.com", "password": password}, headers={"user-agent": "curl/8"})
     refused, done = AuditEvent.objects.filter(action="session.sign-in").order_by("seq")
     assert (refused.outcome, refused.actor_kind, told(refused)) == ("refused", "anonymous", {"ip": "127.0.0.1", "agent": "curl/8", "name": "ada@example.com"})
-    assert (done.outcome, done.actor_id, done.object_id, done.face) == ("done", f"usr_{user.pk.hex}", f"usr_{user.pk.hex}", "admin")
+    assert (done.outcome, done.actor_id, done.object_id, done.face) == ("done", f"usr_{user.pk.hex}", f"usr_{user.pk.hex}", "portal")
 
 
 def test_a_change_in_the_admin_names_the_person_and_the_request(client: Client) -> None:

@@ -134,7 +134,7 @@ def test_a_session_without_a_second_factor_is_not_strong_and_one_from_a_provider
     ada = user()
     weak, strong = entered(ada), strange()
     sign_in(strong, ada, How.OIDC, is_strong=True)
-    assert (is_strong(weak), is_strong(strong)) == (False, True)
+    assert (is_strong(weak.session, weak.user), is_strong(strong.session, strong.user)) == (False, True)
 
 
 def test_a_browser_signed_in_by_the_test_client_has_a_row_too(client: Client) -> None:
