@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.auth import authenticate
 from django.core.exceptions import ValidationError
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -22,6 +22,8 @@ from accounts import audit
 from accounts.audit.watch import subject_of
 from accounts.forms.sign_in import CodeForm, PasswordForm, PresentPasswordForm
 from accounts.models import User
+from accounts.oidc import provider
+from accounts.portal.single_sign_on import ID_TOKEN, Leave
 from accounts.signin import How, is_strong, lockout, passkeys, sign_in, sign_out
 from accounts.signin.enter import proved
 from accounts.signin.factors import check_code, has_factor, passkeys_of
@@ -63,7 +65,7 @@ def login(request: HttpRequest) -> HttpResponse:
         if isinstance(user, User):
             return _second_step(request, user)
         form.add_error(None, UNFIT)
-    told = {"form": form, "next": after(request), "can_mail": can_mail(), "is_demo": settings.IS_DEMO}
+    told = {"form": form, "next": after(request), "can_mail": can_mail(), "is_demo": settings.IS_DEMO, "provider": provider.configuration()}
     return render(request, "accounts/sign_in/login.html", told)
 
 
@@ -151,8 +153,10 @@ def _fits(request: HttpRequest, user: User, form: Form) -> bool:
 
 @open_to_all
 @require_POST
-def logout(request: HttpRequest) -> HttpResponse:
-    """End the session."""
+def logout(request: HttpRequest) -> HttpResponseBase:
+    """End the session, here and at the provider that opened it."""
+    if request.session.get(ID_TOKEN) and provider.configuration().signs_in:
+        return Leave.as_view()(request)
     sign_out(request)
     return HttpResponseRedirect(reverse("sign-in:login"))
 
