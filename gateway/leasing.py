@@ -48,7 +48,7 @@ class Leasing:
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for work in (self._pump(), self._follow(), self._heartbeat(), self._tell_clock()):
+            for work in (self._pump(), self._follow(), self._heartbeat(), self._keep_time()):
                 tasks.create_task(work)
 
     # ---- workers ----------------------------------------------------------------------------------------------------
@@ -211,13 +211,17 @@ class Leasing:
                 await self._database(lambda: leases.heard_of(self.host))
             await asyncio.sleep(HEARTBEAT_S)
 
-    async def _tell_clock(self) -> None:
+    async def tell_clock(self) -> None:
+        """Tell every worker the database's clock, if it can be asked."""
+        with contextlib.suppress(*DATABASE_ERRORS):
+            clock = await self._clock()
+            for send in list(self._workers.values()):
+                send(clock)
+
+    async def _keep_time(self) -> None:
         while True:
             await asyncio.sleep(CLOCK_S)
-            with contextlib.suppress(*DATABASE_ERRORS):
-                clock = await self._clock()
-                for send in list(self._workers.values()):
-                    send(clock)
+            await self.tell_clock()
 
     async def _clock(self) -> Clock:
         return Clock((await self._database(database_now)).timestamp())

@@ -215,6 +215,13 @@ class Settings(IdentitySettings):
         return self.public_url.startswith("https://")
 
 
+# Each attempt to reach a database that is gone waits twice as long as the one before, until `reconnect_timeout` (s) begins a new row:
+# the default of five minutes let a database that was away for four go unnoticed for two more.
+POOL = {"min_size": 1, "max_size": 8, "timeout": 10, "reconnect_timeout": 10}
+# After so long (s; ms for the last) a server that vanished without a word counts as gone; the system's own default is a quarter of an hour.
+SILENCE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+
+
 def database(url: str, data_dir: Path) -> dict[str, Any]:
     """Return Django's DATABASES entry for a URL, SQLite in the data directory for none; raises ValueError for an unknown scheme."""
     parts = urlsplit(url)
@@ -236,7 +243,7 @@ def database(url: str, data_dir: Path) -> dict[str, Any]:
         "HOST": query.pop("host", "") or unquote(parts.hostname or ""),
         "PORT": str(parts.port or ""),
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"pool": {"min_size": 1, "max_size": 8, "timeout": 10}, "connect_timeout": 5, **query},
+        "OPTIONS": {"pool": POOL, "connect_timeout": 5, **SILENCE, **query},
     }
 
 

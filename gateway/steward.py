@@ -36,6 +36,8 @@ SAVE_S = 0.5
 INTAKE_NICENESS = 10
 LISTEN_AGAIN_S = 2.0
 FIRST_POLL_S = 2.0
+# A database that does not answer for so long counts as gone, although nothing failed: its server hangs, or the way to it.
+HANGS_S = 2.0
 IN_FORCE_S = 1.0
 DATABASE_ERRORS = (DatabaseError, InterfaceError, OSError)
 
@@ -122,26 +124,37 @@ class Steward:
     async def _poll(self) -> bool:
         """Poll once and announce; False when the database could not be asked."""
         async with self._poll_lock:
+            asked = asyncio.ensure_future(self._in(self._polling, self._publisher.poll))
+            await asyncio.wait([asked], timeout=HANGS_S)
+            if not asked.done():
+                self._went("it does not answer")
             try:
-                update = await self._in(self._polling, self._publisher.poll)
+                update = await asked
             except BadSnapshot as error:
                 log.error("the configuration would not serve and there is none before it", reason=str(error))
                 return True
             except DATABASE_ERRORS as error:
-                if self._database_up:
-                    log.error("the database cannot be asked, serving from the last good snapshot", reason=type(error).__name__)
-                    self._tell(Standing(up=False))
-                self._database_up = False
+                self._went(type(error).__name__)
                 return False
-            if not self._database_up:
-                log.info("the database is back")
-                self._tell(Standing(up=True))
-            self._database_up = True
+            self._came_back()
             if update is not None:
                 if self._publisher.refused:
                     log.error("a configuration was refused, the structure before stays", reason=self._publisher.refused)
                 self._announce(update)
             return True
+
+    def _went(self, reason: str) -> None:
+        if self._database_up:
+            log.error("the database cannot be asked, serving from the last good snapshot", reason=reason)
+            self._database_up = False
+            self._tell(Standing(up=False))
+
+    def _came_back(self) -> None:
+        if not self._database_up:
+            log.info("the database is back")
+            self._database_up = True
+            self._tell(Standing(up=True))
+            self._begin(self._leasing.tell_clock())
 
     def _announce(self, update: Update) -> None:
         self._unsaved = True

@@ -221,6 +221,10 @@ class Holds:
         found = [self._slices[name] for name in windows if name in self._slices]
         self._authority.give_back(self._idle([piece for piece in found if piece.asked is None or not piece.least]))
 
+    def retime(self) -> None:
+        """Look anew which windows are open: the clock was found to be another one."""
+        self._retire()
+
     def tick(self) -> None:
         """Once a second: give back what nobody used for a while, and forget windows that have closed."""
         now, now_s = self._clock(), self._authority.now_s()

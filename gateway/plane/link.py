@@ -18,6 +18,8 @@ LIMIT_BYTES = 1 << 30
 RECONNECT_S = 0.1
 SUN_PATH_BYTES = 100
 REFRESH_GAP_S = 0.1
+# A clock that moved by less has drifted; by more it was not right before.
+JUMP_S = 1.0
 QUESTION_S = 2.0
 
 
@@ -87,7 +89,7 @@ def reachable(path: Path) -> Iterator[str]:
         os.close(directory)
 
 
-def ignore(_: object) -> None:
+def ignore(*_: object) -> None:
     """Do nothing with an answer nobody is there for yet."""
 
 
@@ -98,6 +100,7 @@ class Link:
         self._path, self._worker, self._on_update, self._figures = path, worker, on_update, figures
         self.on_granted: Callable[[tuple[Grant, ...]], None] = ignore
         self.on_recall: Callable[[tuple[str, ...]], None] = ignore
+        self.on_jump: Callable[[], None] = ignore
         # leases asked for and given back, until they are answered: whatever happens to the line, each is answered once
         self._questions: dict[int, Take | GiveBack] = {}
         self._is_up = True
@@ -107,6 +110,8 @@ class Link:
         self._number = 0
         self._refreshing: asyncio.Task[bool] | None = None
         self.heard = asyncio.Event()
+        # the database's clock was told, or that nobody can ask for it
+        self.timed = asyncio.Event()
         self._refreshed_at = -1.0
 
     async def run(self) -> None:
@@ -140,14 +145,22 @@ class Link:
                     self.on_recall(message.windows)
                 elif isinstance(message, Standing):
                     self._is_up = message.up
+                    if not message.up:
+                        self.timed.set()
                 elif isinstance(message, Clock):
-                    self._offset_s = message.now_s - time.monotonic()
+                    self._set_clock(message.now_s - time.monotonic())
                 elif isinstance(message, Told):
                     waiter = self._waiting.pop(message.number, None)
                     if waiter is not None and not waiter.done():
                         waiter.set_result(message)
         finally:
             writer.close()
+
+    def _set_clock(self, offset_s: float) -> None:
+        jump_s, self._offset_s = abs(offset_s - self._offset_s), offset_s
+        self.timed.set()
+        if jump_s > JUMP_S:
+            self.on_jump()
 
     def _lose(self) -> None:
         self._writer = None

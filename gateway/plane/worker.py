@@ -91,7 +91,7 @@ class Worker:
         sender = Sender(self.pools, self.health, time.monotonic, time.time, self.journal.flushed if self.journal.strict else None)
         self.link = Link(settings.steward_socket, self.name, self._adopt, self._flat)
         self.holds = Holds(self.link, time.monotonic)
-        self.link.on_granted, self.link.on_recall = self.holds.granted, self.holds.recalled
+        self.link.on_granted, self.link.on_recall, self.link.on_jump = self.holds.granted, self.holds.recalled, self.holds.retime
         self.corridor = Corridor(sender, self.journal, self.figures, self.calllog.note, time.monotonic, time.time, random.Random(), self.holds, self.name)  # noqa: S311 (shares load, guards nothing)
         self._load_last_good()
         self._tasks = [asyncio.create_task(self.link.run()), asyncio.create_task(self._tick())]
@@ -99,6 +99,8 @@ class Worker:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(settings.steward_within_s):
                 await self.link.heard.wait()
+                # this host's clock may be wrong, and windows of budgets are chosen by the database's
+                await self.link.timed.wait()
 
     async def stop(self) -> None:
         """Tell the last figures, close upstream connections and the journal."""

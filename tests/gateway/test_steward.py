@@ -1,14 +1,18 @@
 """A steward and the workers connected to it."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from gateway.plane.link import Link
 from gateway.plane.snapshot import Update
+from gateway import steward as stewards
 from gateway.steward import Steward
 
 
@@ -17,9 +21,12 @@ class Published:
 
     def __init__(self) -> None:
         self.revision, self.committed, self.refused = 1, 1, ""
+        self.answers = threading.Event()
+        self.answers.set()
 
     def poll(self) -> Update | None:
-        """Return what changed since the last poll."""
+        """Return what changed since the last poll, once the database answers."""
+        self.answers.wait(10)
         if self.committed == self.revision:
             return None
         self.revision = self.committed
@@ -95,3 +102,21 @@ async def test_a_worker_that_leaves_is_not_waited_for(tmp_path: Path) -> None:
         cast(Any, two.link)._writer.close()
         two.prompt = True
         assert await asked is True
+
+
+async def test_a_database_that_hangs_counts_as_gone_until_it_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stewards, "HANGS_S", 0.05)
+    published = Published()
+    async with connected(tmp_path, published, one=True) as (steward, (one,)):
+        assert one.link.reachable
+        published.answers.clear()
+        polling = asyncio.create_task(steward._poll())
+        async with asyncio.timeout(5):
+            while one.link.reachable:
+                await asyncio.sleep(0)
+        assert b"sgw_database_up 0.0" in steward.page()
+        published.answers.set()
+        assert await polling is True
+        async with asyncio.timeout(5):
+            while not one.link.reachable:
+                await asyncio.sleep(0)

@@ -135,6 +135,16 @@ async def test_each_session_has_its_own_window_and_calls_without_one_have_none()
         await bank.holds.take(one, 5, 1)
 
 
+def test_a_clock_found_wrong_changes_the_windows_of_the_next_call() -> None:
+    bank = Bank()
+    month_s = 40 * 86_400
+    bank.now += month_s
+    assert board(bank).windows.split()[0] == "k:2027-01"
+    bank.now -= month_s
+    bank.holds.retime()
+    assert (board(bank).windows.split()[0], board(bank).until_s) == ("k:2026-11", NOON_S + 12 * 3600)
+
+
 async def test_limits_refuse_until_their_minute_ends() -> None:
     bank = Bank(**{"r:2026-11-24T12:00": 2})
     limited = rules(Limit(id="r", scope=KEY, kind="rpm", amount=2))

@@ -1,8 +1,10 @@
 """A worker's line to its steward."""
 
 import asyncio
+import time
 from pathlib import Path
 
+from billing.holds import Clock, Standing
 from gateway.plane.link import Applied, Ask, Figures, Hello, Link, Message, Told, frame, reachable, receive
 from gateway.plane.snapshot import Update
 
@@ -86,3 +88,35 @@ async def test_a_deep_directory_does_not_cut_the_line(tmp_path: Path) -> None:
         assert await got.get() == Update(revision=7, whole=True)
     running.cancel()
     server.close()
+
+
+async def told(tmp_path: Path, *moments_s: float | None) -> tuple[Link, list[float]]:
+    """Return a line that was told the time at each moment (None: that nobody can ask for it), and when it jumped."""
+    jumps: list[float] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for moment_s in moments_s:
+            writer.write(frame(Standing(up=False) if moment_s is None else Clock(moment_s)))
+
+    server = await asyncio.start_unix_server(serve, str(tmp_path / "s"))
+    link = Link(tmp_path / "s", "w1", lambda update: None, dict)
+    link.on_jump = lambda: jumps.append(round(link.now_s(), -1))
+    running = asyncio.create_task(link.run())
+    async with asyncio.timeout(5):
+        await link.timed.wait()
+        while moments_s[-1] is not None and abs(link.now_s() - moments_s[-1]) > 5:
+            await asyncio.sleep(0)
+    running.cancel()
+    server.close()
+    return link, jumps
+
+
+async def test_the_time_is_the_databases_and_a_jump_is_told(tmp_path: Path) -> None:
+    noon_s = 1_795_521_600.0
+    link, jumps = await told(tmp_path, noon_s, noon_s + 0.5, noon_s + 7200)
+    assert (abs(link.now_s() - noon_s - 7200) < 5, jumps) == (True, [noon_s, noon_s + 7200])
+
+
+async def test_without_a_database_this_hosts_clock_is_good_enough_to_begin(tmp_path: Path) -> None:
+    link, jumps = await told(tmp_path, None)
+    assert (abs(link.now_s() - time.time()) < 5, jumps) == (True, [])
