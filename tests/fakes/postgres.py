@@ -1,11 +1,14 @@
 """A real Postgres of the suite's own, from a wheel: started on demand, stopped and started again when a test takes the database away."""
 
+import signal
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import pgserver
 import psycopg
+
+from tests.fakes.processes import family, tell, wait_gone
 
 
 class Postgres:
@@ -20,10 +23,26 @@ class Postgres:
     def start(self) -> None:
         """Start the server, the first time with a new cluster."""
         self._server = pgserver.get_server(self.place / "data", cleanup_mode="stop")
+        # also one that was killed, of which the library thinks it runs
+        self._server.ensure_postgres_running()
 
     def stop(self) -> None:
         """Stop the server; its data stay."""
         self._server.cleanup()
+
+    def kill(self) -> None:
+        """End every process of the server at once, as a crash of its machine does; its data stay as they are."""
+        pids = family(self.pid)
+        tell(pids, signal.SIGKILL)
+        wait_gone(pids)
+        # who collects the dead differs between machines: one that is not collected yet looks alive to the next server
+        for left in (self.place / "data" / "postmaster.pid", *(self.place / "data").glob(".s.PGSQL.*")):
+            left.unlink()
+
+    @property
+    def pid(self) -> int:
+        """Return the server's first process."""
+        return int((self.place / "data" / "postmaster.pid").read_text().split()[0])
 
     @property
     def url(self) -> str:

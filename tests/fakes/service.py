@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.ports import free_port
+from tests.fakes.processes import family
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 90.0
@@ -207,19 +208,7 @@ class Service:
     def pids(self) -> list[int]:
         """Return every process of this copy."""
         assert self.process is not None
-        found, todo = [], [self.process.pid]
-        children: dict[int, list[int]] = {}
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-                except (OSError, IndexError):
-                    continue
-                children.setdefault(parent, []).append(int(entry.name))
-        while todo:
-            found.append(todo.pop())
-            todo += children.get(found[-1], [])
-        return found
+        return family(self.process.pid)
 
     def worker_rss_bytes(self) -> int:
         """Return the resident memory of all processes that serve calls."""

@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import pytest
 
+from gateway import steward as stewards
 from gateway.plane.link import Link
 from gateway.plane.snapshot import Update
-from gateway import steward as stewards
 from gateway.steward import Steward
 
 

@@ -21,6 +21,8 @@ class Budgeted:
         self.project = self.made("projects", {"name": name, "business_unit": self.unit})["id"]
         made = self.made("keys", {"project": self.project, "name": "budgeted", "models": ["*"]})
         self.key_id, self.key = made["id"], made["key"]
+        # as usage rows name the key
+        self.public_key = self.key.split("_")[2]
         place = {"key": self.key_id, "project": self.project, "business_unit": self.unit}[scope]
         self.budget = self.made("budgets", {"scope": {scope: place}, "mode": "hard", "period": "monthly", "amount": amount} | more)["id"]
 

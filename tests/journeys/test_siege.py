@@ -1,0 +1,38 @@
+"""A budget is neither overspent nor stuck, and no call lost, whatever dies, hangs or comes back empty while callers spend it."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.siege import Siege, siege
+
+pytestmark = pytest.mark.journey
+TROUBLES = [
+    "a worker is killed", "a steward is killed", "Celery is killed", "Valkey is stopped", "Valkey is flushed", "Valkey hangs", "Postgres is restarted",
+    "Postgres is killed", "Postgres hangs", "a worker hangs", "a steward hangs",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
+    with siege(tmp_path_factory.mktemp("siege"), 3) as running:
+        yield running
+        running.explained()
+
+
+@pytest.mark.parametrize("troubles", [TROUBLES[:3], TROUBLES[3:6], TROUBLES[6:9], TROUBLES[9:]], ids=["processes", "valkey", "postgres", "hangs"])
+def test_a_budget_survives(besieged: Siege, troubles: list[str]) -> None:
+    besieged.assault(300, troubles, 0.3)
+
+
+@pytest.mark.chaos
+def test_a_budget_survives_very_many_troubles(tmp_path: Path, chaos_rounds: int) -> None:
+    dice = random.Random()
+    with siege(tmp_path, dice.randrange(1 << 30)) as running:
+        for turn in range(chaos_rounds):
+            troubles = dice.sample(TROUBLES, dice.randint(1, 4))
+            print(f"round {turn + 1}: {', '.join(troubles)}", flush=True)
+            running.assault(dice.choice([100, 400, 1500]), troubles, dice.uniform(0.1, 0.8))
+        running.explained()
