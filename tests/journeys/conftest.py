@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fakes.service import Service
+from tests.journeys.siege import Siege, siege
 
 LOG_LETTERS = 8_000
 
@@ -20,6 +21,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     finally:
         if running.process is not None and running.process.poll() is None:
             running.kill()
+
+
+@pytest.fixture(scope="session")
+def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
+    """Two instances that share Postgres and Valkey; whatever was done to them, the ledger explains everything in the end."""
+    with siege(tmp_path_factory.mktemp("siege"), 3) as running:
+        yield running
+        running.explained()
 
 
 @pytest.hookimpl(hookwrapper=True)

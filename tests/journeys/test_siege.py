@@ -1,7 +1,6 @@
 """A budget is neither overspent nor stuck, and no call lost, whatever dies, hangs or comes back empty while callers spend it."""
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +14,7 @@ TROUBLES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
-    with siege(tmp_path_factory.mktemp("siege"), 3) as running:
-        yield running
-        running.explained()
-
-
+@pytest.mark.xdist_group("siege")
 @pytest.mark.parametrize("troubles", [TROUBLES[:3], TROUBLES[3:6], TROUBLES[6:9], TROUBLES[9:]], ids=["processes", "valkey", "postgres", "hangs"])
 def test_a_budget_survives(besieged: Siege, troubles: list[str]) -> None:
     besieged.assault(300, troubles, 0.3)
