@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
 CLIENTS = ROOT / "tests" / "clients"
 PYTHON = sys.executable
+# Tests of one group share something that takes long to start; they run in one process.
+PARALLEL = ("-n", "2", "--dist", "loadgroup")
 ON_POSTGRES = "(django_db or postgres) and not journey and not chaos"
 LINTERS = {
     "ruff": (PYTHON, "-m", "ruff", "check", "--quiet", "."),
@@ -187,7 +189,7 @@ def on_postgres(environment: Mapping[str, str]) -> None:
         server = get_server(folder, cleanup_mode="delete")
         try:
             url = server.get_uri()
-            run((PYTHON, "-m", "pytest", "-q", "-n", "2", "-m", ON_POSTGRES), **environment, SYMBIOSIS_TEST_DATABASE_URL=url)
+            run((PYTHON, "-m", "pytest", "-q", *PARALLEL, "-m", ON_POSTGRES), **environment, SYMBIOSIS_TEST_DATABASE_URL=url)
         finally:
             server.cleanup()
 
@@ -199,7 +201,7 @@ def everything() -> None:
     say("Linting ...")
     lint()
     say("Testing on SQLite ...")
-    run((PYTHON, "-m", "pytest", "-q", "-n", "2"), **environment)
+    run((PYTHON, "-m", "pytest", "-q", *PARALLEL), **environment)
     say("Testing on Postgres ...")
     on_postgres(environment)
     say(f"Everything passed in {time.monotonic() - began:.0f} s.")

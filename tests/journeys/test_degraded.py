@@ -1,7 +1,6 @@
-"""Each cell of docs/operations/degraded-modes.md about the database and Valkey: who is served while they are gone, hung or emptied, and what is right afterwards."""
+"""Each cell of docs/operations/degraded-modes.md about the database and Valkey: who is served while they are gone, hung or emptied, and what follows."""
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
@@ -10,15 +9,16 @@ import pytest
 from tests.fakes.processes import stopped
 from tests.fakes.service import wait_for
 from tests.journeys.budgets import Budgeted, ask
-from tests.journeys.crowd import nanousd
 from tests.journeys.siege import BACK_WITHIN_S, CALL, Siege
 
 pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("siege")]
+Trouble = Callable[[Siege], AbstractContextManager[None]]
 MODES = ("leases", "closed", "open")
 FREE = "free"
 SET_MODE = "from accounts.models import Project; p = Project.objects.get(id='{0}'); p.without_authority = '{1}'; p.save()"
+ARCHIVE = "from billing import budgets; from billing.models import Budget; budgets.archive(Budget.objects.get(id='{0}'), None, 'r')"
 # More than every worker together holds ahead of a budget for so few calls.
-CALLS, ENOUGH = 24, 60
+CALLS, ENOUGH = 16, 24
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def parties(besieged: Siege) -> dict[str, Budgeted]:
     made = {mode: Budgeted(besieged.services[0], "100", scope="project") for mode in (*MODES, FREE)}
     changes = [SET_MODE.format(made[mode].project[4:], mode) for mode in MODES]
     free = made[FREE].budget[4:]
-    besieged.services[0].change("\n".join([*changes, f"from billing import budgets; from billing.models import Budget; budgets.archive(Budget.objects.get(id='{free}'), None, 'r')"]))
+    besieged.services[0].change("\n".join([*changes, ARCHIVE.format(free)]))
     revision = besieged.services[0].figure("sgw_snapshot_revision")
     besieged.services[1].in_force(revision)
     return made
@@ -78,7 +78,7 @@ def call(besieged: Siege, party: Budgeted, number: int = 0) -> int:
 
 
 @pytest.mark.parametrize("trouble", [valkey_gone, valkey_hangs, valkey_flushed])
-def test_without_valkey_calls_are_served_and_budgets_hold_as_ever(besieged: Siege, parties: dict[str, Budgeted], trouble: Callable[[Siege], AbstractContextManager[None]]) -> None:
+def test_without_valkey_calls_are_served_and_budgets_hold_as_ever(besieged: Siege, parties: dict[str, Budgeted], trouble: Trouble) -> None:
     spent = besieged.budgeted("0.01", scope="project")
     assert [call(besieged, spent), call(besieged, spent)] == [200, 402]
     with trouble(besieged):
@@ -88,7 +88,7 @@ def test_without_valkey_calls_are_served_and_budgets_hold_as_ever(besieged: Sieg
 
 
 @pytest.mark.parametrize("trouble", [postgres_gone, postgres_hangs, both_gone])
-def test_without_the_database_each_project_is_served_as_it_chose(besieged: Siege, parties: dict[str, Budgeted], trouble: Callable[[Siege], AbstractContextManager[None]]) -> None:
+def test_without_the_database_each_project_is_served_as_it_chose(besieged: Siege, parties: dict[str, Budgeted], trouble: Trouble) -> None:
     poor = {mode: besieged.budgeted(f"{CALLS * CALL / 1e9:.2f}", scope="project") for mode in MODES}
     besieged.services[0].change("\n".join(SET_MODE.format(party.project[4:], mode) for mode, party in poor.items()))
     besieged.services[1].in_force(besieged.services[0].figure("sgw_snapshot_revision"))
@@ -102,7 +102,7 @@ def test_without_the_database_each_project_is_served_as_it_chose(besieged: Siege
         assert [call(besieged, parties[FREE], number) for number in range(4)] == [200] * 4
         served = [call(besieged, poor["leases"], number) for number in range(ENOUGH)]
         assert (set(served) <= {200, 503}, served[-4:], served.count(200) * CALL <= held["leases"]) == (True, [503] * 4, True)
-        assert [call(besieged, poor["open"], number) for number in range(CALLS + 6)] == [200] * (CALLS + 6)
+        assert [call(besieged, poor["open"], number) for number in range(CALLS + 4)] == [200] * (CALLS + 4)
     for mode, party in poor.items():
         if mode != "open":
             for number in range(2):
@@ -110,7 +110,8 @@ def test_without_the_database_each_project_is_served_as_it_chose(besieged: Siege
             besieged.settled(party)
             assert sum(besieged.figures(party)[1:]) <= CALLS * CALL
     # the one way to spend more than a budget allows: all of it is recorded
-    wait_for(lambda: besieged.figures(poor["open"])[1] == (CALLS + 8) * CALL, BACK_WITHIN_S, "what was served unheld is recorded")
+    wait_for(lambda: besieged.figures(poor["open"])[1] == (CALLS + 6) * CALL, BACK_WITHIN_S, "what was served unheld is recorded")
     unheld = besieged.database.rows(f"SELECT count(*) FROM billing_usagerecord WHERE project = '{poor['open'].project[4:]}' AND flags LIKE '%unheld%'")
-    assert 0 < unheld[0][0] <= CALLS + 6
-    assert call(besieged, poor["open"]) == 402
+    assert 0 < unheld[0][0] <= CALLS + 4
+    # a lease asked for meanwhile may have come before the receipts did
+    wait_for(lambda: call(besieged, poor["open"]) == 402, 10, "the overspent budget refuses")
