@@ -19,7 +19,12 @@ READING_ROLES = frozenset({"it_admin", "security_officer", "finance", "auditor"}
 WRITTEN_APPS: dict[str, tuple[str, ...]] = {"it_admin": GOVERNED_APPS, "finance": ("billing",)}
 WRITING_ROLES = frozenset({"it_admin"})
 # Resources of the management API; a service account's scopes are these with :read or :write.
-RESOURCES = ("business-units", "projects", "keys", "budgets", "limits", "credit-accounts", "calls", "audit-events", "webhooks")
+RESOURCES = (
+    "business-units", "projects", "keys", "budgets", "limits", "credit-accounts", "calls", "audit-events", "webhooks",
+    "credit-requests", "access-requests", "approvals", "approval-rules",
+)  # fmt: skip
+# What everybody who may sign in writes: each about their own requests, and about what waits for their decision.
+OPEN_RESOURCES = frozenset({"credit-requests", "access-requests", "approvals"})
 
 
 def is_breaking_glass(user: User) -> bool:
@@ -101,7 +106,7 @@ def may(actor: Actor, resource: str, verb: str) -> bool:
         return False
     if isinstance(actor, ServiceAccount):
         return f"{resource}:{verb}" in actor.scopes
-    return verb == "read" or role_of(actor) in WRITING_ROLES
+    return verb == "read" or resource in OPEN_RESOURCES or role_of(actor) in WRITING_ROLES
 
 
 def visible_business_units(actor: Actor) -> QuerySet[BusinessUnit]:

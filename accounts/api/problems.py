@@ -11,6 +11,8 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from accounts.requests.asking import OutOfTurn
+from accounts.requests.deciding import Stale
 from accounts.signin.stepup import StepUpNeeded
 
 log = structlog.get_logger(__name__)
@@ -51,7 +53,11 @@ class KeyReused(exceptions.APIException):
 
 def answer(exc: Exception, context: dict[str, Any]) -> Response:
     """Return the problem of an exception; what nobody foresaw is logged whole and told as 500 without details."""
-    if isinstance(exc, DjangoValidationError):
+    if isinstance(exc, Stale):
+        exc = ChangedMeanwhile(exc.messages[0])
+    elif isinstance(exc, OutOfTurn):
+        exc = Conflict(exc.messages[0])
+    elif isinstance(exc, DjangoValidationError):
         exc = _refused_by_an_action(exc)
     elif isinstance(exc, RequestDataTooBig):
         exc = TooLarge("The body is too long.")

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from accounts import grants
+from accounts.access import is_breaking_glass
 from accounts.models import ApprovalStep, Approver, BusinessUnit, Decision, Delegation, GrantRequest, Membership, ServiceAccount, User
 
 # Where nobody else can decide; the second where the first is empty.
@@ -31,8 +32,7 @@ def owners_of(account: ServiceAccount) -> frozenset[UUID]:
     elif account.business_unit_id is not None:
         owning = Membership.objects.filter(business_unit=account.business_unit_id, role=Membership.Role.MANAGER)
     found = set(owning.values_list("user_id", flat=True))
-    if account.created_by_id is not None:
-        found.add(account.created_by_id)
+    found |= {person for person in (account.owner_id, account.created_by_id) if person is not None}
     return frozenset(found)
 
 
@@ -83,7 +83,7 @@ def _with_roles(roles: Iterable[str]) -> set[UUID]:
 
 def _allowed(people: set[UUID], request: GrantRequest) -> set[UUID]:
     may_decide = grants.grant_of(request.kind).may_decide
-    return {user.pk for user in User.objects.filter(pk__in=people, is_active=True) if may_decide(user, request)}
+    return {user.pk for user in User.objects.filter(pk__in=people, is_active=True) if may_decide(user, request) and not is_breaking_glass(user)}
 
 
 def deciders(step: ApprovalStep, now: datetime | None = None) -> dict[UUID, UUID]:
@@ -96,8 +96,8 @@ def deciders(step: ApprovalStep, now: datetime | None = None) -> dict[UUID, UUID
     out = askers(step.request)
     found: dict[UUID, UUID] = {}
     away = Delegation.objects.filter(delegator__in=own, starts_at__lte=now, ends_at__gt=now, ended_at=None, delegate__is_active=True)
-    for delegation in away.order_by("starts_at", "id"):
-        if delegation.delegate_id not in out:
+    for delegation in away.select_related("delegate").order_by("starts_at", "id"):
+        if delegation.delegate_id not in out and not is_breaking_glass(delegation.delegate):
             found.setdefault(delegation.delegate_id, delegation.delegator_id)
     return found | {person: person for person in own}
 

@@ -56,19 +56,24 @@ def submit(asking: Asking, reason: str) -> GrantRequest:
 
 def file(asking: Asking, reason: str, sealed: bytes = b"") -> GrantRequest:
     """Store a checked request and route it, within the caller's act. Raises ValidationError."""
-    asked = _checked(asking)
+    request = checked_request(asking, reason)
+    request.sealed_parameters = sealed
+    request.save(force_insert=True)
+    note(request, "submitted", request.reason, asking.actor)
+    routing.route(request)
+    return request
+
+
+def checked_request(asking: Asking, reason: str) -> GrantRequest:
+    """Return the request that would be filed, not stored. Raises ValidationError."""
     actor = asking.actor
     request = GrantRequest(
         kind=asking.kind,
         requester=actor if isinstance(actor, User) else None,
         service_account=actor if isinstance(actor, ServiceAccount) else None,
         expires_at=timezone.now(),
-        sealed_parameters=sealed,
     )
-    _fill(request, asking, asked, reason)
-    request.save(force_insert=True)
-    note(request, "submitted", request.reason, actor)
-    routing.route(request)
+    _fill(request, asking, _checked(asking), reason)
     return request
 
 

@@ -7,7 +7,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.utils import timezone
 
 from accounts import audit, grants
-from accounts.access import Actor, is_usable
+from accounts.access import Actor, is_usable, role_of
 from accounts.models import ApprovalStep, Approver, Decision, GrantRequest, ServiceAccount, User
 from accounts.requests import routing, telling
 from accounts.requests.approvers import askers, deciders, open_step
@@ -69,7 +69,7 @@ def take_back(request: GrantRequest, actor: Actor, reason: str) -> GrantRequest:
     request = locked(request)
     person = _person(actor)
     decided = Decision.objects.filter(step__request=request, approver=person).exists()
-    if not decided and person.role not in (User.PlatformRole.IT_ADMIN, User.PlatformRole.FINANCE):
+    if not decided and role_of(person) not in (User.PlatformRole.IT_ADMIN, User.PlatformRole.FINANCE):
         raise PermissionDenied(NOT_YOURS)
     if not cleaned(reason):
         raise ValidationError({"reason": "Say why."})

@@ -5,16 +5,22 @@ from rest_framework.routers import SimpleRouter
 
 from accounts.api.audit import AuditEvents
 from accounts.api.projects import Projects
+from accounts.api.requests import AccessRequests
+from accounts.api.rules import ApprovalRules
 from accounts.api.units import BusinessUnits
 from accounts.api.webhooks import Webhooks
 from billing.api.budgets import Budgets
 from billing.api.calls import Calls
 from billing.api.credit import CreditAccounts
 from billing.api.limits import Limits
+from billing.api.requests import Approvals, CreditRequests
 from gateway.api.document import Docs, Nothing, Schema
 from gateway.api.keys import Keys
 
-RESOURCES = (BusinessUnits, Projects, Keys, Budgets, Limits, CreditAccounts, Calls, AuditEvents, Webhooks)
+RESOURCES = (
+    BusinessUnits, Projects, Keys, Budgets, Limits, CreditAccounts, Calls, AuditEvents, Webhooks,
+    CreditRequests, AccessRequests, Approvals, ApprovalRules,
+)  # fmt: skip
 
 router = SimpleRouter(trailing_slash=False)
 for resource in RESOURCES:

@@ -54,6 +54,42 @@ POST   webhooks/{id}/test                 webhooks:write
 POST   webhooks/{id}/rotate               webhooks:write
 GET    webhooks/{id}/deliveries           webhooks:read
 POST   webhooks/{id}/resend               webhooks:write
+GET    credit-requests                    credit-requests:read
+POST   credit-requests                    credit-requests:write
+GET    credit-requests/{id}               credit-requests:read
+PATCH  credit-requests/{id}               credit-requests:write
+POST   credit-requests/{id}/approve       credit-requests:write
+POST   credit-requests/{id}/deny          credit-requests:write
+POST   credit-requests/{id}/ask           credit-requests:write
+POST   credit-requests/{id}/comment       credit-requests:write
+POST   credit-requests/{id}/withdraw      credit-requests:write
+POST   credit-requests/{id}/revoke        credit-requests:write
+GET    access-requests                    access-requests:read
+POST   access-requests                    access-requests:write
+GET    access-requests/{id}               access-requests:read
+PATCH  access-requests/{id}               access-requests:write
+POST   access-requests/{id}/approve       access-requests:write
+POST   access-requests/{id}/deny          access-requests:write
+POST   access-requests/{id}/ask           access-requests:write
+POST   access-requests/{id}/comment       access-requests:write
+POST   access-requests/{id}/withdraw      access-requests:write
+POST   access-requests/{id}/revoke        access-requests:write
+GET    approvals                          approvals:read
+GET    approvals/{id}                     approvals:read
+POST   approvals/{id}/approve             approvals:write
+POST   approvals/{id}/deny                approvals:write
+POST   approvals/{id}/ask                 approvals:write
+POST   approvals/{id}/comment             approvals:write
+POST   approvals/{id}/withdraw            approvals:write
+POST   approvals/{id}/revoke              approvals:write
+GET    approval-rules                     approval-rules:read
+POST   approval-rules                     approval-rules:write
+GET    approval-rules/{id}                approval-rules:read
+PATCH  approval-rules/{id}                approval-rules:write
+DELETE approval-rules/{id}                approval-rules:write
 """
 
 ROUTES = [tuple(line.split()) for line in MATRIX.strip().splitlines()]
+
+# Decided by people only, and only by those it waits for: others who see such a request may not.
+DECISIONS = ("approve", "deny", "ask", "revoke", "withdraw")
