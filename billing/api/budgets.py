@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from accounts.api.fields import Given, Moment, Shown
 from accounts.api.resource import Changes, Makes
 from billing import budgets as actions
+from billing import ceilings
 from billing import credits as credit_actions
 from billing.access import visible_budgets
 from billing.api.fields import ReasonGiven, ScopeGiven, Usd, UsdOrCount, amount_of, reason_of, shown_usd
@@ -100,13 +101,18 @@ class Budgets(Makes, Changes, MoneyResource):
         reason, scope, unit = given.pop("reason", ""), given.pop("scope"), UNITS[given.pop("unit")]
         (place,) = scope.values()
         name = given.pop("name", f"{given['period']} budget of {place}"[:200])
-        return actions.save_budget(Budget(name=name, unit=unit, **scope, **_fields(given, unit)), self.person, reason_of(self.actor, reason))
+        row = Budget(name=name, unit=unit, **scope, **_fields(given, unit))
+        ceilings.check_budget(self.actor, row)
+        return actions.save_budget(row, self.person, reason_of(self.actor, reason))
 
     def change(self, row: Budget, given: dict[str, Any]) -> Budget:
         """Change a budget; its open windows follow."""
         reason = given.pop("reason", "")
+        before = (row.amount, row.period)
         for name, value in _fields(given, row.unit).items():
             setattr(row, name, value)
+        if row.amount > before[0] or row.period != before[1]:
+            ceilings.check_budget(self.actor, row)
         return actions.save_budget(row, self.person, reason_of(self.actor, reason))
 
     @action(detail=True, methods=["post"], takes=ReasonGiven)
@@ -131,6 +137,7 @@ class Budgets(Makes, Changes, MoneyResource):
         """Let it spend more until a moment, as credit of what it is for."""
         row = self.row(id)
         given = self.given(request, RaiseGiven)
+        ceilings.check_credit(self.actor, row.scope, given["amount"])
         credit_actions.raise_temporarily(row, given["amount"], given["until"], self.person, reason_of(self.actor, given["reason"]))
         return self.told(self.row(id))
 

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from accounts.api.fields import Given, Moment, Shown
 from accounts.api.resource import Changes, Makes
+from billing import ceilings
 from billing import credits as actions
 from billing.access import visible_credit_accounts
 from billing.api.fields import ReasonGiven, ScopeGiven, Usd, reason_of, shown_usd
@@ -127,6 +128,7 @@ class CreditAccounts(Makes, Changes, MoneyResource):
         """Give credit."""
         row = self.row(id)
         given = self.given(request, GrantGiven)
+        ceilings.check_credit(self.actor, row.scope, given["amount"])
         actions.grant(row, given["amount"], given.get("expires_at"), self.person, reason_of(self.actor, given["reason"]))
         return self.told(self.row(id))
 

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from accounts.api.fields import Given, Moment, Shown
 from accounts.api.resource import Changes, Makes
 from billing import budgets as actions
+from billing import ceilings
 from billing.access import visible_limits
 from billing.api.fields import ReasonGiven, ScopeGiven, UsdOrCount, amount_of, reason_of, shown_usd
 from billing.api.money import MoneyResource
@@ -61,12 +62,17 @@ class Limits(Makes, Changes, MoneyResource):
     def make(self, given: dict[str, Any]) -> Limit:
         """Make a limit."""
         amount = amount_of(given["amount"], is_money=given["kind"] == Limit.Kind.SPEND)
-        return actions.save_limit(Limit(kind=given["kind"], amount=amount, **given["scope"]), self.person, self._reason(given))
+        row = Limit(kind=given["kind"], amount=amount, **given["scope"])
+        ceilings.check_limit(self.actor, row)
+        return actions.save_limit(row, self.person, self._reason(given))
 
     def change(self, row: Limit, given: dict[str, Any]) -> Limit:
         """Change a limit; its open windows follow."""
+        before = row.amount
         if "amount" in given:
             row.amount = amount_of(given["amount"], is_money=row.kind == Limit.Kind.SPEND)
+        if row.amount > before:
+            ceilings.check_limit(self.actor, row)
         return actions.save_limit(row, self.person, self._reason(given))
 
     def destroy(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path

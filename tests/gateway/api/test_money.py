@@ -7,9 +7,10 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User
+from billing.budgets import save_budget, save_limit
 from billing.holds import span_of
 from billing.models import Budget, BudgetChange, CreditGrant, Limit, Posting, Window
-from tests.gateway.api.callers import Caller, program
+from tests.gateway.api.callers import Caller, company, program
 
 pytestmark = pytest.mark.django_db
 
@@ -156,3 +157,25 @@ def test_a_person_stands_in_the_ledger_by_name(project: str) -> None:
     account = caller.made("credit-accounts", {"scope": {"project": project}})
     caller.post(f"credit-accounts/{account['id']}/grant", {"amount": "5", "reason": "launch"})
     assert list(Posting.objects.values_list("actor", "reason")) == [(user.pk, "launch")]
+
+
+def test_a_program_of_a_unit_gives_those_below_no_more_than_binds_the_unit() -> None:
+    above, unit, mine, _ = company()
+    save_budget(Budget(name="Unit", business_unit=unit, amount=10 * 10**9))
+    save_limit(Limit(kind="rpm", business_unit=above, amount=60))
+    caller, scope = program("unit", business_unit=above), {"scope": {"project": f"prj_{mine.id.hex}"}}
+    budget = caller.made("budgets", {**scope, "amount": "10"})["id"]
+    limit = caller.made("limits", {**scope, "kind": "rpm", "amount": 60})["id"]
+    account = caller.made("credit-accounts", scope)["id"]
+    why, until = {"reason": "more"}, {"until": (timezone.now() + timedelta(days=3)).isoformat()}
+    answers = [
+        caller.post("budgets", {**scope, "amount": "10.01", "name": "Another"}),
+        caller.patch(f"budgets/{budget}", {"amount": "10.01", **why}),
+        caller.post(f"budgets/{budget}/raise", {"amount": "10.01", **until, **why}),
+        caller.patch(f"limits/{limit}", {"amount": 61, **why}),
+        caller.post(f"credit-accounts/{account}/grant", {"amount": "10.01", **why}),
+    ]
+    assert [(answer.status_code, answer.json()["errors"][0]["field"]) for answer in answers] == [(400, "amount")] * 5
+    lowered = [caller.patch(f"budgets/{budget}", {"amount": "9", **why}), caller.patch(f"limits/{limit}", {"amount": 5, **why})]
+    assert [answer.status_code for answer in lowered] == [200] * 2
+    assert caller.post(f"credit-accounts/{account}/grant", {"amount": "10", **why}).status_code == 200
