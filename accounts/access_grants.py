@@ -6,7 +6,7 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
-from accounts import access, actions
+from accounts import access, actions, four_eyes
 from accounts.access import Actor
 from accounts.grants import Asked, Asking, Grant, Line, Outcome
 from accounts.models import BusinessUnit, Environment, GrantRequest, Membership, Project, User
@@ -171,7 +171,8 @@ def give_role(request: GrantRequest) -> Outcome:
     """Give the asker the role: somebody else has approved it, so two people stand behind it."""
     user = locked_asker(request)
     before, user.role = user.role, request.target
-    actions.save_user(user)
+    with four_eyes.settled():
+        actions.save_user(user)
     return {"before": before}
 
 
@@ -180,7 +181,8 @@ def take_role(request: GrantRequest) -> None:
     user = locked_asker(request)
     if user.role == request.target:
         user.role = request.outcome["before"]
-        actions.save_user(user)
+        with four_eyes.settled():  # they had it before
+            actions.save_user(user)
 
 
 def grants_roles(user: User, request: GrantRequest) -> bool:

@@ -7,8 +7,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models
 
-from accounts import audit, credentials, keys
+from accounts import audit, credentials, four_eyes, keys
+from accounts.audit.origin import here
 from accounts.models import BusinessUnit, Membership, Project, User, VirtualKey
+from accounts.models.identity import PRIVILEGED_ROLES
 from accounts.ranges import read_ranges, read_tags
 from accounts.sessions import end_sessions
 
@@ -17,9 +19,14 @@ from accounts.sessions import end_sessions
 def save_user(user: User, password: str | None = None) -> User:
     """Check and store a user; a platform role opens the admin, no role closes it. Another role or a closed account ends the sessions.
 
-    Raises ValidationError.
+    A privileged role waits for a second person: the user is stored without it (`four_eyes.held` tells). Raises ValidationError.
     """
     user.email = user.email.strip().lower()
+    present = User.objects.select_for_update().filter(pk=user.pk).first()
+    _check_takeover(user, present, password)
+    waiting = user.role if four_eyes.is_needed() and user.role in PRIVILEGED_ROLES and user.role != (present.role if present else "") else ""
+    if waiting:
+        user.role = present.role if present else ""
     user.is_staff = bool(user.role)
     user.is_superuser = False
     if password:
@@ -31,7 +38,21 @@ def save_user(user: User, password: str | None = None) -> User:
     user.save()
     if before is not None and before != (user.role, user.is_active):
         end_sessions(user)
+    if waiting:
+        title = f"Platform role {User.PlatformRole(waiting).label} for {user}"
+        four_eyes.hold("act.role", row=user, title=title, target=f"usr_{user.pk.hex}", parameters={"user": user.pk.hex, "role": waiting})
     return user
+
+
+def _check_takeover(user: User, present: User | None, password: str | None) -> None:
+    """Raise ValidationError where one person would get at another's privileged account, and so be both of two."""
+    who = here().who()
+    if who is None or present is None or who.pk == user.pk or present.role not in PRIVILEGED_ROLES:
+        return
+    if password:
+        raise ValidationError("Nobody sets the password of another administrator or security officer. They get a link by “Forgotten your password?”.")
+    if present.email != user.email:
+        raise ValidationError({"email": "Nobody changes the address of another administrator or security officer. Take the role away first."})
 
 
 @audit.act()

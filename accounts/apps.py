@@ -13,7 +13,7 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Have every change of people, projects, keys, channels and requests recorded, and every sign-in; register what can be asked for."""
-        from accounts import access_grants, grants, models, sessions, webhooks  # needs the models, which exist only now
+        from accounts import access_grants, acts, grants, models, sessions, webhooks  # needs the models, which exist only now
         from accounts.audit.record import LISTENERS
         from accounts.audit.watch import watch
 
@@ -38,7 +38,7 @@ class AccountsConfig(AppConfig):
         watch(models.Delegation, "delegation", "dlg")
         watch(models.UsePolicy, "use-policy", "aup")
         watch(models.Acceptance, "acceptance", "acc")
-        for grant in access_grants.GRANTS:
+        for grant in (*access_grants.GRANTS, *acts.ACTS):
             grants.register(grant)
         watch(models.OidcIdentity, "identity", "idt", ignored=("groups", "last_sign_in_at"))
         watch(models.GroupMapping, "group-mapping", "gmp")

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from accounts import actions, audit
+from accounts import actions, audit, four_eyes
 from accounts.models import BusinessUnit, DirectoryGroup, GroupGrant, GroupMapping, Membership, OidcIdentity, Project, User
 
 STRONGEST_FIRST = ("it_admin", "security_officer", "finance", "auditor", "owner", "manager", "developer", "viewer")
@@ -14,8 +14,16 @@ Place = Project | BusinessUnit
 
 @audit.act("group-mapping.save")
 def save_mapping(mapping: GroupMapping) -> GroupMapping:
-    """Check and store what a group gives, and give it to its members at once. Raises ValidationError."""
+    """Check and store what a group gives, and give it to its members at once. Raises ValidationError.
+
+    A privileged role waits for a second person: nothing is stored until then (`four_eyes.held` tells).
+    """
     mapping.full_clean()
+    if mapping.is_privileged and four_eyes.is_needed() and not GroupMapping.objects.filter(pk=mapping.pk, group=mapping.group, role=mapping.role).exists():
+        wanted = {"mapping": mapping.pk.hex, "group": mapping.group, "role": mapping.role}
+        title = f"Group {mapping.group} gives {mapping.get_role_display()}"
+        four_eyes.hold("act.group_mapping", row=mapping, title=title, target=f"gmp_{mapping.pk.hex}", parameters=wanted)
+        return mapping
     before = GroupMapping.objects.filter(pk=mapping.pk).values_list("group", flat=True).first()
     mapping.save()
     apply_to_members({mapping.group, *filter(None, [before])})
@@ -73,7 +81,8 @@ def _apply_role(user: User, wanted: str) -> None:
         wanted = ""  # given by hand: theirs whatever their groups say, and no longer the group's to take away
     elif user.role != wanted:
         user.role = wanted
-        actions.save_user(user)
+        with four_eyes.settled():  # two people agreed when the mapping was made
+            actions.save_user(user)
     _note(grant, user, None, wanted)
 
 

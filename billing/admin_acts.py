@@ -14,6 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from accounts import four_eyes
 from accounts.models import User
 
 
@@ -69,7 +70,9 @@ class ActsMixin:
             except ValidationError as refusal:
                 _put_into(form, refusal)
             else:
-                self.message_user(request, f"{act.title}: done.", messages.SUCCESS)
+                waiting = four_eyes.held(row)
+                level = messages.WARNING if waiting else messages.SUCCESS
+                self.message_user(request, four_eyes.in_words(waiting) if waiting else f"{act.title}: done.", level)
                 return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist") if act.ends else back)
         context = {**self.admin_site.each_context(request), "title": f"{act.title}: {row}", "act": act, "form": form, "back": back, "opts": self.opts}
         return TemplateResponse(request, "admin/billing/act.html", context)

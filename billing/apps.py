@@ -13,7 +13,7 @@ class BillingConfig(AppConfig):
         """Have every change of budgets, limits, credit, prices and statements recorded; register what can be asked for."""
         from accounts.audit.watch import watch  # needs the models, which exist only now
         from accounts.grants import register
-        from billing import grants, models, sandbox
+        from billing import acts, grants, models, sandbox
 
         watch(models.Budget, "budget", "bud")
         watch(models.Limit, "limit", "lim")
@@ -23,5 +23,5 @@ class BillingConfig(AppConfig):
         watch(models.PriceDecision, "price-decision", "prd")
         watch(models.Statement, "statement", "stm")
 
-        for grant in (*grants.GRANTS, sandbox.GRANT):
+        for grant in (*grants.GRANTS, sandbox.GRANT, *acts.ACTS):
             register(grant)

@@ -8,7 +8,7 @@ from django.db.models import F, Q
 
 from accounts import audit
 from accounts.models import User
-from billing import ledger, trail
+from billing import ledger, loosening, trail
 from billing.ledger import Movement
 from billing.models import Budget, BudgetChange, Limit, Posting, Unit, Window
 from billing.windows import database_now, lock
@@ -31,7 +31,8 @@ def check_reason(reason: str) -> str:
 def save_budget(budget: Budget, actor: User | None = None, reason: str = "") -> Budget:
     """Check and store a budget; a change of its amount (in its unit) also changes its open windows and is posted, with a reason.
 
-    Unit and scope stay what they were. Lowering calls idle leases back; what is spent or held already stays. Raises ValidationError.
+    Unit and scope stay what they were. Lowering calls idle leases back; what is spent or held already stays. What would go beyond the limit of the
+    unit above waits for a second person (`four_eyes.held` tells). Raises ValidationError.
     """
     check_budget(budget)
     if budget._state.adding:
@@ -42,6 +43,7 @@ def save_budget(budget: Budget, actor: User | None = None, reason: str = "") -> 
     if (before.unit, before.project_id, before.key_id, before.business_unit_id) != (budget.unit, budget.project_id, budget.key_id, budget.business_unit_id):
         raise ValidationError("A budget keeps its unit and what it is for. Archive this one and make another.")
     reason = check_reason(reason) if before.amount != budget.amount else reason
+    loosening.hold_change(before, budget, reason)
     budget.save(update_fields=SAVED)
     if (before.period, before.per, before.starts_at, before.ends_at) != (budget.period, budget.per, budget.starts_at, budget.ends_at):
         _end_windows(budget, before)
@@ -59,8 +61,15 @@ def set_frozen(budget: Budget, frozen: bool, actor: User | None = None, reason: 
 
 
 def archive(budget: Budget, actor: User | None = None, reason: str = "") -> bool:
-    """Put a budget away for good: it binds no call any more, its windows and postings stay. Returns whether anything changed."""
-    return _set(budget, "is_archived", True, BudgetChange.Kind.ARCHIVED, actor, check_reason(reason))
+    """Put a budget away for good: it binds no call any more, its windows and postings stay. Returns whether anything changed.
+
+    A hard one below a unit's limit waits for a second person (`four_eyes.held` tells).
+    """
+    reason = check_reason(reason)
+    with audit.act():
+        if loosening.hold_archive(budget, reason) is not None:
+            return False
+        return _set(budget, "is_archived", True, BudgetChange.Kind.ARCHIVED, actor, reason)
 
 
 @audit.act()

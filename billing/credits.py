@@ -13,7 +13,7 @@ from django.db.models import F, Q
 from accounts import audit
 from accounts.audit.watch import subject_of
 from accounts.models import BusinessUnit, Project, User, VirtualKey
-from billing import ledger, trail
+from billing import ledger, loosening, trail
 from billing.budgets import check_reason
 from billing.ledger import Movement
 from billing.models import Budget, BudgetChange, CreditAccount, CreditGrant, DisputedHold, Entry, Lease, Posting, Unit, Window
@@ -108,10 +108,17 @@ def take_back(given: CreditGrant, actor: User | None, reason: str) -> Posting:
 
 
 @audit.act()
-def raise_temporarily(budget: Budget, amount_nanousd: int, until: datetime, actor: User | None, reason: str) -> CreditGrant:
-    """Let a hard money budget spend more until a moment, as credit of its scope, whose account is opened if need be. Raises ValidationError."""
+def raise_temporarily(budget: Budget, amount_nanousd: int, until: datetime, actor: User | None, reason: str) -> CreditGrant | None:
+    """Let a hard money budget spend more until a moment, as credit of its scope, whose account is opened if need be. Raises ValidationError.
+
+    Beyond the limit of the unit above it waits for a second person (`four_eyes.held` tells), and None is returned.
+    """
     if budget.unit != Unit.NANOUSD or budget.mode != Budget.Mode.HARD:
         raise ValidationError("Only a hard budget in money can be raised by credit. Change this budget's amount instead.")
+    if until <= database_now():
+        raise ValidationError({"expires_at": "This end has passed. Choose a later one or none."})
+    if loosening.hold_raise(budget, amount_nanousd, until, check_reason(reason)) is not None:
+        return None
     return grant(account_of(budget.scope, actor), amount_nanousd, until, actor, reason)
 
 

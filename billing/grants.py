@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from accounts import access
+from accounts import access, four_eyes
 from accounts.access import Actor
 from accounts.grants import Asked, Asking, Fact, Grant, Line, Outcome
 from accounts.models import BusinessUnit, GrantRequest, Project, VirtualKey
@@ -148,7 +148,9 @@ def budget_of(request: GrantRequest) -> Budget:
 def raise_budget(request: GrantRequest) -> Outcome:
     """Raise the budget until the end that was asked for."""
     assert request.until is not None
-    made = credit_actions.raise_temporarily(budget_of(request), request.granted_nanousd or 0, request.until, decided_by(request), reason_of(request))
+    with four_eyes.settled():  # whoever asked and whoever approved are two
+        made = credit_actions.raise_temporarily(budget_of(request), request.granted_nanousd or 0, request.until, decided_by(request), reason_of(request))
+    assert made is not None
     return {"grant": made.pk}
 
 

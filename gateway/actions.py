@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 
-from accounts import audit
+from accounts import audit, four_eyes
 from accounts.actions import make_key
 from accounts.addresses import AddressRules
 from accounts.models import VirtualKey
@@ -71,6 +71,7 @@ RESERVED_SLUGS = frozenset(
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 (compared, not bound)
 PORTS_BELOW_1024 = frozenset({80, 443})
 PEPPER_VERSION = 1
+HOST_ACT = "act.host"
 
 
 @cache
@@ -168,9 +169,16 @@ def _authority(url: str) -> tuple[str, str | None, int | None]:
 
 @audit.act()
 def save_provider_account(account: ProviderAccount, credential: str = "") -> ProviderAccount:
-    """Check and store an account, sealing the credential when one is given. Raises ValidationError."""
+    """Check and store an account, sealing the credential when one is given. Raises ValidationError.
+
+    Another host waits for a second person: the rest is stored with the present address and credential (`four_eyes.held` tells).
+    """
     stored = ProviderAccount.objects.select_for_update().filter(pk=account.pk).first()
     check_provider_account(account, credential)
+    wanted, sealed = "", b""
+    if stored is not None and four_eyes.is_needed() and _authority(stored.base_url) != _authority(account.base_url):
+        sealed = sealer().seal(credential.encode(), bound_to(account)) if credential else b""
+        wanted, account.base_url, credential = account.base_url, stored.base_url, ""
     if credential:
         account.sealed_credential = sealer().seal(credential.encode(), bound_to(account))
         account.credential_hint = f"…{credential[-4:]}" if len(credential) >= 12 else "…"
@@ -178,6 +186,10 @@ def save_provider_account(account: ProviderAccount, credential: str = "") -> Pro
         account.sealed_credential, account.credential_hint = stored.sealed_credential, stored.credential_hint
     account.full_clean()
     account.save()
+    if wanted:
+        host = urlsplit(wanted).netloc
+        parameters = {"account": account.pk.hex, "base_url": wanted}
+        four_eyes.hold(HOST_ACT, row=account, title=f"{account}: credential to {host}", target=f"pva_{account.pk.hex}", parameters=parameters, sealed=sealed)
     return account
 
 

@@ -27,6 +27,7 @@ class GatewayConfig(AppConfig):
         """Connect cache invalidation, have every change of the catalogue and of schedules recorded, and register what can be asked for."""
         from accounts.audit.watch import watch  # needs the models, which exist only now
         from accounts.grants import register
+        from gateway.acts import ACTS
         from gateway.changes import note_saved
         from gateway.grants import GRANTS
 
@@ -36,7 +37,7 @@ class GatewayConfig(AppConfig):
         watch(models["gateway.Deployment"], "deployment", "dep")
         watch(models["django_celery_beat.PeriodicTask"], "schedule", "sch", ignored=("last_run_at", "total_run_count", "date_changed"))
 
-        for grant in GRANTS:
+        for grant in (*GRANTS, *ACTS):
             register(grant)
         for label in CONFIGURATION:
             post_save.connect(note_saved, apps.get_model(label), dispatch_uid=f"revision-save-{label}")

@@ -12,7 +12,7 @@ from django.forms import BaseModelFormSet, ModelForm
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from accounts import actions
+from accounts import actions, four_eyes
 
 STATE_COLOURS = {"active": "success", "suspended": "warning", "draining": "warning", "disabled": "danger", "revoked": "danger"}
 
@@ -29,8 +29,11 @@ class GovernedAdmin(ModelAdmin):
         raise NotImplementedError
 
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm[Any], change: bool) -> None:
-        """Store by action, then run the button of the submit line that was pressed."""
+        """Store by action, say what waits for a second person, then run the button of the submit line that was pressed."""
         self.store(request, obj, form)
+        waiting = four_eyes.held(obj)
+        if waiting is not None:
+            self.message_user(request, four_eyes.in_words(waiting), messages.WARNING)
         for button in self.get_actions_submit_line(request, obj.pk):
             if button.action_name in request.POST:
                 button.method(request, obj)

@@ -53,7 +53,7 @@ def once(request: Request, act: Callable[[], Response]) -> Response:
         answer = json.loads(_sealer(request.auth).open(bytes(record.sealed_answer), bound_to))
         return Response(answer["data"], record.status, headers={**answer["headers"], "Idempotency-Replayed": "true"})
     made = act()
-    headers = {name: made.headers[name] for name in ("ETag", "Location", "Cache-Control") if name in made.headers}
+    headers = {name: made.headers[name] for name in ("ETag", "Location", "Cache-Control", "X-Sgw-Waits-For") if name in made.headers}
     record.status = made.status_code
     record.sealed_answer = _sealer(request.auth).seal(json.dumps({"data": made.data, "headers": headers}).encode(), bound_to)
     record.save(update_fields=["status", "sealed_answer"])

@@ -263,7 +263,7 @@ class RequestResource(Resource):
         data["notes"] = [dict(NoteShown(note).data) for note in row.notes.select_related("program")]
         return data
 
-    def told(self, row: Any, status: int = 200) -> Response:
+    def told(self, row: Any, status: int = 200, waiting: GrantRequest | None = None) -> Response:
         """Answer with one row and its ETag."""
         data = self.whole(row)
         return Response(data, status, headers={"ETag": self.etag(data)})

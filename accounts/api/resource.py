@@ -12,12 +12,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from accounts import four_eyes
 from accounts.access import Actor
 from accounts.api import idempotency, pages
 from accounts.api.bodies import MOST_BODY_BYTES
 from accounts.api.problems import ChangedMeanwhile, TooLarge
 from accounts.api.schema import ResourceSchema
-from accounts.models import User
+from accounts.models import GrantRequest, User
 
 
 class Resource(ViewSet):
@@ -86,10 +87,12 @@ class Resource(ViewSet):
         """Return rows as the API shows them."""
         return [dict(self.shows(row, context={"request": self.request}).data) for row in rows]
 
-    def told(self, row: Any, status: int = 200) -> Response:
-        """Answer with one row and its ETag."""
+    def told(self, row: Any, status: int = 200, waiting: GrantRequest | None = None) -> Response:
+        """Answer with one row and its ETag; 202 and the request's id in `X-Sgw-Waits-For` where something waits for a second person."""
         data = self.shown([row])[0]
-        return Response(data, status, headers={"ETag": self.etag(data)})
+        waiting = waiting or four_eyes.held(row)
+        headers = {"ETag": self.etag(data)} | ({"X-Sgw-Waits-For": waiting.shown_id} if waiting else {})
+        return Response(data, 202 if waiting else status, headers=headers)
 
     def etag(self, data: dict[str, Any]) -> str:
         """Return the version of what is shown, apart from what changes by itself."""

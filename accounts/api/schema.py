@@ -66,6 +66,8 @@ class ResourceSchema(AutoSchema):
                     },
                 )
             }
+        if self.method in ("POST", "PATCH"):
+            answers[202] = OpenApiResponse(shows, description="Part of it waits for a second person: the request in `X-Sgw-Waits-For`.")
         if self.method == "DELETE":
             answers = {204: OpenApiResponse(description="Deleted.")}
         if self.view.action == "retrieve":

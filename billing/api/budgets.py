@@ -9,6 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts import four_eyes
 from accounts.api.fields import Given, Moment, Shown
 from accounts.api.resource import Changes, Makes
 from billing import budgets as actions
@@ -130,7 +131,7 @@ class Budgets(Makes, Changes, MoneyResource):
         """Put it away for good: it binds no call any more."""
         row = self.row(id)
         actions.archive(row, self.person, reason_of(self.actor, self.given(request, ReasonGiven)["reason"]))
-        return self.told(self.row(id))
+        return self.told(self.row(id), waiting=four_eyes.held(row))
 
     @action(detail=True, methods=["post"], url_path="raise", takes=RaiseGiven)
     def raise_temporarily(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
@@ -139,7 +140,7 @@ class Budgets(Makes, Changes, MoneyResource):
         given = self.given(request, RaiseGiven)
         ceilings.check_credit(self.actor, row.scope, given["amount"])
         credit_actions.raise_temporarily(row, given["amount"], given["until"], self.person, reason_of(self.actor, given["reason"]))
-        return self.told(self.row(id))
+        return self.told(self.row(id), waiting=four_eyes.held(row))
 
     def _freeze(self, request: Request, text: str, frozen: bool) -> Response:
         row = self.row(text)
