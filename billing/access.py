@@ -51,4 +51,4 @@ def deciders_of_prices() -> QuerySet[User]:
 
 def may_decide_prices(user: object) -> bool:
     """Say whether somebody enters and decides about prices."""
-    return isinstance(user, User) and user.is_active and user.role in PRICING_ROLES
+    return isinstance(user, User) and user.is_active and user.role in PRICING_ROLES and not access.is_breaking_glass(user)

@@ -31,6 +31,7 @@ from gateway.providers import shelf
 class ProviderAccountAdmin(GovernedAdmin):
     """Credentials and base URLs at providers."""
 
+    needs_fresh_proof = True
     form = ProviderAccountForm
     list_display = (
         "slug",

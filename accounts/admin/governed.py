@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from accounts import actions, four_eyes
+from accounts.signin import stepup
 
 STATE_COLOURS = {"active": "success", "suspended": "warning", "draining": "warning", "disabled": "danger", "revoked": "danger"}
 
@@ -23,6 +24,14 @@ class GovernedAdmin(ModelAdmin):
     list_fullwidth = True
     warn_unsaved_form = True
     compressed_fields = True
+    # Whether who may write here has to have proved within minutes that it is them.
+    needs_fresh_proof = False
+
+    def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
+        """Show or take the form; raises StepUpNeeded where a fresh proof is due."""
+        if self.needs_fresh_proof and (self.has_change_permission(request) or self.has_add_permission(request)):
+            stepup.require(request)
+        return super().changeform_view(request, object_id, form_url, extra_context)
 
     def store(self, request: HttpRequest, obj: Any, form: ModelForm[Any]) -> None:
         """Hand the checked row to its action."""

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.conf import settings
+from django.contrib import admin, messages
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from accounts import access, actions
-from accounts.admin.governed import STATE_COLOURS, GovernedAdmin
+from accounts import access, actions, sessions
+from accounts.admin.governed import STATE_COLOURS, GovernedAdmin, said
 from accounts.forms import BusinessUnitForm, UserForm
 from accounts.models import BusinessUnit, Membership, Project, User
+from accounts.signin import factors, passwords, stepup
 
 admin.site.unregister(Group)
 
@@ -40,7 +44,8 @@ class UserAdmin(GovernedAdmin):
     search_fields = ("email", "full_name")
     readonly_fields = ("last_login", "created_at")
     fields = ("email", "full_name", "role", "is_active", "new_password", "last_login", "created_at")
-    actions = ("close", "open")
+    actions = ("close", "open", "password_link", "reset_factors", "end_sessions")
+    needs_fresh_proof = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Return the people the signed-in user may see, with their number of memberships."""
@@ -69,6 +74,37 @@ class UserAdmin(GovernedAdmin):
     def open(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Open the sign-in of the chosen people."""
         self.tell(request, actions.set_users_active(list(queryset), True), "activated")
+
+    @admin.action(description="Make a link to a new password", permissions=["change"])
+    @stepup.required_method
+    def password_link(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
+        """Show a link that sets the chosen person's password once, for the administrator to hand over."""
+        user, by = queryset.first(), request.user
+        assert isinstance(by, User)
+        if user is None or queryset.count() != 1:
+            self.message_user(request, "Choose one person.", messages.ERROR)
+            return None
+        try:
+            url = f"{settings.PUBLIC_URL}{passwords.make_link(user, by)}"
+        except ValidationError as refusal:
+            self.message_user(request, said(refusal), messages.ERROR)
+            return None
+        context = {**self.admin_site.each_context(request), "title": "Link to a new password", "row": user, "url": url}
+        return TemplateResponse(request, "admin/accounts/password_link.html", context, headers={"Cache-Control": "no-store"})
+
+    @admin.action(description="Reset the second factors", permissions=["change"])
+    @stepup.required_method
+    def reset_factors(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Take every second factor of the chosen people out of use and end their sessions, except one's own."""
+        chosen = [user for user in queryset if user.pk != request.user.pk]
+        for user in chosen:
+            factors.reset(user)
+        self.tell(request, len(chosen), "reset: they set up new factors at the next sign-in")
+
+    @admin.action(description="End every session", permissions=["change"])
+    def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """End the sessions of the chosen people at once."""
+        self.tell(request, sum(sessions.end_sessions(user) for user in queryset), "sessions ended")
 
 
 @admin.register(BusinessUnit)

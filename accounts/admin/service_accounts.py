@@ -49,6 +49,7 @@ class ServiceAccountForm(forms.ModelForm):  # type: ignore[type-arg]  # generic 
 class ServiceAccountAdmin(GovernedAdmin):
     """Programs that manage the gateway."""
 
+    needs_fresh_proof = True
     form = ServiceAccountForm
     list_display = ("name", "shown_id", "place", "shown_scopes", "shown_state", "expires_at", "last_used_at", "is_demo")
     list_filter = ("state", "business_unit")

@@ -7,7 +7,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.utils import timezone
 
 from accounts import audit, grants
-from accounts.access import Actor, is_usable, role_of
+from accounts.access import Actor, is_breaking_glass, is_usable, role_of
 from accounts.models import ApprovalStep, Approver, Decision, GrantRequest, ServiceAccount, User
 from accounts.requests import routing, telling
 from accounts.requests.approvers import askers, deciders, open_step
@@ -118,6 +118,8 @@ def bring_result(request: GrantRequest, program: ServiceAccount, *, version: int
 def _person(actor: Actor) -> User:
     if not isinstance(actor, User) or not is_usable(actor):
         raise PermissionDenied("Service accounts never approve.")
+    if is_breaking_glass(actor):
+        raise PermissionDenied("Break-glass opens the door and decides nothing. Somebody else has to decide this.")
     return actor
 
 

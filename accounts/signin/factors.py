@@ -20,6 +20,7 @@ from accounts.audit.watch import subject_of
 from accounts.channels import sealer
 from accounts.models import Authenticator, BackupCode, BackupCodes, User
 from accounts.models.sign_in import DIGITS, STEP_S
+from accounts.sessions import end_sessions
 
 SECRET_BYTES = 20
 CODES = 10
@@ -131,6 +132,13 @@ def remove_factors(user: User) -> None:
     for row in (*Authenticator.objects.filter(user=user), *BackupCodes.objects.filter(user=user), *passkeys_of(user)):
         row.delete()
     audit.record("factor.reset", subject_of(user))
+
+
+@audit.act("factor.reset")
+def reset(user: User) -> None:
+    """Do that for somebody who lost them, and end their sessions: whoever found them may be in one."""
+    remove_factors(user)
+    end_sessions(user)
 
 
 @audit.act("factor.codes")

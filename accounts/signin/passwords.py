@@ -44,7 +44,11 @@ def _digest(token: str) -> str:
 
 @audit.act("password.change")
 def change_password(user: User, new: str, keep: UUID | None = None) -> None:
-    """Set a user's password and end their other sessions. Raises ValidationError for a weak one."""
+    """Set a user's password, end their other sessions and every link. Raises ValidationError for a weak one."""
+    _store(user, new, keep)
+
+
+def _store(user: User, new: str, keep: UUID | None = None) -> None:
     try:
         validate_password(new, user)
     except ValidationError as refusal:
@@ -84,7 +88,7 @@ def wish_for_link(email: str) -> None:
 def mail_links() -> int:
     """Mail the links that were wished for; return how many went out. One that the server does not take is tried again until its time is over."""
     now = timezone.now()
-    PasswordLink.objects.filter(user=None, created_at__lt=now).delete()
+    PasswordLink.objects.filter(user=None).delete()
     PasswordLink.objects.filter(expires_at__lt=now - timedelta(days=30)).delete()
     waiting = PasswordLink.objects.filter(by_mail=True, mailed_at=None, digest=None, expires_at__gt=now)
     return sum(_mail(link) for link in waiting.select_related("user").order_by("created_at")[:100])
@@ -135,5 +139,5 @@ def set_by_link(token: str, new: str) -> User:
     assert link.user is not None
     if not PasswordLink.objects.filter(pk=link.pk, used_at=None).update(used_at=timezone.now()):
         raise ValidationError(GONE)
-    change_password(link.user, new)
+    _store(link.user, new)
     return link.user

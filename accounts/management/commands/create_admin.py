@@ -1,4 +1,4 @@
-"""Make the first administrator."""
+"""Make the first administrator; further ones are made by administrators."""
 
 import getpass
 import os
@@ -25,8 +25,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Create or promote the user."""
-        password = os.environ.get("SYMBIOSIS_ADMIN_PASSWORD") or getpass.getpass("Password: ")
         email = str(options["email"]).strip().lower()
+        others = User.objects.filter(role=User.PlatformRole.IT_ADMIN, is_active=True, is_demo=False).exclude(email=email)
+        if others.exists():
+            raise CommandError(
+                f"There is an administrator already ({others[0]}), who gives the role in the admin. "
+                f"When no administrator can sign in: python manage.py break_glass --user {email} --reason ..."
+            )
+        password = os.environ.get("SYMBIOSIS_ADMIN_PASSWORD") or getpass.getpass("Password: ")
         user = User.objects.filter(email=email).first() or User(email=email, full_name=options["full_name"])
         user.role, user.is_active = User.PlatformRole.IT_ADMIN, True
         try:
@@ -35,4 +41,4 @@ class Command(BaseCommand):
                 save_user(user, password)
         except ValidationError as refusal:
             raise CommandError(" ".join(refusal.messages)) from refusal
-        self.stdout.write(f"{email} is an IT administrator.")
+        self.stdout.write(f"{email} is an IT administrator, who sets up a second factor at the first sign-in.")

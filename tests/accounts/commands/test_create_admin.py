@@ -22,7 +22,7 @@ def run(*arguments: str) -> str:
 
 def test_the_first_administrator_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYMBIOSIS_ADMIN_PASSWORD", PASSWORD)
-    assert run(" Ada@Example.com", "--full-name", "Ada Lovelace") == "ada@example.com is an IT administrator.\n"
+    assert run(" Ada@Example.com", "--full-name", "Ada Lovelace") .startswith("ada@example.com is an IT administrator")
     user = User.objects.get()
     assert (user.email, user.full_name, user.role, user.is_staff, user.is_superuser, user.is_active, user.check_password(PASSWORD)) == (
         "ada@example.com", "Ada Lovelace", "it_admin", True, False, True, True
@@ -57,3 +57,13 @@ def test_weak_passwords_and_wrong_addresses_are_refused(monkeypatch: pytest.Monk
     with pytest.raises(CommandError) as refusal:
         run(email)
     assert (words in str(refusal.value), password in str(refusal.value).replace(email, ""), User.objects.count()) == (True, False, 0)
+
+
+def test_further_administrators_are_made_by_administrators(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMBIOSIS_ADMIN_PASSWORD", PASSWORD)
+    actions.save_user(User(email="demo@example.com", role="it_admin", is_demo=True))
+    run("ada@example.com")
+    run("ada@example.com")
+    with pytest.raises(CommandError, match=r"There is an administrator already \(ada@example.com\).*break_glass --user bob@example.com"):
+        run("bob@example.com")
+    assert not User.objects.filter(email="bob@example.com").exists()
