@@ -65,4 +65,5 @@ def orphan_of(intent: Intent, progress: Progress | None) -> Settle:
         worker=intent.worker,
         windows=intent.windows,
         quote_tokens=intent.quote_tokens,
+        person=intent.person,
     )

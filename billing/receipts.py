@@ -57,7 +57,7 @@ class Intent(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="i"):
     """Written before the first upstream byte. `input_tokens` and `input_nanousd` are the estimate an orphan is settled with.
 
     `worker` holds `quote_nanousd` and `quote_tokens` in each of the budget `windows` (their ids, separated by spaces). `attempts` came before
-    and are here only if one of them cost money.
+    and are here only if one of them cost money. `person` is whose personal key or access token the call is made by.
     """
 
     call_id: str
@@ -80,6 +80,7 @@ class Intent(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="i"):
     windows: str = ""
     quote_tokens: int = 0
     attempts: tuple[Attempted, ...] = ()
+    person: str = ""
 
 
 class Progress(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="p"):
@@ -138,6 +139,7 @@ class Settle(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="s"):
     worker: str = ""
     windows: str = ""
     quote_tokens: int = 0
+    person: str = ""
 
 
 Record = Intent | Progress | Settle

@@ -211,7 +211,7 @@ def _correction(one: Repriced, posting_id: int | None, windows: Mapping[str, Win
     facts: dict[str, Any] = {
         name: getattr(call, name)
         for name in (
-            "call_id", "started_at", "key", "project", "business_unit", "model", "deployment", "account", "provider", "upstream_model", "endpoint",
+            "call_id", "started_at", "key", "project", "business_unit", "person", "model", "deployment", "account", "provider", "upstream_model", "endpoint",
             "stream", "status", "outcome", "usage_source", "end_user", "session", "tags", "worker", "windows", "is_demo",
         )
     }  # fmt: skip

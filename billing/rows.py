@@ -33,9 +33,9 @@ NUMBERS = (
 )
 # Cut silently, these would name something else.
 IDENTITIES = frozenset({"call_id", "key", "account", "provider", "outcome", "usage_source", "worker"})
-REFERENCES = frozenset({"project", "business_unit", "price"})
+REFERENCES = frozenset({"project", "business_unit", "price", "person"})
 # What many calls have in common is checked once for all of them: who calls, and where the call went.
-CALLER = ("key", "project", "business_unit", "worker", "windows")
+CALLER = ("key", "project", "business_unit", "person", "worker", "windows")
 ROUTE = ("model", "deployment", "account", "provider", "upstream_model", "endpoint", "price", "outcome", "error_code", "usage_source", "flags")
 # What callers say, different in every call.
 REMARKS = ("end_user", "session", "tags", "user_agent", "client_request_id")

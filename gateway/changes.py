@@ -3,18 +3,21 @@
 import uuid
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Model
 
 from accounts.models import USE_FIELDS
 from gateway.models import Change, Revision
 
+# Rows that say who may call with an access token, and where they name the person.
+PEOPLE = {"User": "pk", "Membership": "user_id", "OidcIdentity": "user_id"}
 CHANNEL = "symbiosis_revision"
-UNSEEN_FIELDS = frozenset({*USE_FIELDS, "checked_at", "check_result"})
+UNSEEN_FIELDS = frozenset({*USE_FIELDS, "checked_at", "check_result", "last_login", "password", "groups", "last_sign_in_at", "fetched_at", "tried_at"})
 
 
 def publish_change(kind: str, object_id: uuid.UUID | None = None) -> int:
-    """Raise the revision and note what changed (`key` with its id, or `structure`); return the new number.
+    """Raise the revision and note what changed (`key` or `person` with its id, or `structure`); return the new number.
 
     The update locks the one revision row until the surrounding transaction ends, so numbers commit in order.
     """
@@ -34,7 +37,10 @@ def note_saved(sender: type[Model], instance: Any, update_fields: frozenset[str]
     """Raise the revision after a row of the configuration is saved or deleted, by whatever road; not for fields the plane never sees."""
     if update_fields is not None and set(update_fields) <= UNSEEN_FIELDS:
         return
-    if sender.__name__ == "VirtualKey":
+    if sender.__name__ in PEOPLE:
+        if settings.OIDC.takes_bearers:
+            publish_change(Change.Kind.PERSON, getattr(instance, PEOPLE[sender.__name__]))
+    elif sender.__name__ == "VirtualKey":
         publish_change(Change.Kind.KEY, instance.pk)
     else:
         publish_change(Change.Kind.STRUCTURE)

@@ -31,7 +31,7 @@ from gateway.errors import (
     UnknownEndpoint,
     WrongContentType,
 )
-from gateway.plane.identify import UnknownKey
+from gateway.plane.identify import AccessToken, UnknownKey
 from gateway.plane.serve import CUT, JSON, SAFE
 from gateway.plane.worker import Worker
 from gateway.providers import shelf
@@ -250,6 +250,8 @@ class GatewayConsumer(AsyncHttpConsumer):
             caller = self.worker.caller_now(credential)
         except UnknownKey:
             caller = await self.worker.caller_fresh(credential)
+        except AccessToken:
+            caller = await self.worker.caller_of_token(credential, headers.get(b"x-sgw-project", b""))
         if caller.key.allowed_ips:
             self._check_ip(visitor, caller)
         visitor.key = caller.key.id
@@ -268,7 +270,10 @@ class GatewayConsumer(AsyncHttpConsumer):
         if body is None:
             body = await self._body(visitor)
             # a slow sender's key may have been revoked meanwhile
-            caller = self.worker.caller_now(credential)
+            if caller.key.digest:
+                caller = self.worker.caller_now(credential)
+            else:
+                caller = await self.worker.caller_of_token(credential, headers.get(b"x-sgw-project", b""))
         elif len(body) > self.worker.settings.body_limit_bytes:
             raise too_large(self.worker.settings.body_limit_bytes)
         if len(body) > INLINE_BYTES:

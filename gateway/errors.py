@@ -60,6 +60,10 @@ class NotAllowed(Refusal):
     status, code, kind = 403, "model_not_allowed", "permission_error"
 
 
+class ProjectNotAllowed(NotAllowed):
+    code = "project_not_allowed"
+
+
 class KeySuspended(NotAllowed):
     code = "key_suspended"
 

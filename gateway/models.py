@@ -160,12 +160,13 @@ class Revision(models.Model):
 
 
 class Change(models.Model):
-    """What a revision changed: a virtual key (loaded by delta) or the structure (compiled whole)."""
+    """What a revision changed: a virtual key or a person (loaded by delta) or the structure (compiled whole)."""
 
     class Kind(models.TextChoices):
         """Kinds of change."""
 
         KEY = "key"
+        PERSON = "person"
         STRUCTURE = "structure"
 
     number = models.PositiveBigIntegerField(primary_key=True)

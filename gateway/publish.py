@@ -12,13 +12,14 @@ from billing.models import Budget, Limit
 from billing.models.budgets import Scoped
 from billing.prices import Book, next_start
 from gateway import models
+from gateway.people import compile_people, compile_signer
 from gateway.plane import snapshot as plane
 from gateway.plane.link import encoder
 from gateway.plane.worker import SNAPSHOT_BINDING
 from gateway.pricing import terms_of
 from gateway.providers import shelf
 from gateway.terms import Budget as PlaneBudget
-from gateway.terms import Deadlines, Deployment, Key, Model
+from gateway.terms import Deadlines, Deployment, Key, Model, Person
 from gateway.terms import Limit as PlaneLimit
 from gateway.terms import Project as PlaneProject
 
@@ -102,6 +103,7 @@ def compile_key(row: VirtualKey) -> Key:
         allowed_ips=tuple(row.allowed_ips),
         tags=shown_tags(row.tags),
         is_compromised=row.is_compromised,
+        person=str(row.owner_id) if row.owner_id is not None else "",
     )
 
 
@@ -135,6 +137,7 @@ def compile_structure(at: datetime) -> plane.Structure:
         for row in Project.objects.order_by("id")
     ]
     return plane.Structure(
+        signer=compile_signer(),
         accounts=tuple(compile_account(account) for account in accounts),
         models=tuple(compile_model(row, deployments.get(row.id, []), at, book) for row in models.Model.objects.filter(is_active=True).order_by("name")),
         projects=tuple(projects),
@@ -174,6 +177,7 @@ class Publisher:
         self._path, self._sealer = path, sealer
         self.structure: plane.Structure | None = None
         self.keys: dict[str, Key] = {}
+        self.people: dict[str, Person] = {}
         self.current: plane.Snapshot | None = None
         self.seen = -1
         self.refused: str = ""
@@ -191,7 +195,7 @@ class Publisher:
             self.current = plane.apply(None, update, shelf(), self._sealer.open)
         except (OSError, ValueError, plane.BadSnapshot):
             return False
-        self.structure, self.keys = update.structure, {key.id: key for key in update.keys}
+        self.structure, self.keys, self.people = update.structure, {key.id: key for key in update.keys}, {person.id: person for person in update.people}
         return True
 
     def poll(self) -> plane.Update | None:
@@ -213,7 +217,7 @@ class Publisher:
                 raise
             # a structure that would not serve must not hold back a revocation: its keys go ahead under the old structure
             self.refused = str(error)
-            update = plane.Update(revision=number, keys=update.keys, whole=update.whole)
+            update = plane.Update(revision=number, keys=update.keys, people=update.people, whole=update.whole)
             self._adopt(update)
         self.seen = number
         return update
@@ -223,18 +227,21 @@ class Publisher:
         if update.structure is not None:
             self.structure = update.structure
         if update.whole:
-            self.keys = {}
+            self.keys, self.people = {}, {}
         self.keys.update((key.id, key) for key in update.keys)
+        self.people.update((person.id, person) for person in update.people)
 
     def whole(self) -> plane.Update | None:
         """Return the update that brings a new worker to the current revision; None before the first."""
         if self.structure is None or self.current is None:
             return None
-        return plane.Update(revision=self.current.revision, structure=self.structure, keys=tuple(self.keys.values()), whole=True)
+        keys, people = tuple(self.keys.values()), tuple(self.people.values())
+        return plane.Update(revision=self.current.revision, structure=self.structure, keys=keys, people=people, whole=True)
 
     def _whole(self, number: int) -> plane.Update:
         rows = VirtualKey.objects.exclude(state=VirtualKey.State.REVOKED, expires_at__lt=datetime.now(UTC))
-        return plane.Update(revision=number, structure=self._structure(), keys=tuple(compile_key(row) for row in rows.iterator(2_000)), whole=True)
+        keys, people = tuple(compile_key(row) for row in rows.iterator(2_000)), tuple(compile_people())
+        return plane.Update(revision=number, structure=self._structure(), keys=keys, people=people, whole=True)
 
     def _structure(self) -> plane.Structure:
         now = datetime.now(UTC)
@@ -247,12 +254,14 @@ class Publisher:
         if len(changes) != number - self.seen:
             return self._whole(number)
         ids = {object_id for kind, object_id in changes if kind == models.Change.Kind.KEY and object_id is not None}
+        people_ids = {object_id for kind, object_id in changes if kind == models.Change.Kind.PERSON and object_id is not None}
         rows = {row.id: compile_key(row) for row in VirtualKey.objects.filter(id__in=ids)} if ids else {}
-        gone_whole = bool(ids - rows.keys())
+        people = compile_people(people_ids) if people_ids else []
+        gone_whole = bool(ids - rows.keys()) or len(people) < len(people_ids)
         if gone_whole:
             return self._whole(number)
         structure = self._structure() if is_due or any(kind == models.Change.Kind.STRUCTURE for kind, _ in changes) else None
-        return plane.Update(revision=number, structure=structure, keys=tuple(rows.values()))
+        return plane.Update(revision=number, structure=structure, keys=tuple(rows.values()), people=tuple(people))
 
     def save(self) -> None:
         """Seal the current snapshot to disk, whole or not at all."""

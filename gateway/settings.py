@@ -481,7 +481,7 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.credentials.ServiceAccountToken", "accounts.api.credentials.Session"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.openid.AccessToken", "accounts.api.credentials.ServiceAccountToken", "accounts.api.credentials.Session"],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.api.permissions.ScopeOrRole"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["accounts.api.bodies.Json", "accounts.api.bodies.MergePatch"],

@@ -18,6 +18,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from accounts.oidc import provider
 from billing.holds import Clock, GiveBack, Recall, Standing, Take
 from billing.intake import Intake
 from billing.leases import CHANNEL as RECALLS
@@ -39,6 +40,7 @@ FIRST_POLL_S = 2.0
 # A database that does not answer for so long counts as gone, although nothing failed: its server hangs, or the way to it.
 HANGS_S = 2.0
 IN_FORCE_S = 1.0
+SIGNERS_S = 60.0
 DATABASE_ERRORS = (DatabaseError, InterfaceError, OSError)
 
 
@@ -63,6 +65,7 @@ class Steward:
         self._polling = ThreadPoolExecutor(1, "publish")
         self._taking = ThreadPoolExecutor(1, "intake", initializer=stand_back)
         self._granting = ThreadPoolExecutor(1, "leases")
+        self._fetching = ThreadPoolExecutor(1, "signers")
         self._leasing = Leasing(intake.host, lambda work: self._in(self._granting, work))
         self._tasks: set[asyncio.Task[None]] = set()
         self._poll_lock = asyncio.Lock()
@@ -85,7 +88,8 @@ class Steward:
         with reachable(self._socket_path) as path:
             server = await asyncio.start_unix_server(self._welcome, path)
         os.chmod(self._socket_path, 0o600)
-        tasks = [asyncio.create_task(work) for work in (self._follow(), self._listen(), self._take_in(), self._keep(), self._leasing.run())]
+        works = (self._follow(), self._listen(), self._take_in(), self._keep(), self._leasing.run(), self._follow_signers())
+        tasks = [asyncio.create_task(work) for work in works]
         await stopping.wait()
         for task in tasks:
             task.cancel()
@@ -99,6 +103,7 @@ class Steward:
         self._polling.shutdown()
         self._taking.shutdown()
         self._granting.shutdown()
+        self._fetching.shutdown(wait=False, cancel_futures=True)
 
     # ---- configuration ----------------------------------------------------------------------------------------------
 
@@ -106,6 +111,18 @@ class Steward:
         while True:
             await self._poll()
             await asyncio.sleep(POLL_S)
+
+    async def _follow_signers(self) -> None:
+        """Keep the OpenID provider's keys fresh, where its access tokens are taken, without any call waiting for it."""
+        while provider.configuration().takes_bearers:
+            await self._fetch_signers(provider.keep_fresh)
+            await asyncio.sleep(SIGNERS_S)
+
+    async def _fetch_signers(self, fetch: Callable[[], bool]) -> bool:
+        try:
+            return provider.configuration().takes_bearers and await self._in(self._fetching, fetch)
+        except DATABASE_ERRORS:
+            return False
 
     async def _listen(self) -> None:
         """Poll at once when Postgres says that a change was committed; the regular poll goes on whatever happens here."""
@@ -263,6 +280,8 @@ class Steward:
     async def _answer(self, ask: Ask, writer: asyncio.StreamWriter) -> None:
         if ask.what == "scrape":
             told = Told(number=ask.number, ok=True, text=self.page())
+        elif ask.what == "signers":
+            told = Told(number=ask.number, ok=await self._fetch_signers(provider.refresh) and await self._poll())
         else:
             told = Told(number=ask.number, ok=await self._poll() and (ask.what == "refresh" or await self._in_force()))
         if not writer.is_closing():

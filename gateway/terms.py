@@ -117,11 +117,22 @@ class Rules(Frozen, frozen=True):
     limits: Mapping[str, tuple[Limit, ...]]
 
 
+class Person(Frozen, frozen=True):
+    """Somebody who may call with an access token of the OpenID provider: their subjects there, and the projects they call for."""
+
+    id: str
+    name: str
+    is_active: bool
+    subjects: tuple[str, ...]
+    projects: tuple[str, ...]
+
+
 class Key(Frozen, frozen=True):
     """A virtual key as stored: never the secret, only its digest. `models` is None for every catalogue model.
 
     `previous_digest` is the secret from before a rotation, good until `previous_until_s`; `allowed_ips` are ranges, none for anywhere;
-    `tags` as a call carries them; calls of a key that `is_compromised` are cut.
+    `tags` as a call carries them; calls of a key that `is_compromised` are cut. `person` is whose personal key it is, or whose access token
+    stands behind it.
     """
 
     id: str
@@ -140,6 +151,7 @@ class Key(Frozen, frozen=True):
     allowed_ips: tuple[str, ...] = ()
     tags: str = ""
     is_compromised: bool = False
+    person: str = ""
 
 
 class Caller(Frozen, frozen=True):

@@ -55,12 +55,18 @@ def current() -> Provider:
     return _provider(row)
 
 
+def keep_fresh() -> bool:
+    """Fetch what is published where it is old or unknown. False: the provider does not answer."""
+    row = IssuerDocument.objects.filter(pk=configuration().issuer).first()
+    return (row is not None and row.fetched_at is not None and row.fetched_at >= timezone.now() - FRESH) or refresh()
+
+
 def refresh() -> bool:
-    """Fetch discovery and keys again, one process at a time and not right after another try; return whether they were fetched."""
+    """Fetch discovery and keys again, one process at a time and not right after another try. False: the provider does not answer."""
     issuer, now = configuration().issuer, timezone.now()
     IssuerDocument.objects.get_or_create(pk=issuer)
     if not IssuerDocument.objects.filter(Q(tried_at=None) | Q(tried_at__lt=now - TRIES_APART), pk=issuer).update(tried_at=now):
-        return False
+        return True
     try:
         discovery, keys = _fetch(configuration())
     except ProviderUnreachable as error:

@@ -70,6 +70,7 @@ class CallShown(Shown):
     key = serializers.SerializerMethodField()
     project = serializers.SerializerMethodField()
     business_unit = serializers.SerializerMethodField()
+    person = serializers.SerializerMethodField(help_text="Whose personal key or access token the call was made by.")
     model = serializers.CharField()
     provider = serializers.CharField()
     account = serializers.CharField()
@@ -101,6 +102,10 @@ class CallShown(Shown):
     def get_key(self, call: UsageRecord) -> str:
         """Return the prefixed id of its key."""
         return f"key_{call.key}"
+
+    def get_person(self, call: UsageRecord) -> str | None:
+        """Return the prefixed id of the person behind it."""
+        return f"usr_{call.person.hex}" if call.person else None
 
     def get_project(self, call: UsageRecord) -> str | None:
         """Return the prefixed id of its project."""

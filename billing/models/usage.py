@@ -28,6 +28,7 @@ class UsageRecord(models.Model):
     key = models.CharField(max_length=16)
     project = models.UUIDField(null=True)
     business_unit = models.UUIDField(null=True)
+    person = models.UUIDField(null=True, help_text="Whose personal key or access token the call was made by.")
     model = models.CharField(max_length=200)
     deployment = models.CharField(max_length=255, blank=True)
     account = models.CharField(max_length=31, blank=True)

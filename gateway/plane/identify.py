@@ -4,6 +4,7 @@ import hmac
 from collections.abc import Mapping
 
 from accounts import keys
+from accounts.oidc import tokens
 from gateway.errors import BadKey, DependencyUnavailable, KeyExpired, KeyRevoked, KeySuspended, ProjectSuspended, WrongCredentialKind
 from gateway.plane.snapshot import Snapshot
 from gateway.terms import Caller, Key
@@ -13,6 +14,10 @@ VERIFIED_LIMIT = 10_000
 
 class UnknownKey(BadKey):
     """A well-formed key this snapshot does not hold; worth one fresh poll before it is refused."""
+
+
+class AccessToken(BadKey):
+    """A credential in the form of the OpenID provider's tokens, which are judged elsewhere."""
 
 
 class Verified:
@@ -72,11 +77,13 @@ def identify(credential: bytes, snapshot: Snapshot, peppers: Mapping[int, bytes]
 def verify(credential: bytes, snapshot: Snapshot, peppers: Mapping[int, bytes], now_s: float) -> tuple[Key, bool]:
     """Return the key whose secret the credential is, and whether it is the present one: after a rotation the one before is good for a while.
 
-    Raises BadKey, UnknownKey, KeyExpired, WrongCredentialKind.
+    Raises BadKey, UnknownKey, KeyExpired, WrongCredentialKind, AccessToken.
     """
     try:
         parsed = keys.parse(credential)
     except ValueError:
+        if credential[:3] == tokens.START:
+            raise AccessToken("Access tokens are not taken here. Use a virtual key (sgw_vk_...).") from None
         raise BadKey("This is not a valid Symbiosis key. Copy it again, whole, from where it was shown: it starts with sgw_vk_.") from None
     if parsed.kind != "vk":
         whose = "a service account's" if parsed.kind == "sa" else "a person's"

@@ -21,6 +21,8 @@ REFRESH_GAP_S = 0.1
 # A clock that moved by less has drifted; by more it was not right before.
 JUMP_S = 1.0
 QUESTION_S = 2.0
+# The steward asks another machine: longer than for what is at hand, and not again for every token of a stranger.
+SIGNERS_S, SIGNERS_GAP_S = 12.0, 10.0
 
 
 class Hello(msgspec.Struct, tag="hello", frozen=True):
@@ -43,7 +45,8 @@ class Applied(msgspec.Struct, tag="applied", frozen=True):
 
 
 class Ask(msgspec.Struct, tag="ask", frozen=True):
-    """A question with a number: `refresh` polls the configuration now, `in_force` also waits for all workers, `scrape` wants the metrics page."""
+    """A question with a number: `refresh` polls the configuration now, `in_force` also waits for all workers, `scrape` wants the metrics page,
+    `signers` fetches the OpenID provider's keys."""
 
     number: int
     what: str
@@ -113,6 +116,8 @@ class Link:
         # the database's clock was told, or that nobody can ask for it
         self.timed = asyncio.Event()
         self._refreshed_at = -1.0
+        self._fetching: asyncio.Task[bool] | None = None
+        self._fetched_at = float("-inf")
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -246,6 +251,21 @@ class Link:
         # whoever comes after this moment needs a poll that starts after this moment
         self._refreshing = None
         return (await self._ask("refresh", QUESTION_S)).ok
+
+    async def signers(self) -> bool:
+        """Have the OpenID provider's keys fetched again; one question serves all who wait, and none is asked soon after another. False: nobody can say."""
+        if self._fetching is None:
+            if self._fetched_at + SIGNERS_GAP_S > time.monotonic():
+                return True
+            self._fetched_at = time.monotonic()
+            self._fetching = asyncio.create_task(self._fetch())
+        return await asyncio.shield(self._fetching)
+
+    async def _fetch(self) -> bool:
+        try:
+            return (await self._ask("signers", SIGNERS_S)).ok
+        finally:
+            self._fetching = None
 
     async def in_force(self) -> bool:
         """Wait until all workers of this host serve by what is in the database now. False: that is not so yet, or nobody can say."""

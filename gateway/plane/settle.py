@@ -180,6 +180,7 @@ def intent(
         held.windows,
         held.quote_tokens,
         attempts,
+        caller.key.person,
     )
 
 
@@ -258,4 +259,5 @@ def receipt(
         held.worker,
         held.windows,
         held.quote_tokens,
+        caller.key.person,
     )

@@ -5,9 +5,10 @@ from typing import TypeVar
 
 import msgspec
 
+from accounts.oidc.tokens import Keys
 from billing.money import dearest_input_nanousd, dearest_output_nanousd
 from gateway.providers import Provider
-from gateway.terms import Account, Budget, Deadlines, Deployment, Frozen, Key, Limit, Model, Project, Rules
+from gateway.terms import Account, Budget, Deadlines, Deployment, Frozen, Key, Limit, Model, Person, Project, Rules
 
 Rule = TypeVar("Rule", bound=Budget | Limit)
 
@@ -29,24 +30,42 @@ class SealedAccount(Frozen, frozen=True):
     allow_unknown_endpoints: bool
 
 
+class Published(Frozen, frozen=True):
+    """The OpenID provider whose access tokens are taken: what they must say, and its keys as JSON."""
+
+    issuer: str
+    audience: str
+    algorithms: tuple[str, ...]
+    keys: bytes
+
+
+class Signer(Frozen, frozen=True):
+    """The same with its keys loaded."""
+
+    published: Published
+    keys: Keys
+
+
 class Structure(Frozen, frozen=True):
-    """Everything but the keys."""
+    """Everything but keys and people."""
 
     accounts: tuple[SealedAccount, ...]
     models: tuple[Model, ...]
     projects: tuple[Project, ...]
     budgets: tuple[Budget, ...] = ()
     limits: tuple[Limit, ...] = ()
+    signer: Published | None = None
 
 
 class Update(Frozen, frozen=True, tag="update"):
-    """What brings a worker to `revision`: a new structure or None, changed keys, ids of removed keys; `whole` replaces all keys."""
+    """What brings a worker to `revision`: a new structure or None, changed keys and people, ids of removed keys; `whole` replaces all of both."""
 
     revision: int
     structure: Structure | None = None
     keys: tuple[Key, ...] = ()
     removed: tuple[str, ...] = ()
     whole: bool = False
+    people: tuple[Person, ...] = ()
 
 
 decoder = msgspec.msgpack.Decoder(Update)
@@ -64,7 +83,8 @@ class BadSnapshot(Exception):
 class Snapshot(Frozen, frozen=True):
     """One consistent configuration under one revision; never changed, only replaced.
 
-    `dearest` gives, by price id, the most a million input and output tokens and a request can cost in nano-USD.
+    `dearest` gives, by price id, the most a million input and output tokens and a request can cost in nano-USD. `people` are by id,
+    `subjects` their ids by what the OpenID provider calls them.
     """
 
     revision: int
@@ -75,6 +95,9 @@ class Snapshot(Frozen, frozen=True):
     by_upstream: Mapping[tuple[str, str], tuple[Model, ...]]
     dearest: Mapping[str, tuple[int, int, int]]
     rules: Rules
+    signer: Signer | None = None
+    people: Mapping[str, Person] = {}
+    subjects: Mapping[str, str] = {}
 
 
 def _open(sealed: SealedAccount, shelf: Mapping[str, Provider], open_credential: Callable[[bytes, bytes], bytes]) -> Account:
@@ -122,6 +145,31 @@ def _check(deployments: tuple[Deployment, ...], accounts: Mapping[str, Account])
             raise BadSnapshot(f"deployment {deployment.slug}: no account {deployment.account!r}")
 
 
+def _signer(current: Snapshot | None, published: Published | None) -> Signer | None:
+    """Return the provider with its keys loaded: those in use for as long as they are the same."""
+    if published is None:
+        return None
+    known = current.signer if current is not None else None
+    return known if known is not None and known.published == published else Signer(published=published, keys=Keys(msgspec.json.decode(published.keys)))
+
+
+def _people(current: Snapshot | None, update: Update) -> tuple[Mapping[str, Person], Mapping[str, str]]:
+    """Return people by id, and their ids by subject."""
+    if update.whole or current is None:
+        return {person.id: person for person in update.people}, {subject: person.id for person in update.people for subject in person.subjects}
+    if not update.people:
+        return current.people, current.subjects
+    people, subjects = dict(current.people), dict(current.subjects)
+    for person in update.people:
+        before = people.get(person.id)
+        for subject in before.subjects if before is not None else ():
+            subjects.pop(subject, None)
+        people[person.id] = person
+    for person in update.people:
+        subjects.update(dict.fromkeys(person.subjects, person.id))
+    return people, subjects
+
+
 def apply(
     current: Snapshot | None, update: Update, shelf: Mapping[str, Provider], open_credential: Callable[[bytes, bytes], bytes]
 ) -> Snapshot:
@@ -137,10 +185,11 @@ def apply(
             keys[key.id] = key
         for gone in update.removed:
             keys.pop(gone, None)
+    people, subjects = _people(current, update)
     if update.structure is None:
         if current is None:
             raise BadSnapshot("keys without a structure")
-        return msgspec.structs.replace(current, revision=update.revision, keys=keys)
+        return msgspec.structs.replace(current, revision=update.revision, keys=keys, people=people, subjects=subjects)
     structure = update.structure
     accounts = {sealed.slug: _open(sealed, shelf, open_credential) for sealed in structure.accounts}
     for model in structure.models:
@@ -153,6 +202,9 @@ def apply(
         keys=keys,
         by_upstream=_upstream_names(structure.models),
         rules=Rules(_by_scope(structure.budgets), _by_scope(structure.limits)),
+        signer=_signer(current, structure.signer),
+        people=people,
+        subjects=subjects,
         dearest={
             d.price.id: (dearest_input_nanousd(d.price), dearest_output_nanousd(d.price), d.price.request_nanousd)
             for model in structure.models

@@ -15,6 +15,7 @@ import structlog
 from accounts.addresses import AddressRules
 from gateway.errors import DependencyUnavailable
 from gateway.plane import snapshot as snapshots
+from gateway.plane.bearer import Bearers, UnknownSigner
 from gateway.plane.calllog import CallLog
 from gateway.plane.client import Client, endpoint_of
 from gateway.plane.client_httpx import HttpxClient
@@ -79,6 +80,7 @@ class Worker:
         self.via = b"symbiosis-" + settings.instance.encode()
         self._opener = opener
         self._verified = Verified()
+        self._bearers = Bearers()
         self._rules = AddressRules(settings.private_upstreams)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -130,6 +132,19 @@ class Worker:
         if not await self.link.refresh():
             raise DependencyUnavailable("This key is not known here yet, and the database cannot be asked at the moment. Try again.", retry_after_s=2)
         return self.caller_now(credential)
+
+    async def caller_of_token(self, token: bytes, project: bytes) -> Caller:
+        """Return the person behind an access token; keys of the provider that are unknown are fetched once.
+
+        Raises what `Bearers.caller` raises, and DependencyUnavailable when an unknown key's owner could not be asked.
+        """
+        assert self.snapshot is not None  # told before a credential's form is looked at
+        try:
+            return self._bearers.caller(token, project, self.snapshot, time.time())
+        except UnknownSigner:
+            if not await self.link.signers():
+                raise DependencyUnavailable("Your access token cannot be checked at the moment. Try again.", retry_after_s=2) from None
+            return self._bearers.caller(token, project, self.snapshot, time.time())
 
     def _make_client(self, account: Account) -> AnyClient:
         endpoint = endpoint_of(account.base_url, ca_pem=account.ca_pem, rules=self._rules, deadlines=account.deadlines)

@@ -28,14 +28,14 @@ def recorded(*fields: str) -> list[tuple[Any, ...]]:
 
 
 def test_a_receipt_becomes_its_row_whole(tmp_path: Path) -> None:
-    write_segment(tmp_path, intent(), settle(flags="demo", cost_nanousd=2**63 - 1, user_agent="ü" * 300))
+    write_segment(tmp_path, intent(), settle(flags="demo", cost_nanousd=2**63 - 1, user_agent="ü" * 300, person=UNIT))
     assert Intake(tmp_path).run_once() == Taken(rows=1)
     row: dict[str, Any] = dict(UsageRecord.objects.values().get())
     assert datetime.now(UTC) - row.pop("recorded_at") < timedelta(minutes=1)
     row.pop("id")
     assert row == {
         "call_id": "call_1", "kind": "call", "started_at": datetime.fromtimestamp(STARTED_AT_MS / 1000, UTC), "duration_ms": 812,
-        "first_byte_ms": 120, "gateway_us": 300, "key": "abcdefghij", "project": UUID(PROJECT), "business_unit":
+        "first_byte_ms": 120, "gateway_us": 300, "key": "abcdefghij", "project": UUID(PROJECT), "person": UUID(UNIT), "business_unit":
         UUID(UNIT), "model": "gpt-5",
         "deployment": "gpt-5@openai-eu", "account": "openai-eu", "provider": "openai", "upstream_model": "gpt-5-2025-08-07",
         "endpoint": "chat.completions", "stream": True, "status": 200, "outcome": "ok", "error_code": "", "usage_source": "provider",
