@@ -20,7 +20,7 @@ SCRIPT = ROOT / "tests" / "clients" / "oidc" / "provider.mjs"
 SECRET = "a-client-secret-for-journeys"
 AUDIENCE = "https://gateway.example/api"
 # A command-line program of the same people, that asks for access tokens.
-PROGRAM, PROGRAM_BACK = "program", "http://127.0.0.1:9/back"
+PROGRAM, PROGRAM_BACK = "program", "http://127.0.0.1:48151/back"
 
 
 @dataclass
