@@ -85,7 +85,10 @@ def test_a_suspended_project_takes_no_calls(openid: OpenId) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"aud": "symbiosis"}, {"aud": None}, {"iss": "https://evil.example"}, {"sub": None}, {"sub": 7}, {"exp": None}, {"iat": 9_999_999_999}, {"nbf": 9_999_999_999}],
+    [
+        {"aud": "symbiosis"}, {"aud": None}, {"iss": "https://evil.example"}, {"sub": None}, {"sub": 7}, {"exp": None}, {"iat": 9_999_999_999},
+        {"nbf": 9_999_999_999},
+    ],
 )
 def test_a_token_for_somebody_else_is_refused(openid: OpenId, changes: dict[str, Any]) -> None:
     with pytest.raises(errors.BadKey) as caught:
