@@ -11,8 +11,10 @@ from django.utils import timezone
 from accounts import audit
 from accounts.models import User
 from billing import access, money
+from billing.consumption import disputed_id
+from billing.credits import release_dispute
 from billing.intake import record
-from billing.models import Price, PriceDecision, QuarantinedReceipt
+from billing.models import DisputedHold, Price, PriceDecision, QuarantinedReceipt
 from billing.prices.book import as_terms, with_state
 from billing.receipts import Settle, decode
 from billing.rows import mended, row_of
@@ -125,14 +127,19 @@ def release_quarantined(receipt: QuarantinedReceipt) -> bool:
     with audit.act():
         reference = f"released:{receipt.segment}:{receipt.offset}"
         try:
-            inserted, refused = record([row_of(settle, now)], {settle.call_id: settle}, reference)
+            inserted, refused = record([row_of(settle, now)], {settle.call_id: settle}, reference, were_aside=True)
         except ValueError:
             inserted, refused = set(), [(0, "")]
         if refused:
             settle = mended(settle, now)
-            inserted, refused = record([row_of(settle, now)], {settle.call_id: settle}, reference)
+            try:
+                inserted, refused = record([row_of(settle, now)], {settle.call_id: settle}, reference, were_aside=True)
+            except ValueError as error:
+                raise NotReleasable(f"{receipt} cannot be recorded: {error} Release what is held for it among the disputed holds.") from error
         if refused:
             raise NotReleasable(f"{receipt} cannot be recorded: {refused[0][1]}")
+        for rest in DisputedHold.objects.filter(call_id=disputed_id(settle), released_at=None).order_by("id"):
+            release_dispute(rest, None, "Its receipt was recorded.")
         audit.record("quarantined-receipt.release", audit.Subject("call", settle.call_id), recorded=len(inserted) == 1)
         receipt.delete()
     return len(inserted) == 1

@@ -1,6 +1,7 @@
 """Settled calls spend their windows: out of their worker's lease, beyond it as overrun, one posting for many calls. Only intake knows what is new."""
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -10,12 +11,13 @@ from billing import ledger
 from billing.given import as_given, given
 from billing.ledger import Movement
 from billing.models import Budget, DisputedHold, Lease, Posting, Unit, Window
-from billing.receipts import Settle
-from billing.windows import Change, Opening, change, missing, open_window, span_named
+from billing.receipts import Settle, encode
+from billing.windows import Change, Opening, change, database_now, missing, open_window, span_named
 
 log = structlog.get_logger(__name__)
 # No window is spent beyond this (nano-USD: 4.6 billion USD), so that sums stay within 63 bits.
 MOST_SPENT = 2**62
+MOST_ID_CHARACTERS = 40
 
 
 @dataclass
@@ -50,10 +52,10 @@ class Held:
     before: int
 
 
-def consume(settles: Iterable[Settle], posting_id: int, reference: str, *, are_orphans: bool = False) -> None:
+def consume(settles: Iterable[Settle], posting_id: int, reference: str, *, are_orphans: bool = False, were_aside: bool = False) -> None:
     """Spend newly recorded calls in their windows and post it, within the transaction that records them.
 
-    Of orphans, what was held beyond their cost stays held as disputed.
+    Of orphans, what was held beyond their cost stays held as disputed. Calls whose receipts `were_aside` spend what was kept held for them.
     """
     calls = [settle for settle in settles if settle.windows]
     if not calls:
@@ -63,12 +65,15 @@ def consume(settles: Iterable[Settle], posting_id: int, reference: str, *, are_o
     if len(windows) < len(samples):
         log.error("receipts_name_unknown_windows", windows=sorted(samples.keys() - windows.keys()))
     leases = _leases(pair for pair in uses if pair[1] in windows)
+    kept = _kept(calls, windows) if were_aside else {}
     movements: list[Movement] = []
     changes = {name: Change() for name in windows}
     for (worker, name), use in sorted(uses.items()):
         if name in windows:
-            changes[name] = _plus(changes[name], _spend(windows[name], use, leases.get((worker, name)), movements))
+            source = kept.get((worker, name)) or leases.get((worker, name))
+            changes[name] = _plus(changes[name], _spend(windows[name], use, source, movements))
     change(changes)
+    _end(kept.values())
     if are_orphans:
         _dispute(calls, windows, leases)
     _keep(leases.values())
@@ -177,6 +182,54 @@ def _dispute(orphans: list[Settle], windows: dict[str, Account], leases: dict[tu
                 lease.outstanding -= amount
                 disputes.append(DisputedHold(call_id=settle.call_id, window_id=name, amount=amount))
     DisputedHold.objects.bulk_create(disputes)
+
+
+def keep_held(settles: Iterable[Settle]) -> None:
+    """Keep what these calls cost out of their worker's leases as disputed, within the transaction that puts their receipts aside.
+
+    Else it would be free again once the worker is gone, though it was spent. A call held in a window already stays as it is there.
+    """
+    calls = {disputed_id(settle): settle for settle in settles if settle.windows}
+    pairs = {(settle.worker, name) for settle in calls.values() for name in settle.windows.split()}
+    windows = _locked({name for _, name in pairs}) if pairs else {}
+    leases = _leases(pair for pair in pairs if pair[1] in windows) if windows else {}
+    known = set(DisputedHold.objects.filter(call_id__in=list(calls), window__in=list(windows)).values_list("call_id", "window_id"))
+    disputes = []
+    for call_id, settle in calls.items():
+        for name in dict.fromkeys(settle.windows.split()):
+            lease = leases.get((settle.worker, name))
+            if lease is None or (call_id, name) in known:
+                continue
+            use = Use(settle.cost_nanousd, settle.input_tokens + settle.output_tokens)
+            amount = min(use.of(windows[name]), lease.outstanding)
+            if amount > 0:
+                lease.outstanding -= amount
+                disputes.append(DisputedHold(call_id=call_id, window_id=name, amount=amount, reason="Its receipt was put aside."))
+    DisputedHold.objects.bulk_create(disputes)
+    _keep(leases.values())
+
+
+def disputed_id(settle: Settle) -> str:
+    """Return the id under which a call's money is disputed: its own, or where no row can hold that, a digest of the receipt."""
+    call_id = settle.call_id
+    return call_id if 0 < len(call_id) <= MOST_ID_CHARACTERS and "\0" not in call_id else hashlib.sha256(encode(settle)).hexdigest()[:MOST_ID_CHARACTERS]
+
+
+def _kept(calls: Iterable[Settle], windows: Mapping[str, Account]) -> dict[tuple[str, str], Held]:
+    """Return what is kept held for calls whose receipts were put aside, by worker and window."""
+    workers = {disputed_id(settle): settle.worker for settle in calls}
+    rows = DisputedHold.objects.filter(call_id__in=list(workers), window__in=list(windows), released_at=None)
+    return {(workers[call_id], name): Held(pk, amount, amount) for call_id, name, pk, amount in rows.values_list("call_id", "window_id", "id", "amount")}
+
+
+def _end(kept: Iterable[Held]) -> None:
+    """End disputes whose amount is spent; of others the rest stays for whoever releases it."""
+    for dispute in kept:
+        row = DisputedHold.objects.filter(pk=dispute.id)
+        if dispute.outstanding:
+            row.update(amount=dispute.outstanding)
+        else:
+            row.update(released_at=database_now(), reason="Its receipt was recorded.")
 
 
 def _open(name: str, settle: Settle) -> None:

@@ -11,15 +11,16 @@ from typing import NamedTuple
 import structlog
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
+from msgspec import structs
 
 from accounts.models import VirtualKey
 from billing import leases
-from billing.consumption import consume
+from billing.consumption import consume, keep_held
 from billing.given import as_given, given
 from billing.ledger import next_posting_id
 from billing.models import JournalPosition, QuarantinedReceipt
 from billing.orphans import orphan_of
-from billing.receipts import Frame, Intent, Progress, Record, Settle, Stop, decode_frames, frame_length, next_frame
+from billing.receipts import Frame, Intent, Progress, Record, Settle, Stop, decode, decode_frames, frame_length, next_frame
 from billing.rows import EPOCH, Row, address_of, insert_or_refuse, mended, row_of
 from billing.segments import HEADER_BYTES, MAGIC, first_live_number, host_of, segment_numbers, segment_path
 
@@ -216,6 +217,7 @@ class Intake:
                 inserted, refused = record(rows, settles, f"intake:{segment.key}:{end}")
                 troubles += [Trouble(base + sources[index].start, sources[index].payload, reason) for index, reason in refused]
                 _quarantine(segment, troubles)
+                _keep_held(troubles, now)
                 _note_use(settles.values())
                 _advance(segment, end)
             self._note(segment, end, len(inserted), troubles)
@@ -246,6 +248,8 @@ class Intake:
             settles = {settle.call_id: settle for settle, _ in batch}
             with transaction.atomic():
                 inserted, refused = record([row for _, row in batch], settles, f"orphans:{worker.directory.name}:{batch[0][0].call_id}", are_orphans=True)
+                # of what cannot be recorded, everything that was held stays held
+                keep_held(structs.replace(batch[index][0], cost_nanousd=batch[index][0].quote_nanousd) for index, _ in refused)
             self._orphans += len(inserted)
             self._rows += len(inserted)
             for index, reason in refused:
@@ -263,7 +267,9 @@ class Intake:
             logger.error("receipt_quarantined", segment=segment.key, offset=trouble.offset, reason=trouble.reason)
 
 
-def record(rows: Sequence[Row], settles: Mapping[str, Settle], reference: str, *, are_orphans: bool = False) -> tuple[set[str], list[tuple[int, str]]]:
+def record(
+    rows: Sequence[Row], settles: Mapping[str, Settle], reference: str, *, are_orphans: bool = False, were_aside: bool = False
+) -> tuple[set[str], list[tuple[int, str]]]:
     """Record calls and spend those that are new in their windows, within one transaction of the caller's.
 
     `settles` are their receipts by call id. Returns which calls are new, and index and reason of each row refused.
@@ -271,8 +277,16 @@ def record(rows: Sequence[Row], settles: Mapping[str, Settle], reference: str, *
     posting_id = next_posting_id() if any(settle.windows for settle in settles.values()) else None
     inserted, refused = insert_or_refuse(rows, posting_id)
     if posting_id is not None:
-        consume((settle for call_id, settle in settles.items() if call_id in inserted), posting_id, reference, are_orphans=are_orphans)
+        new = (settle for call_id, settle in settles.items() if call_id in inserted)
+        consume(new, posting_id, reference, are_orphans=are_orphans, were_aside=were_aside)
     return inserted, refused
+
+
+def _keep_held(troubles: Iterable[Trouble], now: datetime) -> None:
+    """Keep held what calls cost whose receipts are put aside; of bytes that are no receipt, the call stays open and becomes an orphan."""
+    receipts = [record for trouble in troubles if isinstance(record := decode(trouble.payload), Settle)]
+    if receipts:
+        keep_held([mended(receipt, now) for receipt in receipts])
 
 
 def _note_use(settles: Iterable[Settle]) -> None:
