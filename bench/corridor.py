@@ -130,7 +130,7 @@ class Bank:
         grants = [Grant(want.window, want.wish, 1 << 60, 0, 0) for want in wants]
         asyncio.get_running_loop().call_soon(self.holds.granted, grants)
 
-    def give_back(self, amounts: dict[str, int]) -> None:
+    def give_back(self, amounts: dict[str, int], ends: tuple[str, ...] = ()) -> None:
         """Take no notice."""
 
     def now_s(self) -> float:

@@ -92,11 +92,15 @@ class Granted(msgspec.Struct, frozen=True, tag="granted"):
 
 
 class GiveBack(msgspec.Struct, frozen=True, tag="giveback"):
-    """A worker returns unused amounts, by window; numbered like Take. Held by the worker until it is answered, then forgotten."""
+    """A worker returns unused amounts, by window; numbered like Take. Held by the worker until it is answered, then forgotten.
+
+    Of the windows in `ends` it holds nothing more, and has journalled all that it spent: what its leases still keep there is nobody's.
+    """
 
     number: int
     worker: str
     amounts: dict[str, int]
+    ends: tuple[str, ...] = ()
 
 
 class GaveBack(msgspec.Struct, frozen=True, tag="gaveback"):
@@ -135,8 +139,8 @@ class Authority(Protocol):
         """Ask; the answer comes by itself, later if nobody can be asked now."""
         ...
 
-    def give_back(self, amounts: dict[str, int]) -> None:
-        """Return unused amounts by window, sooner or later."""
+    def give_back(self, amounts: dict[str, int], ends: tuple[str, ...] = ()) -> None:
+        """Return unused amounts by window, sooner or later; of those in `ends` nothing more is held here."""
         ...
 
     def now_s(self) -> float:

@@ -228,6 +228,23 @@ def undo(host: str, question: Take) -> None:
 
 
 @transaction.atomic
+def end(host: str, question: GiveBack) -> None:
+    """Take back whatever a worker's leases still keep of windows it holds nothing of, once its journal up to this question is taken in.
+
+    That is what it never heard of, what a vendor billed beyond its hold, and what receipts put aside had cost. A lease granted later stays.
+    """
+    windows = lock(question.ends)
+    mine = Lease.objects.filter(_RECLAIMABLE, worker=question.worker, host=host, window__in=list(windows))
+    leases = list(mine.filter(request__lt=question.number, outstanding__gt=0))
+    change({lease.window_id: Change(held=-lease.outstanding) for lease in leases})
+    movements = [
+        Movement(ledger.held(lease.window_id), ledger.free(lease.window_id), lease.outstanding) for lease in leases if _has_ledger(windows[lease.window_id])
+    ]
+    ledger.post_all([Draft(Posting.Kind.RETURN, _reference("end", question), movements)])
+    Lease.objects.filter(id__in=[lease.id for lease in leases]).update(outstanding=0)
+
+
+@transaction.atomic
 def reclaim(worker: str) -> dict[str, int]:
     """End every lease of a worker that is dead and whose journal is fully taken in; return what went back by window.
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -42,6 +42,8 @@ class Leasing:
         self._look = asyncio.Event()
         self._recalls: dict[str, asyncio.Task[None]] = {}
         self._returns: dict[str, list[asyncio.Event]] = defaultdict(list)
+        # Returns by which a worker ended its leases, until intake has taken in what it journalled before.
+        self.ends: list[tuple[GiveBack, asyncio.Future[None]]] = []
         # Takes whose transaction may have been committed although nobody heard so.
         self._unsure: list[Take] = []
 
@@ -84,7 +86,20 @@ class Leasing:
             for returned in self._returns.pop(question.worker, []):
                 returned.set()
         assert isinstance(answer, GaveBack)
+        if question.ends:
+            ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self.ends.append((question, ended))
+            await ended
         return answer
+
+    async def end(self, ends: Sequence[tuple[GiveBack, asyncio.Future[None]]]) -> None:
+        """End leases whose workers' journals were taken in after they said so."""
+        with contextlib.suppress(*DATABASE_ERRORS):
+            for question, ended in ends:
+                await self._database(lambda question=question: leases.end(self.host, question))  # type: ignore[misc]  # bound now
+                self.ends.remove((question, ended))
+                if not ended.done():
+                    ended.set_result(None)
 
     def heard(self) -> None:
         """Another host has recalled something: look at once."""

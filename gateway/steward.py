@@ -204,6 +204,7 @@ class Steward:
 
     async def _take_once(self) -> bool:
         """Take in one round; True when there may be more at once."""
+        ends = list(self._leasing.ends)
         try:
             taken = await self._in(self._taking, self._intake.run_once)
         except DATABASE_ERRORS as error:
@@ -214,6 +215,8 @@ class Steward:
         self._taken["quarantined"] += taken.quarantined
         self._taken["orphans"] += taken.orphans
         self._taken["lag_bytes"] = taken.lag_bytes
+        if ends and not taken.lag_bytes:
+            await self._leasing.end(ends)
         if taken.quarantined:
             log.error("receipts were quarantined; see the admin", count=taken.quarantined)
         return taken.rows > 0 and taken.lag_bytes > 0

@@ -34,7 +34,7 @@ class Slice:
     """What this worker holds of one window and has not yet promised to a call; figures of the window are as of the last answer."""
 
     __slots__ = (
-        "asked", "asked_at", "budget", "closes_at_s", "free", "held", "kind", "least", "limit", "low", "opens_at_s", "owner", "spare_calls", "spent",
+        "asked", "asked_at", "budget", "closes_at_s", "ended", "free", "held", "kind", "least", "limit", "low", "opens_at_s", "owner", "spare_calls", "spent",
         "subject", "used_at", "what", "window",
     )  # fmt: skip
 
@@ -46,6 +46,8 @@ class Slice:
         self.used_at = self.asked_at = 0.0
         self.asked: asyncio.Future[Grant] | None = None
         self.budget = owner[0] == "b"
+        # nothing was granted since the authority was told that nothing is held here
+        self.ended = True
 
     @property
     def left(self) -> int:
@@ -59,7 +61,7 @@ class Board:
     `money`, `tokens` and `calls` are the same slices by what they count, `told` the minute's limits by the name callers read.
     """
 
-    __slots__ = ("calls", "has_budget", "in_flight", "money", "slices", "tokens", "told", "until_s", "was_used", "windows")
+    __slots__ = ("calls", "has_budget", "in_flight", "is_replaced", "money", "slices", "tokens", "told", "until_s", "was_used", "windows")
 
     def __init__(self, slices: tuple[Slice, ...], windows: str, until_s: float) -> None:
         self.slices, self.windows, self.until_s = slices, windows, until_s
@@ -68,7 +70,7 @@ class Board:
         self.told = tuple((name, pieces) for name, pieces in by_name.items() if pieces)
         self.has_budget = any(piece.budget for piece in slices)
         self.in_flight = 0
-        self.was_used = False
+        self.was_used = self.is_replaced = False
 
 
 NO_BOARD = Board((), "", float("inf"))
@@ -112,8 +114,8 @@ class Holds:
         name = (caller.key.id, call.end_user, call.session)
         board = self._boards.get(name)
         if board is None or board.until_s <= self._authority.now_s():
-            if board is not None and board.in_flight:
-                self._leaving.append(board)
+            if board is not None:
+                self._leave([board])
             if len(self._boards) >= MOST_BOARDS:
                 self._retire()
             board = self._boards[name] = self._lay(call, caller, rules)
@@ -153,6 +155,9 @@ class Holds:
         """Return the hold, asking the authority where a slice runs short. Raises OverBudget, TooFast, DependencyUnavailable."""
         while (hold := self.try_take(board, money, tokens)) is None:
             await self._top_up(board.slices, (money, tokens, 1))
+        if board.is_replaced and board.in_flight == 1:
+            # it was forgotten while this call waited
+            self._leaving.append(board)
         return hold
 
     async def extend(self, hold: Hold, money: int, tokens: int) -> None:
@@ -208,7 +213,9 @@ class Holds:
                     self._authority.give_back({grant.window: grant.amount})
                 continue
             piece.free += grant.amount
-            if not grant.amount:
+            if grant.amount:
+                piece.ended = False
+            else:
                 piece.low = 0
             if grant.reason != "unreachable":
                 piece.limit, piece.spent, piece.held = grant.limit, grant.spent, grant.held
@@ -225,8 +232,11 @@ class Holds:
         """Look anew which windows are open: the clock was found to be another one."""
         self._retire()
 
-    def tick(self) -> None:
-        """Once a second: give back what nobody used for a while, and forget windows that have closed."""
+    def tick(self, *, is_journalled: bool = True) -> None:
+        """Once a second: give back what nobody used for a while, and forget windows that have closed.
+
+        Unless `is_journalled`, receipts of calls that ended wait for the journal, and their leases must not be ended.
+        """
         now, now_s = self._clock(), self._authority.now_s()
         self._leaving = [board for board in self._leaving if board.in_flight]
         boards = [*self._boards.values(), *self._leaving]
@@ -234,17 +244,20 @@ class Holds:
         used = busy | {piece.window for board in self._boards.values() if board.was_used for piece in board.slices}
         for board in self._boards.values():
             board.was_used = False
-        self._boards = {name: board for name, board in self._boards.items() if board.in_flight or board.until_s > now_s}
+        self._leave([board for board in self._boards.values() if not board.in_flight and board.until_s <= now_s])
+        self._boards = {name: board for name, board in self._boards.items() if not board.is_replaced}
         closed = [p for p in self._slices.values() if p.closes_at_s and p.closes_at_s <= now_s and p.window not in busy and p.asked is None]
         for piece in self._slices.values():
             if piece.window in used:
                 piece.used_at = now
         idle = [piece for piece in self._slices.values() if now - piece.used_at > IDLE_S]
-        back = self._idle({piece.window: piece for piece in [*closed, *idle]}.values())
+        resting = {piece.window: piece for piece in [*closed, *idle]}
+        back = self._idle(resting.values())
+        ends = self._end(piece for name, piece in resting.items() if name not in busy) if is_journalled else ()
         for piece in closed:
             del self._slices[piece.window]
-        if back:
-            self._authority.give_back(back)
+        if back or ends:
+            self._authority.give_back(back, ends)
 
     def drain(self) -> None:
         """Give back everything that is not promised to a call."""
@@ -254,8 +267,14 @@ class Holds:
 
     def _retire(self) -> None:
         """Forget all boards; those with calls under way are remembered until these end."""
-        self._leaving += [board for board in self._boards.values() if board.in_flight]
+        self._leave(self._boards.values())
         self._boards = {}
+
+    def _leave(self, boards: Iterable[Board]) -> None:
+        for board in boards:
+            board.is_replaced = True
+            if board.in_flight:
+                self._leaving.append(board)
 
     # ---- inside -----------------------------------------------------------------------------------------------------
 
@@ -266,6 +285,16 @@ class Holds:
             if piece.free > 0:
                 back[piece.window], piece.free = piece.free, 0
         return back
+
+    def _end(self, slices: Iterable[Slice]) -> tuple[str, ...]:
+        """Return the windows of these slices of which nothing is held any more; what a vendor billed too much is spent, not owed.
+
+        A minute's limit is not ended: what was taken of it stays counted.
+        """
+        ended = [piece for piece in slices if not piece.ended and piece.asked is None and (piece.budget or not piece.closes_at_s)]
+        for piece in ended:
+            piece.ended, piece.free = True, 0
+        return tuple(piece.window for piece in ended)
 
     def _lay(self, call: Call, caller: Caller, rules: Rules) -> Board:
         """Make a caller's board from the rules above it, nearest first."""

@@ -206,9 +206,9 @@ class Link:
         """Ask for leases; the answer goes to `on_granted`."""
         self._question(Take(self._next(), self._worker, wants))
 
-    def give_back(self, amounts: dict[str, int]) -> None:
-        """Return unused amounts by window."""
-        self._question(GiveBack(self._next(), self._worker, amounts))
+    def give_back(self, amounts: dict[str, int], ends: tuple[str, ...] = ()) -> None:
+        """Return unused amounts by window; of those in `ends` nothing more is held here."""
+        self._question(GiveBack(self._next(), self._worker, amounts, ends))
 
     def _next(self) -> int:
         self._number += 1

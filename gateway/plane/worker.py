@@ -186,7 +186,7 @@ class Worker:
             self.link.push()
             self.calllog.flush()
             self.corridor.settle_again()
-            self.holds.tick()
+            self.holds.tick(is_journalled=not self.corridor.unsettled)
             now = loop.time()
             for task, due in list(self.deadlines.items()):
                 if due < now:

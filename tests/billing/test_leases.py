@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from billing import leases
-from billing.holds import Grant
+from billing.holds import GiveBack, Grant
 from billing.leases import give_back, reclaim, take, undo
 from billing.ledger import balance
 from billing.models import Budget, DisputedHold, Entry, Lease, Posting, Window
+from billing.verification import verify
 from tests.billing.budgets import budget, credit, figures, limit, outstanding, returning, taking, want
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +56,23 @@ def test_what_is_given_back_twice_comes_back_once_and_never_more_than_was_held()
     give_back("h1", returning(**{asked.window: 1000}))
     give_back("h1", returning(worker="stranger", **{asked.window: 5, "nobody:2026-11": 5}))
     assert (outstanding(), figures(asked.window)["held"], balance(f"window:{asked.window}:free")) == ({"w1": 0}, 0, 100)
+
+
+def test_an_ended_lease_keeps_nothing_unless_it_was_granted_later() -> None:
+    asked, at_once, per_minute = want(budget(100), 40), want(limit(10, "parallel"), 2), want(limit(10), 3)
+    wants = (asked, at_once, per_minute)
+    take("h1", taking(*wants, number=5))
+    said = GiveBack(6, "w1", {}, tuple(one.window for one in wants))
+    leases.end("h2", said)
+    assert [figures(one.window)["held"] for one in wants] == [40, 2, 3]
+    leases.end("h1", said)
+    leases.end("h1", said)
+    # what was taken of a minute stays counted
+    assert [figures(one.window)["held"] for one in wants] == [0, 0, 3]
+    assert (balance(f"window:{asked.window}:held"), verify().first_bad) == (0, "")
+    take("h1", taking(*wants, number=7))
+    leases.end("h1", said)
+    assert [figures(one.window)["held"] for one in wants] == [40, 2, 6]
 
 
 def test_an_answer_nobody_heard_is_undone_once_and_may_be_asked_again() -> None:

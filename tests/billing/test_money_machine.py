@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from billing import budgets, credits  # noqa: A004  # the subject's name
 from billing.holds import GiveBack, Take, Want
 from billing.intake import Intake
-from billing.leases import follow, give_back, recall, recalled, take, undo
+from billing.leases import end, follow, give_back, recall, recalled, take, undo
 from billing.models import Budget, CreditGrant, DisputedHold
 from billing.receipts import Intent, Settle, encode
 from billing.verification import verify
@@ -187,6 +187,21 @@ class Money(RuleBasedStateMachine):
             for name in self.spent:
                 self.spent[name] += quote // 3
 
+    @rule(pick=st.integers(0, 3))
+    def rests(self, pick: int) -> None:
+        """A worker without calls returns what it has and ends its leases: nothing of it stays held, whatever vendors billed beyond their holds."""
+        worker = self.worker(pick)
+        if worker.calls:
+            return
+        self.give_back_all(worker, self.hard, ends=tuple(self.hard))
+        self.takes_in(worker.home is self.hosts[1])
+        end(worker.home.host, GiveBack(worker.number, worker.name, {}, tuple(self.hard)))
+        kept = {name: amount for (owner, name), amount in books().leases.items() if owner == worker.name and name in self.hard}
+        assert not any(kept.values())
+        worker.has_overrun = False
+        for name in self.hard:
+            worker.free[name] = 0
+
     # ---- hosts ------------------------------------------------------------------------------------------------------
 
     @rule(second=st.booleans())
@@ -216,10 +231,10 @@ class Money(RuleBasedStateMachine):
         follow(other.host, numbers)
         assert recalled(other.host) == {}
 
-    def give_back_all(self, worker: Worker, names: Iterable[str]) -> None:
+    def give_back_all(self, worker: Worker, names: Iterable[str], ends: tuple[str, ...] = ()) -> None:
         worker.number += 1
         amounts = {name: worker.free[name] for name in names if worker.free[name] > 0}
-        give_back(worker.home.host, GiveBack(worker.number, worker.name, amounts))
+        give_back(worker.home.host, GiveBack(worker.number, worker.name, amounts, ends))
         for name in amounts:
             worker.free[name] = 0
 

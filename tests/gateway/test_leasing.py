@@ -108,6 +108,25 @@ def test_idle_amounts_of_this_hosts_workers_come_back_before_anyone_is_refused()
     assert (outstanding(), figures(one.window)["held"]) == ({"w1": 40, "x0": 30, "x1": 30}, 100)
 
 
+def test_a_lease_ends_after_the_journal_was_taken_in_and_is_answered_then() -> None:
+    one = want(budget(100), 40)
+
+    async def scenario() -> Any:
+        async with running("h1") as (leasing,):
+            assert answered(await leasing.take(taking(one))) == [(40, "")]
+            ending = asyncio.create_task(leasing.give_back(GiveBack(next(numbers), "w1", {one.window: 10}, (one.window,))))
+            async with asyncio.timeout(10):
+                while not leasing.ends:
+                    await asyncio.sleep(0)
+            before = await leasing._database(outstanding)
+            await leasing.end(list(leasing.ends))
+            await ending
+            return before, leasing.ends
+
+    assert asyncio.run(scenario()) == ({"w1": 30}, [])
+    assert (outstanding(), figures(one.window)["held"]) == ({"w1": 0}, 0)
+
+
 def test_idle_amounts_of_another_host_come_back_too() -> None:
     one = want(budget(100), 100)
 

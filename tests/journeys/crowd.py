@@ -49,6 +49,9 @@ def all_at_once(origins: Sequence[str], key: str, bodies: Sequence[dict[str, Any
         reader, writer = await asyncio.open_connection(place.hostname, place.port)
         ready.release()
         await go.wait()
+        if reader.at_eof():
+            # shown out for waiting too long with nothing said, as on a machine that is busy with other things
+            reader, writer = await asyncio.open_connection(place.hostname, place.port)
         writer.write(f"{head}content-length: {len(data)}\r\nconnection: close\r\n\r\n".encode() + data)
         answer = await reader.read()
         writer.close()

@@ -27,5 +27,5 @@ def test_a_budget_survives_very_many_troubles(tmp_path: Path, chaos_rounds: int)
         for turn in range(chaos_rounds):
             troubles = dice.sample(TROUBLES, dice.randint(1, 4))
             print(f"round {turn + 1}: {', '.join(troubles)}", flush=True)
-            running.assault(dice.choice([100, 400, 1500]), troubles, dice.uniform(0.1, 0.8))
+            running.assault(dice.choice([50, 200, 600]), troubles, dice.uniform(0.1, 0.8))
         running.explained()

@@ -24,6 +24,7 @@ class Bank:
         self.limits = dict(amounts)
         self.asked: list[tuple[str, int]] = []
         self.returned: Counter[str] = Counter()
+        self.ended: list[str] = []
         self.reachable = True
         self.generous = False
         self.now = NOON_S
@@ -44,8 +45,9 @@ class Bank:
             grants.append(Grant(want.window, given, limit, 0, limit - self.amounts[want.window], "" if given else "exhausted"))
         self.holds.granted(grants)
 
-    def give_back(self, amounts: dict[str, int]) -> None:
+    def give_back(self, amounts: dict[str, int], ends: tuple[str, ...] = ()) -> None:
         self.returned.update(amounts)
+        self.ended += ends
         self.amounts.update(amounts)
 
     def now_s(self) -> float:
@@ -143,6 +145,41 @@ def test_a_clock_found_wrong_changes_the_windows_of_the_next_call() -> None:
     bank.now -= month_s
     bank.holds.retime()
     assert (board(bank).windows.split()[0], board(bank).until_s) == ("k:2026-11", NOON_S + 12 * 3600)
+
+
+async def test_a_worker_at_rest_says_once_that_it_holds_nothing_and_owes_nothing() -> None:
+    bank = Bank(**{"k:2026-11": 100})
+    only = rules(budget("k", KEY))
+    bank.holds.settle(await bank.holds.take(board(bank, only), 10, 0), 25, 0)
+    for _ in range(3):
+        bank.now += IDLE_S + 1
+        bank.holds.tick()
+    assert (bank.ended, board(bank, only).slices[0].free) == (["k:2026-11"], 0)
+    bank.holds.settle(await bank.holds.take(board(bank, only), 10, 0), 10, 0)
+    for _ in range(2):
+        bank.now += IDLE_S + 1
+        bank.holds.tick(is_journalled=False)
+    assert bank.ended == ["k:2026-11"]
+    bank.holds.tick()
+    assert bank.ended == ["k:2026-11"] * 2
+
+
+async def test_a_lease_does_not_end_under_a_call_that_waited_while_its_board_was_replaced() -> None:
+    bank = Bank(**{"k:2026-11": 100})
+    only = rules(budget("k", KEY))
+    waiting = asyncio.create_task(bank.holds.take(board(bank, only), 10, 0))
+    await asyncio.sleep(0)
+    bank.holds.retime()
+    hold = await waiting
+    for _ in range(2):
+        bank.now += IDLE_S + 1
+        bank.holds.tick()
+    assert bank.ended == []
+    bank.holds.settle(hold, 10, 0)
+    for _ in range(2):
+        bank.now += IDLE_S + 1
+        bank.holds.tick()
+    assert bank.ended == ["k:2026-11"]
 
 
 async def test_limits_refuse_until_their_minute_ends() -> None:
