@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Literal
 
 from django.core.exceptions import ValidationError
@@ -11,11 +10,12 @@ from msgspec import UNSET, UnsetType, structs
 
 from billing import budgets as actions
 from billing.models import Budget, Unit
-from billing.money import to_nanousd, to_usd
 from gateway.governance import Entry, Hand, Kind, Name
+from gateway.governance.amounts import nanousd_of, plain
+from gateway.governance.amounts import shown as shown_usd
 from gateway.governance.places import place_of, project_names, unit_names
 
-AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
+TOKENS = re.compile(r"[0-9]{1,18}")
 
 
 class BudgetEntry(Entry, frozen=True):
@@ -36,8 +36,7 @@ class BudgetEntry(Entry, frozen=True):
 
     def __post_init__(self) -> None:
         """Write the amount in one way, so that 1500 and 1500.00 are no difference."""
-        if AMOUNT.fullmatch(self.amount):
-            structs.force_setattr(self, "amount", f"{Decimal(self.amount).normalize():f}")
+        structs.force_setattr(self, "amount", plain(self.amount))
 
 
 SET = ("mode", "period", "per")
@@ -53,7 +52,7 @@ def read() -> Mapping[Name, tuple[BudgetEntry, Budget]]:
         is_money = row.unit == Unit.NANOUSD
         entry = BudgetEntry(
             name=row.name,
-            amount=f"{to_usd(row.amount).normalize():f}" if is_money else str(row.amount),
+            amount=shown_usd(row.amount) if is_money else str(row.amount),
             unit="usd" if is_money else "tokens",
             starts_at=row.starts_at or UNSET,
             ends_at=row.ends_at or UNSET,
@@ -67,10 +66,11 @@ def read() -> Mapping[Name, tuple[BudgetEntry, Budget]]:
 
 def amount_of(entry: BudgetEntry) -> int:
     """Return the amount in nano-USD or tokens; raises ValidationError."""
-    is_money = entry.unit == "usd"
-    if not AMOUNT.fullmatch(entry.amount) or ("." in entry.amount and not is_money):
-        raise ValidationError({"amount": 'Write dollars such as "1500.00", or whole tokens where the unit is tokens.'})
-    return to_nanousd(Decimal(entry.amount)) if is_money else int(entry.amount)
+    if entry.unit == "usd":
+        return nanousd_of(entry.amount)
+    if not TOKENS.fullmatch(entry.amount):
+        raise ValidationError({"amount": 'Write whole tokens as text, such as "20000".'})
+    return int(entry.amount)
 
 
 def make(entry: BudgetEntry, hand: Hand) -> None:

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from accounts.actions import save_membership, save_user
-from accounts.models import AuditEvent, BusinessUnit, Membership, NotificationChannel, Project, User
+from accounts.models import ApprovalRule, AuditEvent, BusinessUnit, Membership, NotificationChannel, Project, User
 from accounts.outbox import OutboxMessage
 from billing.budgets import save_budget
 from billing.models import Budget, BudgetChange, Limit
@@ -53,6 +53,15 @@ channels:
   secret: {env: TEST_SECRET}
   business_unit: [Acme]
   event_types: [key.*]
+approval_rules:
+- name: Small credit in Acme
+  position: 5
+  kinds: [credit]
+  business_unit: [Acme]
+  up_to: "100.00"
+  steps:
+  - {approver: people, people: [ada@example.com, it@example.com], quorum: 2}
+  - {approver: external, channel: ticketing}
 """
 
 
@@ -60,6 +69,7 @@ channels:
 def hand(monkeypatch: pytest.MonkeyPatch) -> Hand:
     monkeypatch.setenv("TEST_CREDENTIAL", "sk-first-credential")
     monkeypatch.setenv("TEST_SECRET", SECRET)
+    ApprovalRule.objects.all().delete()
     save_user(User(email="ada@example.com"))
     return Hand(save_user(User(email="it@example.com", role="it_admin")), "ticket 17")
 
@@ -78,7 +88,7 @@ def test_a_document_makes_everything_once(hand: Hand) -> None:
         "make memberships ada@example.com/project/Acme/Digital/Checkout", "make memberships ada@example.com/business unit/Acme/Digital",
         "make provider_accounts local", "make models small", "make deployments small/local/small-8b",
         "make budgets project/Acme/Digital/Checkout/Month", "make budgets business unit/Acme/Day",
-        "make limits project/Acme/Digital/Checkout/rpm", "make channels ticketing",
+        "make limits project/Acme/Digital/Checkout/rpm", "make channels ticketing", "make approval_rules Small credit in Acme",
     ]  # fmt: skip
     project = Project.objects.get()
     assert (project.name, project.environment, project.business_unit.code, str(project.business_unit.parent)) == ("Checkout", "prod", "4711", "Acme")
@@ -89,7 +99,7 @@ def test_a_document_makes_everything_once(hand: Hand) -> None:
 
 def test_a_plan_does_nothing_and_says_what_would_be(hand: Hand) -> None:
     events, messages = AuditEvent.objects.count(), OutboxMessage.objects.count()
-    assert len(planned(hand)) == 12
+    assert len([step for step in planned(hand) if step.verb == "make"]) == 13
     assert (BusinessUnit.objects.count(), ProviderAccount.objects.count()) == (0, 0)
     assert (AuditEvent.objects.count(), OutboxMessage.objects.count()) == (events, messages)
 
@@ -168,6 +178,9 @@ def test_another_credential_is_a_change_that_is_not_shown(hand: Hand, monkeypatc
         ("- path: [Acme]\n", "- path: [Acme]\n- path: [Acme]\n", 4, "stated twice, first at line 3"),
         ("- path: [Acme]\n", "- path: [Acme\n", 4, "not YAML"),
         ("event_types: [key.*]", "event_types: [KEY]", 26, "These are no types"),
+        ("kinds: [credit]", "kinds: [gold]", 33, "Kinds are:"),
+        ("it@example.com], quorum", "nobody@example.com], quorum", 33, "Nobody has the address nobody@example.com"),
+        ("channel: ticketing}", "channel: other}", 33, "There is no channel other"),
         ("role: owner", "role: it_admin", 8, "memberships[0].role: Invalid enum value 'it_admin'"),
     ],
 )
@@ -206,9 +219,9 @@ def test_the_command_plans_applies_and_exports(hand: Hand, file: Path, tmp_path:
     with pytest.raises(SystemExit) as planned_exit:
         call_command("apply", "-f", str(file), "--plan", "--json")
     steps: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
-    assert (planned_exit.value.code, len(steps), Project.objects.count()) == (3, 12, 0)
+    assert (planned_exit.value.code, len([s for s in steps if s["verb"] == "make"]), Project.objects.count()) == (3, 13, 0)
     call_command("apply", "-f", str(file), "--by", "it@example.com", "--reason", "ticket 17")
-    assert capsys.readouterr().out.splitlines()[-1] == "12 done."
+    assert capsys.readouterr().out.splitlines()[-1] == "13 done."
     event = AuditEvent.objects.get(action="config.apply", object_kind="")
     assert (event.actor_id, event.face, event.texts["reason"]["value"]) == (f"usr_{hand.actor.pk.hex if hand.actor else ''}", "command", "ticket 17")
     call_command("export", "-o", str(tmp_path / "exported.yaml"))
