@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q
 from django.utils import timezone
 
@@ -92,7 +92,7 @@ def end_overlap(row: Credential) -> bool:
 
 @audit.act()
 def set_state(row: Credential, state: str, *, reason: str = "", compromised: bool = False, level: int = 0) -> bool:
-    """Suspend, resume or revoke a credential; return whether anything changed. Raises ValidationError.
+    """Suspend, resume or revoke a credential; return whether anything changed. Raises ValidationError, PermissionDenied.
 
     `compromised` marks a revocation, also a later one of what is revoked already: running calls are cut. `level` is how high the actor
     stands; what a higher one suspended stays suspended.
@@ -104,7 +104,7 @@ def set_state(row: Credential, state: str, *, reason: str = "", compromised: boo
     if locked.state == State.REVOKED and state != State.REVOKED:
         raise ValidationError(f"{locked.name} is revoked and stays so. Create a new {NOUNS[type(locked)]}.")
     if locked.state == State.SUSPENDED and state == State.ACTIVE and level < locked.suspended_level:
-        raise ValidationError(f"{locked.name} was suspended by somebody above you: {locked.state_reason or 'no reason is given'}. Ask them to resume it.")
+        raise PermissionDenied(f"{locked.name} was suspended by somebody above you: {locked.state_reason or 'no reason is given'}. Ask them to resume it.")
     locked.state, locked.state_reason, locked.state_changed_at = state, reason.replace("\0", "")[:400], timezone.now()
     locked.is_compromised = compromised
     locked.suspended_level = level if state == State.SUSPENDED else 0

@@ -1,6 +1,6 @@
 """Every write to provider accounts, models, deployments and keys. Each is one transaction and raises the revision."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +15,8 @@ from accounts.actions import make_key
 from accounts.addresses import AddressRules
 from accounts.models import VirtualKey
 from accounts.sealing import Sealer
+from billing.budgets import save_budget, save_limit
+from billing.models import Budget, Limit
 from gateway import discovery
 from gateway.models import Deployment, Model, ProviderAccount
 from gateway.pricing import assumed_price
@@ -264,7 +266,23 @@ def check_key_models(names: Sequence[str]) -> None:
         raise ValidationError({"models": f"{said} Choose models, or * alone for all."})
 
 
-def create_virtual_key(*, models: Sequence[str], **fields: Any) -> tuple[VirtualKey, str]:
-    """Make a virtual key for catalogue models; return its row and its text, to be shown once. Raises ValidationError."""
+def newest_pepper() -> dict[str, Any]:
+    """Return the pepper that new digests are made with, and its version, as actions take them."""
+    return {"pepper": settings.peppers[PEPPER_VERSION], "pepper_version": PEPPER_VERSION}
+
+
+@audit.act()
+def create_virtual_key(
+    *, models: Sequence[str], limits: Mapping[str, int] | None = None, budget: Mapping[str, Any] | None = None, **fields: Any
+) -> tuple[VirtualKey, str]:
+    """Make a virtual key for catalogue models; return its row and its text, to be shown once. Raises ValidationError.
+
+    `limits` by kind and a `budget` (amount in nano-USD, period, mode) of its own hold from its first call.
+    """
     check_key_models(models)
-    return make_key(models=models, pepper=settings.peppers[PEPPER_VERSION], pepper_version=PEPPER_VERSION, **fields)
+    row, text = make_key(models=models, **newest_pepper(), **fields)
+    for kind, amount in (limits or {}).items():
+        save_limit(Limit(kind=kind, amount=amount, key=row), fields.get("created_by"), "set with the key")
+    if budget is not None:
+        save_budget(Budget(name=f"Budget of {row.name}"[:200], key=row, **budget), fields.get("created_by"), "set with the key")
+    return row, text

@@ -292,10 +292,11 @@ class VirtualKeyAdmin(GovernedAdmin):
         return False
 
     def _set(self, request: HttpRequest, queryset: QuerySet[VirtualKey], state: str, words: str) -> None:
+        assert isinstance(request.user, User)
         done = 0
         for key in queryset:
             try:
-                done += account_actions.set_key_state(key, state)
+                done += account_actions.set_key_state(key, state, level=access.level(request.user, key))
             except ValidationError as refusal:
                 self.message_user(request, said(refusal), messages.ERROR)
         self.tell(request, done, words)

@@ -482,7 +482,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.openid.AccessToken", "accounts.api.credentials.ServiceAccountToken", "accounts.api.credentials.Session"],
-    "DEFAULT_PERMISSION_CLASSES": ["accounts.api.permissions.ScopeOrRole"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.api.permissions.Declared"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["accounts.api.bodies.Json", "accounts.api.bodies.MergePatch"],
     "DEFAULT_METADATA_CLASS": None,

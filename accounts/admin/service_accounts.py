@@ -16,6 +16,7 @@ from django.utils import timezone
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from accounts import access
 from accounts.admin.governed import STATE_COLOURS, GovernedAdmin, said
 from accounts.credentials import check_new_expiry
 from accounts.models import ServiceAccount, User
@@ -116,10 +117,11 @@ class ServiceAccountAdmin(GovernedAdmin):
         return False
 
     def _set(self, request: HttpRequest, queryset: QuerySet[ServiceAccount], state: str, words: str) -> None:
+        assert isinstance(request.user, User)
         done = 0
         for account in queryset:
             try:
-                done += set_service_account_state(account, state)
+                done += set_service_account_state(account, state, level=access.level(request.user, account.project or account.business_unit))
             except ValidationError as refusal:
                 self.message_user(request, said(refusal), messages.ERROR)
         self.tell(request, done, words)

@@ -1,5 +1,6 @@
-"""Who calls the management API: a service account by its token, or a signed-in person by session with a CSRF token."""
+"""Who calls the management API: a service account or a person by token, or a signed-in person by session with a CSRF token."""
 
+from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from rest_framework.request import Request
 
 from accounts import keys
 from accounts.models import ServiceAccount, User
+from accounts.personal_tokens import find_person
 from accounts.service_accounts import find_by_token
 from accounts.signin.policy import is_complete
 
@@ -23,10 +25,10 @@ class SecondFactorNeeded(exceptions.PermissionDenied):
 
 
 class ServiceAccountToken(BaseAuthentication):
-    """`Authorization: Bearer sgw_sa_...`. Whoever sends this header is judged by it alone, session or not."""
+    """`Authorization: Bearer sgw_sa_...` or `sgw_pt_...`. Whoever sends this header is judged by it alone, session or not."""
 
-    def authenticate(self, request: Request) -> tuple[ServiceAccount, bytes] | None:
-        """Return the account and its token's text; raises AuthenticationFailed for any token that is not good."""
+    def authenticate(self, request: Request) -> tuple[ServiceAccount | User, bytes] | None:
+        """Return the account or person and the token's text; raises AuthenticationFailed for any token that is not good."""
         header = request.headers.get("Authorization")
         if header is None:
             return None
@@ -37,22 +39,29 @@ class ServiceAccountToken(BaseAuthentication):
         try:
             kind = keys.parse(token).kind
         except keys.BadShape:
-            raise exceptions.AuthenticationFailed("This is no token of a service account. Copy it again.", "invalid_api_key") from None
-        if kind != "sa":
+            raise exceptions.AuthenticationFailed("This is no token of this gateway. Copy it again.", "invalid_api_key") from None
+        if kind == "vk":
             raise exceptions.AuthenticationFailed(
-                "This is a virtual key: it makes calls on /v1. The management API takes the token of a service account, sgw_sa_...",
+                "This is a virtual key: it makes calls on /v1. The management API takes the token of a service account, sgw_sa_..., or of a person, sgw_pt_...",
                 "wrong_credential_kind",
             )
-        account = find_by_token(token, settings.KEY_PEPPERS)
-        if account is None:
-            raise exceptions.AuthenticationFailed(
-                "This token is unknown, expired, suspended or revoked. Ask an IT administrator for another.", "invalid_api_key"
-            )
-        return account, token
+        find = find_by_token if kind == "sa" else find_person
+        found = find(token, settings.KEY_PEPPERS, ip_of(request), request.headers.get("User-Agent", ""))
+        if found is None:
+            raise exceptions.AuthenticationFailed("This token is unknown, expired, suspended or revoked. Make another or ask for one.", "invalid_api_key")
+        return found, token
 
     def authenticate_header(self, request: Request) -> str:
         """Return what a 401 asks for."""
         return 'Bearer realm="management"'
+
+
+def ip_of(request: Request) -> str | None:
+    """Return the visitor's address, None where the server tells none."""
+    try:
+        return str(ip_address(str(request.META.get("REMOTE_ADDR", ""))))
+    except ValueError:
+        return None
 
 
 class Session(DjangoSession):
@@ -76,7 +85,8 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         """Return the scheme."""
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "sgw_sa_<id>_<secret>", "description": "Token of a service account."}
+        said = "Token of a service account, or of a person (sgw_pt_...)."
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "sgw_sa_<id>_<secret>", "description": said}
 
 
 class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers itself

@@ -8,7 +8,7 @@ from django.db.models import Model, QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.models import BusinessUnit, Project, VirtualKey
+from accounts.models import BusinessUnit, Membership, Project, User, VirtualKey
 
 
 class Given(serializers.Serializer[Any]):
@@ -28,7 +28,9 @@ class Shown(serializers.Serializer[Any]):
 
 
 def shown_id(row: Model) -> str:
-    """Return the prefixed id of a unit, project or key."""
+    """Return the prefixed id of a unit, project, person or key."""
+    if isinstance(row, User):
+        return f"usr_{row.pk.hex}"
     if isinstance(row, BusinessUnit):
         return f"bu_{row.pk.hex}"
     if isinstance(row, Project):
@@ -48,12 +50,15 @@ def uuid_of(text: str, prefix: str) -> uuid.UUID | None:
         return None
 
 
+PREFIXES: dict[type[Model], str] = {BusinessUnit: "bu_", Project: "prj_", User: "usr_", Membership: "mbr_"}
+
+
 def look_up(rows: QuerySet[Any], text: str) -> Any:
-    """Return the unit, project or key of a prefixed id among the rows, or None."""
+    """Return the row of a prefixed id among the rows, or None."""
     if rows.model is VirtualKey:
         bare = text.removeprefix("key_")
         return rows.filter(public_id=bare).first() if bare != text and bare.isascii() and bare.isalnum() else None
-    found = uuid_of(text, "bu_" if rows.model is BusinessUnit else "prj_")
+    found = uuid_of(text, PREFIXES[rows.model])
     return rows.filter(pk=found).first() if found else None
 
 
@@ -73,6 +78,24 @@ class Reference(serializers.Field[Any, str, str, Any]):
         return found
 
     def to_representation(self, value: Any) -> str:
+        """Return the prefixed id."""
+        return shown_id(value)
+
+
+@extend_schema_field({"type": "string"})
+class Person(serializers.Field[User, str, str, Any]):
+    """A person by `usr_...` or e-mail address."""
+
+    def to_internal_value(self, data: Any) -> User:
+        """Return the active person; raises ValidationError when there is none."""
+        rows, text = User.objects.filter(is_active=True), data if isinstance(data, str) and "\0" not in data else ""
+        number = uuid_of(text, "usr_")
+        found = rows.filter(pk=number).first() if number else rows.filter(email=text.strip().lower()).first()
+        if found is None:
+            raise serializers.ValidationError("There is no such person. Name somebody by usr_... or by e-mail address.")
+        return found
+
+    def to_representation(self, value: User) -> str:
         """Return the prefixed id."""
         return shown_id(value)
 

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from accounts import access, actions
 from accounts.api.fields import Given, Moment, Reference, Shown, look_up, shown_id
 from accounts.api.resource import Changes, Makes, Resource
-from accounts.models import Environment, Project
+from accounts.models import BusinessUnit, Environment, Project
 
 
 class ProjectGiven(Given):
@@ -61,12 +61,19 @@ class Projects(Makes, Changes, Resource):
         unit = look_up(access.visible_business_units(self.actor), value)
         return rows.filter(business_unit=unit) if unit else rows.none()
 
+    def place_in(self, given: dict[str, Any]) -> access.Place:
+        """Return the unit it would be in."""
+        unit: BusinessUnit = given["business_unit"]
+        return unit
+
     def make(self, given: dict[str, Any]) -> Project:
         """Make a project."""
         return actions.save_project(Project(**given))
 
     def change(self, row: Project, given: dict[str, Any]) -> Project:
-        """Rename or move a project."""
+        """Rename or move a project; a move takes rights in both places."""
+        if "business_unit" in given:
+            self.check(given["business_unit"], route="POST projects")
         for name, value in given.items():
             setattr(row, name, value)
         return actions.save_project(row)

@@ -239,6 +239,9 @@ class RequestResource(Resource):
         found = rows.filter(pk=wanted).first() if wanted else None
         return found if found is not None and found.shown_id == text else None
 
+    def place_in(self, given: dict[str, Any]) -> None:
+        """Return nothing: who may ask for what is for its grant to say."""
+
     def narrowed(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Return the requests of a state or kind."""
         return rows.filter(**{name: value}) if "\0" not in value else rows.none()

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -12,13 +12,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from accounts import four_eyes
+from accounts import access, four_eyes
 from accounts.access import Actor
 from accounts.api import idempotency, pages
 from accounts.api.bodies import MOST_BODY_BYTES
+from accounts.api.permissions import refusal
 from accounts.api.problems import ChangedMeanwhile, TooLarge
 from accounts.api.schema import ResourceSchema
-from accounts.models import GrantRequest, User
+from accounts.models import BusinessUnit, GrantRequest, Project, User, VirtualKey
 
 
 class Resource(ViewSet):
@@ -53,6 +54,13 @@ class Resource(ViewSet):
         return lambda request, *args, **kwargs: idempotency.once(request, lambda: act(request, *args, **kwargs))
 
     @property
+    def route(self) -> str:
+        """Return the route being taken, as the access matrix names it."""
+        method = "GET" if self.request.method == "HEAD" else str(self.request.method)
+        verb = getattr(getattr(self, self.action or "", None), "url_path", "")
+        return f"{method} " + "/".join(part for part in (self.resource, "{id}" if self.detail else "", verb) if part)
+
+    @property
     def actor(self) -> Actor:
         """Return who calls."""
         actor: Actor = self.request.user  # type: ignore[assignment]  # only our two credentials sign in here
@@ -81,7 +89,30 @@ class Resource(ViewSet):
         found = self.find(rows.select_for_update(of=("self",)) if lock else rows, text)
         if found is None:
             raise exceptions.NotFound
+        if self.request.method not in SAFE_METHODS:
+            self.check(self.place_of(found), row=found)
         return found
+
+    def place_of(self, row: Any) -> access.Place:
+        """Return where a row belongs: rights over that place are rights over the row."""
+        places = (row, *(getattr(row, name, None) for name in ("scope", "project", "business_unit")))
+        return next((place for place in places if isinstance(place, VirtualKey | Project | BusinessUnit)), None)
+
+    def place_in(self, given: dict[str, Any]) -> access.Place:
+        """Return where a new row would belong."""
+        raise NotImplementedError
+
+    def check(self, place: access.Place, row: Any = None, fields: Collection[str] = (), route: str = "") -> None:
+        """Raise PermissionDenied unless the caller may take a route, this one by default, for what belongs to a place.
+
+        Raises ValidationError for fields of the body that none of the caller's roles there may write.
+        """
+        route = route or self.route
+        if not access.allows(self.actor, route, place, row):
+            raise exceptions.PermissionDenied(refusal(route))
+        refused = access.refused_fields(self.actor, route, place, fields, row)
+        if refused:
+            raise exceptions.ValidationError({name: ["Your role may not set this field. Leave it out."] for name in refused})
 
     def shown(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
         """Return rows as the API shows them."""
@@ -141,7 +172,9 @@ class Makes:
 
     def create(self: Any, request: Request) -> Response:
         """Create."""
-        answer: Response = self.told(self.make(self.given(request, self.makes)), 201)
+        given = self.given(request, self.makes)
+        self.check(self.place_in(given), fields=given)
+        answer: Response = self.told(self.make(given), 201)
         answer.headers["Location"] = f"{request.path}/{answer.data['id']}"
         return answer
 
@@ -159,5 +192,7 @@ class Changes:
         wanted = request.headers.get("If-Match")
         if wanted not in (None, "*") and self.etag(self.shown([row])[0]) not in [tag.strip() for tag in wanted.split(",")]:
             raise ChangedMeanwhile
-        answer: Response = self.told(self.change(row, self.given(request, self.changes, partial=True)))
+        given = self.given(request, self.changes, partial=True)
+        self.check(self.place_of(row), row, given)
+        answer: Response = self.told(self.change(row, given))
         return answer

@@ -6,7 +6,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, inline_serializer
 from rest_framework import serializers
 
-SAFE = frozenset({"GET", "HEAD"})
+from accounts.access import ROUTES
 
 
 class ProblemShown(serializers.Serializer[Any]):
@@ -41,9 +41,9 @@ class ResourceSchema(AutoSchema):
 
     def get_description(self) -> str:  # type: ignore[override]  # as the base class here has it
         """Say which scope it takes."""
-        verb = "read" if self.method in SAFE else "write"
         said = (getattr(self.view, self.view.action).__doc__ or "").strip()
-        return f"{said}\n\nScope: `{self.view.resource}:{verb}`"
+        scope = ROUTES[f"{self.method} {self.path.removeprefix('/api/v1/')}"].scope
+        return f"{said}\n\nScope: `{scope or 'none'}`"
 
     def get_request_serializer(self) -> Any:
         """Return what the body may hold."""

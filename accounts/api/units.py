@@ -57,19 +57,26 @@ class BusinessUnits(Makes, Changes, Resource):
         parent = look_up(rows, value)
         return rows.filter(parent=parent) if parent else rows.none()
 
+    def place_in(self, given: dict[str, Any]) -> access.Place:
+        """Return the unit above."""
+        parent: BusinessUnit | None = given.get("parent")
+        self._check_place(parent)
+        return parent
+
     def make(self, given: dict[str, Any]) -> BusinessUnit:
-        """Make a unit; only who sees everything makes an organisation."""
-        self._check_place(given.get("parent"))
+        """Make a unit."""
         return actions.save_business_unit(BusinessUnit(**given))
 
     def change(self, row: BusinessUnit, given: dict[str, Any]) -> BusinessUnit:
         """Rename or move a unit."""
         if "parent" in given:
             self._check_place(given["parent"])
+            self.check(given["parent"], route="POST business-units")
         for name, value in given.items():
             setattr(row, name, value)
         return actions.save_business_unit(row)
 
     def _check_place(self, parent: BusinessUnit | None) -> None:
+        """Raise ValidationError where somebody would make an organisation who does not see everything."""
         if parent is None and not access.sees_everything(self.actor):
             raise exceptions.ValidationError({"parent": "Name a business unit of yours: only the platform makes organisations."})

@@ -121,13 +121,19 @@ class Webhooks(Makes, Changes, Resource):
         found = uuid_of(text, "whk_")
         return rows.filter(pk=found).first() if found else None
 
-    def make(self, given: dict[str, Any]) -> NotificationChannel:
-        """Make a webhook with a secret of its own."""
-        scope = given.pop("scope", {})
+    def place_in(self, given: dict[str, Any]) -> access.Place:
+        """Return the project or unit it would tell about."""
+        scope = given.get("scope", {})
         if len(scope) > 1:
             raise serializers.ValidationError({"scope": "Name a project or a business unit, not both; neither for the whole platform."})
         if not scope and not access.sees_everything(self.actor):
             raise serializers.ValidationError({"scope": "Name your project or business unit: the whole platform is for its administrators."})
+        place: access.Place = next(iter(scope.values()), None)
+        return place
+
+    def make(self, given: dict[str, Any]) -> NotificationChannel:
+        """Make a webhook with a secret of its own."""
+        scope = given.pop("scope", {})
         url = given.pop("url")
         made, secret = webhooks.make_webhook(NotificationChannel(options={"url": url}, **scope, **given))
         made.__dict__["new_secret"] = secret

@@ -3,9 +3,6 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from rest_framework import exceptions, serializers
-from rest_framework.permissions import SAFE_METHODS
-from rest_framework.request import Request
 
 from accounts import access
 from accounts.api.fields import look_up
@@ -29,23 +26,11 @@ class MoneyResource(Resource):
         bare = text.removeprefix(self.prefix)
         return rows.filter(pk=bare).first() if bare != text and bare.isascii() and bare.isalnum() else None
 
-    def row(self, text: str, *, lock: bool = False) -> Any:
-        """Return the row of a prefixed id; raises NotFound, and PermissionDenied where a program would change what binds itself."""
-        found = super().row(text, lock=lock)
-        if self.request.method not in SAFE_METHODS:
-            self._refuse_own(found.scope)
+    def place_in(self, given: dict[str, Any]) -> access.Place:
+        """Return what a new row would be for."""
+        (place,) = given["scope"].values()
+        found: access.Place = place
         return found
-
-    def given(self, request: Request, form: type[serializers.Serializer[Any]], **options: Any) -> dict[str, Any]:
-        """Return the checked body; raises ValidationError, and PermissionDenied where a program would change what binds itself."""
-        body = super().given(request, form, **options)
-        for place in body.get("scope", {}).values():
-            self._refuse_own(place)
-        return body
-
-    def _refuse_own(self, place: Any) -> None:
-        if access.is_own_place(self.actor, place):
-            raise exceptions.PermissionDenied("Nobody changes what binds themselves: ask whoever stands above this service account's project or unit.")
 
     def narrowed(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Return the rows of one project, key or unit."""

@@ -1,55 +1,77 @@
 """keys: virtual keys, made here and shown once."""
 
-from datetime import timedelta
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
-from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import access
+from accounts import access, credentials
 from accounts import actions as account_actions
-from accounts.api.fields import Given, Moment, Reference, Shown, look_up, shown_id
+from accounts.api.credential_resource import LIVE, ChangesState, CredentialShown, RotateGiven
+from accounts.api.fields import Given, Moment, Person, Reference, look_up, shown_id
 from accounts.api.resource import Changes, Makes, Resource
-from accounts.models import Environment, VirtualKey
+from accounts.models import Environment, Project, User, VirtualKey
+from billing.api.fields import UsdOrCount, amount_of
+from billing.models import Budget
 from gateway import actions
 
-# The longest a key lives when its maker does not say.
-LONGEST_LIFE = timedelta(days=365)
+
+class LimitsGiven(Given):
+    """How fast the key may call."""
+
+    rpm = serializers.IntegerField(min_value=0, max_value=10**9, required=False, help_text="Calls per minute.")
+    tpm = serializers.IntegerField(min_value=0, max_value=10**12, required=False, help_text="Tokens per minute.")
+    parallel = serializers.IntegerField(min_value=0, max_value=10**6, required=False, help_text="Calls at once.")
+
+
+class KeyBudgetGiven(Given):
+    """What the key may spend."""
+
+    amount = UsdOrCount(help_text="USD as a decimal string.")
+    period = serializers.ChoiceField([choice for choice in Budget.Period.choices if choice[0] != "fixed"], default=Budget.Period.MONTHLY)
+    mode = serializers.ChoiceField(Budget.Mode.choices, default=Budget.Mode.HARD)
 
 
 class KeyChange(Given):
     """What of a key can be changed."""
 
     name = serializers.CharField(max_length=200)
+    purpose = serializers.CharField(max_length=400, required=False, allow_blank=True)
     models = serializers.ListField(
         child=serializers.CharField(max_length=200), allow_empty=False, max_length=1000, help_text='Catalogue names, or ["*"] for all.'
     )
     environment = serializers.ChoiceField(Environment.choices, required=False)
-    expires_at = Moment(required=False, help_text="Left out at creation: in 365 days.")
+    expires_at = Moment(required=False, help_text="Left out at creation: as late as policy and your own rights allow.")
+    allowed_ips = serializers.ListField(child=serializers.CharField(max_length=50), required=False, help_text="IP ranges (CIDR); none for anywhere.")
+    tags = serializers.DictField(child=serializers.CharField(max_length=100), required=False, help_text="Recorded on every call.")
 
 
 class KeyGiven(KeyChange):
     """A new key."""
 
     project = Reference(access.visible_projects, help_text="`prj_...`")
+    owner = Person(required=False, allow_null=True, help_text="For a personal key: `usr_...` or e-mail; developers make keys of their own only.")
+    limits = LimitsGiven(required=False)
+    budget = KeyBudgetGiven(required=False)
 
 
-class KeyShown(Shown):
+class KeyShown(CredentialShown):
     """A virtual key, without its text."""
 
     id = serializers.SerializerMethodField()
     name = serializers.CharField()
+    purpose = serializers.CharField()
     project = serializers.SerializerMethodField()
+    owner = serializers.SerializerMethodField(help_text="`usr_...` of a personal key.")
+    created_by = serializers.SerializerMethodField()
     models = serializers.ListField(child=serializers.CharField())
     environment = serializers.ChoiceField(Environment.choices)
-    state = serializers.ChoiceField(VirtualKey.State.choices)
-    expires_at = Moment()
-    created_at = Moment()
-    last_used_at = Moment(allow_null=True)
+    allowed_ips = serializers.ListField(child=serializers.CharField())
+    tags = serializers.DictField(child=serializers.CharField())
 
     def get_id(self, key: VirtualKey) -> str:
         """Return the prefixed id."""
@@ -59,6 +81,14 @@ class KeyShown(Shown):
         """Return the prefixed id of its project."""
         return f"prj_{key.project_id.hex}"
 
+    def get_owner(self, key: VirtualKey) -> str | None:
+        """Return the prefixed id of its person."""
+        return f"usr_{key.owner_id.hex}" if key.owner_id else None
+
+    def get_created_by(self, key: VirtualKey) -> str | None:
+        """Return the prefixed id of who made it."""
+        return f"usr_{key.created_by_id.hex}" if key.created_by_id else None
+
 
 class KeyMade(KeyShown):
     """A new key with its text, told this once."""
@@ -66,13 +96,13 @@ class KeyMade(KeyShown):
     key = serializers.CharField(help_text="The whole key. It is not kept and cannot be shown again.")
 
 
-class Keys(Makes, Changes, Resource):
+class Keys(ChangesState, Makes, Changes, Resource):
     """Virtual keys."""
 
     resource = "keys"
-    shows, makes, changes, shown_by_create = KeyShown, KeyGiven, KeyChange, KeyMade
-    filters = {"project": "Keys of this project (`prj_...`).", "state": "active, suspended or revoked."}
-    live = frozenset({"last_used_at"})
+    shows, makes, changes, shown_by_create, shown_by_rotate = KeyShown, KeyGiven, KeyChange, KeyMade, KeyMade
+    filters = {"project": "Keys of this project (`prj_...`).", "state": "active, suspended or revoked.", "owner": "Keys of this person (`usr_...`)."}
+    live = LIVE
 
     def rows(self) -> QuerySet[VirtualKey]:
         """Return the keys the caller sees."""
@@ -83,48 +113,66 @@ class Keys(Makes, Changes, Resource):
         return look_up(rows, text)
 
     def narrowed(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        """Return the keys of a project or in a state."""
+        """Return the keys of a project, of a person or in a state."""
         if name == "state":
             return rows.filter(state=value) if value in VirtualKey.State.values else rows.none()
+        if name == "owner":
+            return rows.filter(owner=look_up(User.objects.all(), value)) if value.startswith("usr_") else rows.none()
         project = look_up(access.visible_projects(self.actor), value)
         return rows.filter(project=project) if project else rows.none()
 
     def create(self, request: Request) -> Response:
         """Create a key; the answer holds its text, this once."""
-        given = {"expires_at": timezone.now() + LONGEST_LIFE, **self.given(request, KeyGiven)}
-        given.setdefault("environment", given["project"].environment)
-        row, text = actions.create_virtual_key(created_by=self.person, **given)
-        answer = self.told(row, 201)
-        answer.data["key"] = text
-        answer.headers["Location"] = f"{request.path}/{answer.data['id']}"
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
+        given = self.given(request, KeyGiven)
+        project = given["project"]
+        given.setdefault("environment", project.environment)
+        if "owner" not in given and self.person is not None and access.level(self.person, project) == 0:
+            given["owner"] = self.person
+        draft = VirtualKey(project=project, environment=given["environment"], owner=given.get("owner"))
+        self.check(project, draft, given)
+        owner = draft.owner
+        if owner is not None and owner != self.person and not access.members_of(project).filter(pk=owner.pk).exists():
+            raise serializers.ValidationError({"owner": "This person has no role in the project. Add them first, or leave the owner out."})
+        self._check_models(given["models"], project)
+        rights_end = access.rights_end(self.actor)
+        given.setdefault("expires_at", credentials.latest_expiry(credentials.policy_of(draft), rights_end))
+        budget = given.pop("budget", None)
+        if budget is not None:
+            budget["amount"] = amount_of(budget["amount"], is_money=True)
+        row, text = actions.create_virtual_key(created_by=self.person, rights_end=rights_end, budget=budget, **given)
+        return self.told_once(row, text, 201)
 
     def change(self, row: VirtualKey, given: dict[str, Any]) -> VirtualKey:
         """Change a key."""
         if "models" in given:
             actions.check_key_models(given["models"])
-        if "expires_at" in given and given["expires_at"] <= timezone.now():
-            raise serializers.ValidationError({"expires_at": "Choose a moment in the future; to stop a key at once, revoke it."})
+            self._check_models([name for name in given["models"] if name not in row.models], row.project)
         for name, value in given.items():
             setattr(row, name, value)
-        return account_actions.save_key(row)
+        self.check(row, row)
+        return account_actions.save_key(row, access.rights_end(self.actor))
 
-    @action(detail=True, methods=["post"])
-    def suspend(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
-        """Refuse calls of the key until it is resumed."""
-        return self._set(id, VirtualKey.State.SUSPENDED)
+    @action(detail=True, methods=["post"], takes=RotateGiven)
+    def rotate(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
+        """Give the key a new secret under its old id, told this once; the old one stays good for the overlap."""
+        return self.turned(request, id)
 
-    @action(detail=True, methods=["post"])
-    def resume(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
-        """Serve the key again."""
-        return self._set(id, VirtualKey.State.ACTIVE)
+    def pepper(self) -> dict[str, Any]:
+        """Return the newest pepper with its version."""
+        return actions.newest_pepper()
 
-    @action(detail=True, methods=["post"])
-    def revoke(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
-        """Refuse calls of the key for good."""
-        return self._set(id, VirtualKey.State.REVOKED)
+    def told_once(self, row: VirtualKey, text: str, status: int = 200) -> Response:
+        """Answer with a key and its text."""
+        answer = self.told(row, status)
+        answer.data["key"] = text
+        answer.headers["Cache-Control"] = "no-store"
+        if status == 201:
+            answer.headers["Location"] = f"{self.request.path}/{answer.data['id']}"
+        return answer
 
-    def _set(self, text: str, state: str) -> Response:
-        account_actions.set_key_state(self.row(text), state)
-        return self.told(self.row(text))
+    def _check_models(self, names: Sequence[str], project: Project) -> None:
+        """Raise ValidationError for models wider than the caller's own rights in the project."""
+        held = access.models_within(self.actor, project)
+        wider = [] if held is None else [name for name in names if name not in held]
+        if wider:
+            raise serializers.ValidationError({"models": f"No key of this project may use: {', '.join(wider)}. Ask for access to the model first."})

@@ -4,9 +4,13 @@ from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
 from accounts.api.audit import AuditEvents
+from accounts.api.me import Me
+from accounts.api.memberships import Memberships
+from accounts.api.personal_tokens import PersonalTokens
 from accounts.api.projects import Projects
 from accounts.api.requests import AccessRequests
 from accounts.api.rules import ApprovalRules
+from accounts.api.service_accounts import ServiceAccounts
 from accounts.api.units import BusinessUnits
 from accounts.api.webhooks import Webhooks
 from billing.api.budgets import Budgets
@@ -18,7 +22,7 @@ from gateway.api.document import Docs, Nothing, Schema
 from gateway.api.keys import Keys
 
 RESOURCES = (
-    BusinessUnits, Projects, Keys, Budgets, Limits, CreditAccounts, Calls, AuditEvents, Webhooks,
+    PersonalTokens, BusinessUnits, Projects, Memberships, ServiceAccounts, Keys, Budgets, Limits, CreditAccounts, Calls, AuditEvents, Webhooks,
     CreditRequests, AccessRequests, Approvals, ApprovalRules,
 )  # fmt: skip
 
@@ -26,8 +30,11 @@ router = SimpleRouter(trailing_slash=False)
 for resource in RESOURCES:
     router.register(resource.resource, resource, basename=resource.resource)
 
+# who calls is one object and no list of them
+resource_urls = [path("me", Me.as_view({"get": "list"}), name="me"), *router.urls]
+
 urlpatterns = [
-    path("v1/", include(router.urls)),
+    path("v1/", include(resource_urls)),
     path("schema/", Schema.as_view(), name="api-schema"),
     path("docs/", Docs.as_view(), name="api-docs"),
     re_path("", Nothing.as_view()),

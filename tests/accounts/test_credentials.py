@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -116,7 +116,7 @@ def test_what_was_revoked_can_still_be_marked_as_compromised() -> None:
 def test_only_those_as_high_as_the_suspender_resume() -> None:
     key, _ = make()
     credentials.set_state(key, State.SUSPENDED, reason="odd traffic", level=3)
-    with pytest.raises(ValidationError, match="suspended by somebody above you: odd traffic"):
+    with pytest.raises(PermissionDenied, match="suspended by somebody above you: odd traffic"):
         credentials.set_state(key, State.ACTIVE, level=2)
     assert credentials.set_state(key, State.ACTIVE, level=3)
     row = VirtualKey.objects.get()

@@ -1,0 +1,216 @@
+"""Who may do what, on every route of the API, the portal and the admin. The product obeys these tables, and the suite runs every line of them.
+
+A cell says which objects a role may do it to:
+    all      every one there is
+    here     those of the unit or project the role is held in, and of everything below it
+    below    only what lies below it: nobody changes what binds themselves
+    mine     those in it that are one's own, outside prod
+    own      one's own, wherever they are
+    named    those the object itself names, such as an approver; the resource decides
+    -        none
+A role that may read no object of a kind gets an empty list; an object one may not read is not found (404); one that may be read but not
+changed is refused (403). `anyone` is every signed-in person. A service account stands where the owner of its project, the manager of its
+unit, or for the platform an IT administrator stands; it and a personal token also need the scope, `resource:read` or `resource:write`.
+"""
+
+from typing import NamedTuple
+
+ROLES = ("it_admin", "security_officer", "finance", "auditor", "manager", "unit_viewer", "owner", "developer", "project_viewer", "anyone")
+CELLS = frozenset({"all", "here", "below", "mine", "own", "named", "-"})
+# Resources that need no scope: what one is, and one's own tokens, which a token never makes.
+UNSCOPED = frozenset({"me", "personal-tokens"})
+
+API = """
+                                             platform                | business unit  | project                   |
+method route                                 it   sec  fin  aud      | manager viewer | owner developer viewer    | anyone
+
+GET    me                                    all  all  all  all      | all     all    | all   all       all       | all
+
+GET    personal-tokens                       all  all  -    all      | -       -      | -     -         -         | own
+POST   personal-tokens                       -    -    -    -        | -       -      | -     -         -         | own
+GET    personal-tokens/{id}                  all  all  -    all      | -       -      | -     -         -         | own
+POST   personal-tokens/{id}/revoke           all  all  -    -        | -       -      | -     -         -         | own
+
+GET    business-units                        all  all  all  all      | here    here   | -     -         -         | -
+POST   business-units                        all  -    -    -        | here    -      | -     -         -         | -
+GET    business-units/{id}                   all  all  all  all      | here    here   | -     -         -         | -
+PATCH  business-units/{id}                   all  -    -    -        | below   -      | -     -         -         | -
+
+GET    projects                              all  all  all  all      | here    here   | here  here      here      | -
+POST   projects                              all  -    -    -        | here    -      | -     -         -         | -
+GET    projects/{id}                         all  all  all  all      | here    here   | here  here      here      | -
+PATCH  projects/{id}                         all  -    -    -        | here    -      | here  -         -         | -
+POST   projects/{id}/suspend                 all  all  -    -        | here    -      | -     -         -         | -
+POST   projects/{id}/resume                  all  all  -    -        | here    -      | -     -         -         | -
+
+GET    memberships                           all  all  all  all      | here    here   | here  here      here      | own
+POST   memberships                           all  -    -    -        | here    -      | here  -         -         | -
+GET    memberships/{id}                      all  all  all  all      | here    here   | here  here      here      | own
+PATCH  memberships/{id}                      all  -    -    -        | here    -      | here  -         -         | -
+DELETE memberships/{id}                      all  -    -    -        | here    -      | here  -         -         | -
+
+GET    service-accounts                      all  all  all  all      | here    here   | here  here      here      | -
+POST   service-accounts                      all  -    -    -        | here    -      | here  -         -         | -
+GET    service-accounts/{id}                 all  all  all  all      | here    here   | here  here      here      | -
+PATCH  service-accounts/{id}                 all  -    -    -        | here    -      | here  -         -         | -
+POST   service-accounts/{id}/rotate          all  -    -    -        | here    -      | here  -         -         | -
+POST   service-accounts/{id}/end-overlap     all  all  -    -        | here    -      | here  -         -         | -
+POST   service-accounts/{id}/suspend         all  all  -    -        | here    -      | here  -         -         | -
+POST   service-accounts/{id}/resume          all  all  -    -        | here    -      | here  -         -         | -
+POST   service-accounts/{id}/revoke          all  all  -    -        | here    -      | here  -         -         | -
+
+GET    keys                                  all  all  all  all      | here    here   | here  here      here      | -
+POST   keys                                  all  -    -    -        | here    -      | here  mine      -         | -
+GET    keys/{id}                             all  all  all  all      | here    here   | here  here      here      | -
+PATCH  keys/{id}                             all  -    -    -        | here    -      | here  mine      -         | -
+POST   keys/{id}/rotate                      all  -    -    -        | here    -      | here  mine      -         | -
+POST   keys/{id}/end-overlap                 all  all  -    -        | here    -      | here  mine      -         | -
+POST   keys/{id}/suspend                     all  all  -    -        | here    -      | here  mine      -         | -
+POST   keys/{id}/resume                      all  all  -    -        | here    -      | here  mine      -         | -
+POST   keys/{id}/revoke                      all  all  -    -        | here    -      | here  mine      -         | -
+
+GET    budgets                               all  all  all  all      | here    here   | here  here      here      | -
+POST   budgets                               all  -    all  -        | below   -      | below -         -         | -
+GET    budgets/{id}                          all  all  all  all      | here    here   | here  here      here      | -
+PATCH  budgets/{id}                          all  -    all  -        | below   -      | below -         -         | -
+POST   budgets/{id}/freeze                   all  -    all  -        | below   -      | below -         -         | -
+POST   budgets/{id}/unfreeze                 all  -    all  -        | below   -      | below -         -         | -
+POST   budgets/{id}/raise                    all  -    all  -        | below   -      | below -         -         | -
+POST   budgets/{id}/archive                  all  -    all  -        | below   -      | below -         -         | -
+
+GET    limits                                all  all  all  all      | here    here   | here  here      here      | -
+POST   limits                                all  -    all  -        | below   -      | below -         -         | -
+GET    limits/{id}                           all  all  all  all      | here    here   | here  here      here      | -
+PATCH  limits/{id}                           all  -    all  -        | below   -      | below -         -         | -
+DELETE limits/{id}                           all  -    all  -        | below   -      | below -         -         | -
+
+GET    credit-accounts                       all  all  all  all      | here    here   | here  here      here      | -
+POST   credit-accounts                       all  -    all  -        | -       -      | -     -         -         | -
+GET    credit-accounts/{id}                  all  all  all  all      | here    here   | here  here      here      | -
+PATCH  credit-accounts/{id}                  all  -    all  -        | -       -      | -     -         -         | -
+POST   credit-accounts/{id}/grant            all  -    all  -        | -       -      | -     -         -         | -
+POST   credit-accounts/{id}/move             all  -    all  -        | -       -      | -     -         -         | -
+POST   credit-accounts/{id}/freeze           all  -    all  -        | below   -      | -     -         -         | -
+POST   credit-accounts/{id}/unfreeze         all  -    all  -        | below   -      | -     -         -         | -
+
+GET    calls                                 all  all  all  all      | here    here   | here  here      here      | -
+GET    calls/{id}                            all  all  all  all      | here    here   | here  here      here      | -
+
+GET    audit-events                          all  all  all  all      | here    -      | here  -         -         | -
+GET    audit-events/{id}                     all  all  all  all      | here    -      | here  -         -         | -
+GET    audit-events/verify                   all  all  all  all      | -       -      | -     -         -         | -
+GET    audit-events/export                   all  all  all  all      | here    -      | here  -         -         | -
+
+GET    webhooks                              all  all  all  all      | here    -      | here  -         -         | -
+POST   webhooks                              all  -    -    -        | here    -      | here  -         -         | -
+GET    webhooks/{id}                         all  all  all  all      | here    -      | here  -         -         | -
+PATCH  webhooks/{id}                         all  -    -    -        | here    -      | here  -         -         | -
+DELETE webhooks/{id}                         all  -    -    -        | here    -      | here  -         -         | -
+POST   webhooks/{id}/test                    all  -    -    -        | here    -      | here  -         -         | -
+POST   webhooks/{id}/rotate                  all  -    -    -        | here    -      | here  -         -         | -
+GET    webhooks/{id}/deliveries              all  all  all  all      | here    -      | here  -         -         | -
+POST   webhooks/{id}/resend                  all  -    -    -        | here    -      | here  -         -         | -
+
+GET    credit-requests                       all  all  all  all      | here    -      | here  -         -         | named
+POST   credit-requests                       named -    -    -        | named   -      | named -         -         | named
+GET    credit-requests/{id}                  all  all  all  all      | here    -      | here  -         -         | named
+PATCH  credit-requests/{id}                  named -    -    -        | named   -      | named -         -         | named
+POST   credit-requests/{id}/approve          named -    -    -        | named   -      | named -         -         | named
+POST   credit-requests/{id}/deny             named -    -    -        | named   -      | named -         -         | named
+POST   credit-requests/{id}/ask              named -    -    -        | named   -      | named -         -         | named
+POST   credit-requests/{id}/comment          named -    -    -        | named   -      | named -         -         | named
+POST   credit-requests/{id}/withdraw         named -    -    -        | named   -      | named -         -         | named
+POST   credit-requests/{id}/revoke           named -    -    -        | named   -      | named -         -         | named
+
+GET    access-requests                       all  all  all  all      | here    -      | here  -         -         | named
+POST   access-requests                       named -    -    -        | named   -      | named -         -         | named
+GET    access-requests/{id}                  all  all  all  all      | here    -      | here  -         -         | named
+PATCH  access-requests/{id}                  named -    -    -        | named   -      | named -         -         | named
+POST   access-requests/{id}/approve          named -    -    -        | named   -      | named -         -         | named
+POST   access-requests/{id}/deny             named -    -    -        | named   -      | named -         -         | named
+POST   access-requests/{id}/ask              named -    -    -        | named   -      | named -         -         | named
+POST   access-requests/{id}/comment          named -    -    -        | named   -      | named -         -         | named
+POST   access-requests/{id}/withdraw         named -    -    -        | named   -      | named -         -         | named
+POST   access-requests/{id}/revoke           named -    -    -        | named   -      | named -         -         | named
+
+GET    approvals                             named named named named  | named   named  | named named     named     | named
+GET    approvals/{id}                        named named named named  | named   named  | named named     named     | named
+POST   approvals/{id}/approve                named named named named  | named   named  | named named     named     | named
+POST   approvals/{id}/deny                   named named named named  | named   named  | named named     named     | named
+POST   approvals/{id}/ask                    named named named named  | named   named  | named named     named     | named
+POST   approvals/{id}/comment                named named named named  | named   named  | named named     named     | named
+POST   approvals/{id}/withdraw               named named named named  | named   named  | named named     named     | named
+POST   approvals/{id}/revoke                 named named named named  | named   named  | named named     named     | named
+
+GET    approval-rules                        all  all  all  all      | -       -      | -     -         -         | -
+POST   approval-rules                        all  -    -    -        | -       -      | -     -         -         | -
+GET    approval-rules/{id}                   all  all  all  all      | -       -      | -     -         -         | -
+PATCH  approval-rules/{id}                   all  -    -    -        | -       -      | -     -         -         | -
+DELETE approval-rules/{id}                   all  -    -    -        | -       -      | -     -         -         | -
+"""
+
+# Which fields of a body only some roles may write; every other field of the resource is open to whoever may write the object.
+FIELDS = """
+method route                    field           roles
+PATCH  projects/{id}            business_unit   it_admin manager
+PATCH  projects/{id}            environment     it_admin manager
+POST   service-accounts         owner           it_admin manager
+PATCH  service-accounts/{id}    owner           it_admin manager
+"""
+
+
+class Route(NamedTuple):
+    """One line: a method and path below /api/v1/, and the cell of each role."""
+
+    method: str
+    path: str
+    cells: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """Return what the route is called everywhere: `POST keys/{id}/rotate`."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def resource(self) -> str:
+        """Return the resource it belongs to."""
+        return self.path.partition("/")[0]
+
+    @property
+    def verb(self) -> str:
+        """Return `read` or `write`."""
+        return "read" if self.method == "GET" else "write"
+
+    @property
+    def scope(self) -> str:
+        """Return the scope a service account or token needs, "" for none."""
+        return "" if self.resource in UNSCOPED else f"{self.resource}:{self.verb}"
+
+
+def _read(table: str) -> dict[str, Route]:
+    found: dict[str, Route] = {}
+    for line in table.strip().splitlines()[2:]:
+        method, path, *cells = line.replace("|", " ").split() or ("", "")
+        if not method:
+            continue
+        route = Route(method, path, dict(zip(ROLES, cells, strict=True)))
+        if route.name in found or not set(cells) <= CELLS:
+            raise ValueError(f"The access matrix is wrong here: {line}")
+        found[route.name] = route
+    return found
+
+
+def _read_fields(table: str) -> dict[str, dict[str, frozenset[str]]]:
+    found: dict[str, dict[str, frozenset[str]]] = {}
+    for line in table.strip().splitlines()[1:]:
+        method, path, field, *roles = line.split()
+        if f"{method} {path}" not in ROUTES or not set(roles) <= set(ROLES):
+            raise ValueError(f"The access matrix is wrong here: {line}")
+        found.setdefault(f"{method} {path}", {})[field] = frozenset(roles)
+    return found
+
+
+ROUTES = _read("\n" + API.strip("\n"))
+NARROWED_FIELDS = _read_fields(FIELDS)
+# Resources a scope can name, in the order of the table.
+RESOURCES = tuple(dict.fromkeys(route.resource for route in ROUTES.values() if route.scope))
