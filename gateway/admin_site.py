@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse_lazy
 
-from gateway import queries
+from gateway import attention, queries
 from gateway.settings import settings
 
 
@@ -87,4 +87,5 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add the overview's numbers to the index page, and its name."""
     context["title"] = "Overview"
     context["overview"] = queries.overview()
+    context["matters"] = attention.matters()
     return context

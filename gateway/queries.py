@@ -6,10 +6,10 @@ from typing import Any
 from django.db.models import Count, Max, Q, Sum
 from django.utils import timezone
 
-from accounts.models import Project, VirtualKey
+from accounts.models import Project
 from billing.models import UsageRecord
 from billing.money import shown_usd
-from gateway.models import Model, ProviderAccount, State
+from gateway.models import Model, State
 
 
 def overview() -> dict[str, Any]:
@@ -21,8 +21,6 @@ def overview() -> dict[str, Any]:
         tokens=Sum("input_tokens", default=0) + Sum("output_tokens", default=0),
         cost=Sum("cost_nanousd", default=0),
     )
-    expiring = VirtualKey.objects.filter(state=VirtualKey.State.ACTIVE, expires_at__gt=now, expires_at__lte=now + timedelta(days=14))
-    failing = ProviderAccount.objects.filter(checked_at__isnull=False).exclude(check_result__startswith="ok").exclude(state=State.DISABLED)
     return {
         "cards": [
             {"title": "Calls, 24 h", "value": f"{day['calls']:,}", "link": "admin:billing_usagerecord_changelist"},
@@ -40,8 +38,6 @@ def overview() -> dict[str, Any]:
                 "link": "admin:gateway_model_changelist",
             },
         ],
-        "expiring": list(expiring.select_related("project").order_by("expires_at")[:10]),
-        "failing": list(failing[:10]),
         "top": [{"model": row["model"], "calls": row["calls"], "cost": shown_usd(row["cost"]), "last": row["last"]} for row in _top_models(now)],
     }
 

@@ -1,0 +1,45 @@
+"""What needs a hand: counts for the admin's first page, each with the list behind it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import AuditAnchor, OutboxMessage, ServiceAccount, VirtualKey
+from billing.models import AlertEvent, DisputedHold, QuarantinedReceipt
+from gateway.models import ProviderAccount, State
+
+SOON = timedelta(days=14)
+
+
+class Matter(NamedTuple):
+    """One thing that needs a hand: how many, in words, and where they are."""
+
+    number: int
+    words: str
+    link: str
+
+
+def matters() -> list[Matter]:
+    """Return what needs a hand, nothing that does not."""
+    return [matter for matter in _all() if matter.number]
+
+
+def _all() -> Iterator[Matter]:
+    now = timezone.now()
+    soon = {"state": "active", "expires_at__gt": now, "expires_at__lte": now + SOON}
+    failing = ProviderAccount.objects.filter(checked_at__isnull=False).exclude(check_result__startswith="ok").exclude(state=State.DISABLED)
+    yield _matter(failing, "provider accounts failed their last check", "gateway_provideraccount")
+    yield _matter(AlertEvent.objects.filter(acknowledged_at=None), "alerts nobody has acknowledged", "billing_alertevent")
+    yield _matter(VirtualKey.objects.filter(**soon), "keys expire within 14 days", "accounts_virtualkey", "o=expires_at")
+    yield _matter(ServiceAccount.objects.filter(**soon), "service accounts expire within 14 days", "accounts_serviceaccount")
+    yield _matter(OutboxMessage.objects.filter(state="dead"), "notices and webhook messages were given up", "accounts_outboxmessage", "state__exact=dead")
+    yield _matter(DisputedHold.objects.filter(released_at=None), "holds are disputed", "billing_disputedhold")
+    yield _matter(QuarantinedReceipt.objects.all(), "receipts are in quarantine", "billing_quarantinedreceipt")
+    yield _matter(AuditAnchor.objects.exclude(last_error=""), "audit anchors take no checkpoint", "accounts_auditanchor")
+
+
+def _matter(rows: Any, words: str, page: str, query: str = "") -> Matter:
+    return Matter(rows.count(), words, reverse(f"admin:{page}_changelist") + (f"?{query}" if query else ""))
