@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from accounts import anchor_watch, outbox
+from accounts import anchor_watch, outbox, upkeep
 from accounts.requests import schedule
 from accounts.signin import passwords
 
@@ -35,3 +35,15 @@ def anchor_audit() -> int:
 def pass_time_on_requests() -> int:
     """Remind, escalate, expire and take back what is due; return how many things were done."""
     return schedule.pass_time()
+
+
+@shared_task
+def suspend_idle_credentials() -> int:
+    """Suspend keys and tokens that nobody used for long; return how many."""
+    return upkeep.suspend_idle()
+
+
+@shared_task
+def announce_ends_of_credentials() -> int:
+    """Tell about keys and tokens that end soon; return how many notices were written."""
+    return upkeep.announce_ends()

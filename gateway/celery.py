@@ -35,6 +35,8 @@ app.conf.beat_schedule = {
     "mail password links": {"task": "accounts.tasks.mail_password_links", "schedule": 10.0, "options": {"expire_seconds": 10.0}},
     "anchor the audit trail": {"task": "accounts.tasks.anchor_audit", "schedule": 60.0, "options": {"expire_seconds": 60.0}},
     "pass time on requests": {"task": "accounts.tasks.pass_time_on_requests", "schedule": 60.0, "options": {"expire_seconds": 60.0}},
+    "suspend idle credentials": {"task": "accounts.tasks.suspend_idle_credentials", "schedule": 3600.0},
+    "announce ends of credentials": {"task": "accounts.tasks.announce_ends_of_credentials", "schedule": 3600.0},
     "prune outbox": {"task": "accounts.tasks.prune_outbox", "schedule": 86400.0},
 }
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts import actions as account_actions
 from accounts import keys
-from accounts.models import BusinessUnit, Decision, GrantRequest, Membership, Project, RequestNote, ServiceAccount, User, VirtualKey
+from accounts.models import BusinessUnit, Decision, GrantRequest, Membership, PersonalToken, Project, RequestNote, ServiceAccount, User, VirtualKey
 from accounts.service_accounts import SCOPES, find_by_token, make_service_account, set_service_account_state
 from accounts.signin.factors import SECRET_BYTES, has_secret, store_authenticator
 from billing import budgets
@@ -24,7 +24,7 @@ from billing.demo_money import remove_demo_money
 from billing.models import Budget, Limit, Posting, Price, PriceDecision, UsageRecord
 from billing.money import NANOUSD_PER_USD
 from billing.rollups import forget_demo
-from gateway import actions
+from gateway import actions, demo_tokens
 from gateway.changes import publish_change
 from gateway.demo_usage import past_usage
 from gateway.models import Change, Deployment, Model, ProviderAccount
@@ -77,8 +77,9 @@ def load(portal: str, simulator: str) -> tuple[dict[str, Any], bool]:
     """Load the demo content for a portal and a simulator URL without a trailing slash; return the facts and whether any was written."""
     kept = facts()
     token = str(kept.get("service_account", ""))
-    wanted = _facts(portal, kept.get("key", ""), token, kept.get("password", ""), kept.get("totp", {}))
-    if kept == wanted and _key_row(kept["key"]) is not None and _token_is_good(token) and _simulator_is(simulator) and _apps_are(kept["totp"]):
+    wanted = _facts(portal, kept.get("key", ""), token, kept.get("password", ""), kept.get("totp", {}), kept.get("tokens", {}))
+    signs_in = kept == wanted and _token_is_good(token) and demo_tokens.are_good(kept["tokens"]) and _apps_are(kept["totp"])
+    if signs_in and _key_row(kept["key"]) is not None and _simulator_is(simulator):
         return kept, False
     password = kept.get("password") or secrets.token_urlsafe(12)
     totp = {name: kept.get("totp", {}).get(name) or base64.b32encode(secrets.token_bytes(SECRET_BYTES)).decode() for name in PEOPLE}
@@ -88,11 +89,12 @@ def load(portal: str, simulator: str) -> tuple[dict[str, Any], bool]:
         deployments = _catalogue(simulator)
         text, key = _key(project, str(kept.get("key", "")))
         token = _service_account(token)
+        tokens = demo_tokens.renewed(kept.get("tokens", {}))
         _money(project)
         if not UsageRecord.objects.filter(is_demo=True).exists():
             UsageRecord.objects.bulk_create(past_usage(project, key, deployments, timezone.now()), batch_size=500)
         publish_change(Change.Kind.STRUCTURE)
-    written = _facts(portal, text, token, password, totp)
+    written = _facts(portal, text, token, password, totp, tokens)
     _write(written)
     return written, True
 
@@ -108,6 +110,7 @@ def remove() -> None:
     VirtualKey.objects.filter(project__is_demo=True).delete()
     VirtualKey.objects.filter(is_demo=True).delete()
     ServiceAccount.objects.filter(is_demo=True).delete()
+    PersonalToken.objects.filter(is_demo=True).delete()
     try:
         Deployment.objects.filter(account__is_demo=True).delete()
         Model.objects.filter(is_demo=True, deployments__isnull=True).delete()
@@ -134,10 +137,10 @@ def remove() -> None:
     transaction.on_commit(lambda: facts_path().unlink(missing_ok=True))
 
 
-def _facts(portal: str, key: str, token: str, password: str, totp: dict[str, str]) -> dict[str, Any]:
+def _facts(portal: str, key: str, token: str, password: str, totp: dict[str, str], tokens: dict[str, str]) -> dict[str, Any]:
     users = {name: f"{name}@demo.local" for name in PEOPLE}
     known = {"portal": portal, "base_url": f"{portal}/v1", "key": key, "service_account": token, "password": password}
-    return {**known, "users": users, "totp": totp}
+    return {**known, "users": users, "totp": totp, "tokens": tokens}
 
 
 def _apps(totp: dict[str, str]) -> None:

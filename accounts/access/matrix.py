@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 ROLES = ("it_admin", "security_officer", "finance", "auditor", "manager", "unit_viewer", "owner", "developer", "project_viewer", "anyone")
 CELLS = frozenset({"all", "here", "below", "mine", "own", "named", "-"})
+# Routes of the API that are open to everybody.
+PUBLIC = ("POST leaked-keys",)
 # Resources that need no scope: what one is, and one's own tokens, which a token never makes.
 UNSCOPED = frozenset({"me", "personal-tokens"})
 

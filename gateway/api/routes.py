@@ -4,6 +4,7 @@ from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
 from accounts.api.audit import AuditEvents
+from accounts.api.leaks import LeakedKeys
 from accounts.api.me import Me
 from accounts.api.memberships import Memberships
 from accounts.api.personal_tokens import PersonalTokens
@@ -31,7 +32,7 @@ for resource in RESOURCES:
     router.register(resource.resource, resource, basename=resource.resource)
 
 # who calls is one object and no list of them
-resource_urls = [path("me", Me.as_view({"get": "list"}), name="me"), *router.urls]
+resource_urls = [path("leaked-keys", LeakedKeys.as_view(), name="leaked-keys"), path("me", Me.as_view({"get": "list"}), name="me"), *router.urls]
 
 urlpatterns = [
     path("v1/", include(resource_urls)),

@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 import pytest
 from django.core.management import call_command
 
-from accounts.models import BusinessUnit, Project, ServiceAccount, User, VirtualKey
+from accounts.models import BusinessUnit, PersonalToken, Project, ServiceAccount, User, VirtualKey
+from accounts.personal_tokens import find_person
 from billing.models import Budget, CreditGrant, Limit, Price, UsageRecord
 from billing.verification import verify
 from gateway import demo
 from gateway.models import Deployment, Model, ProviderAccount, Revision
+from gateway.settings import settings
 
 pytestmark = pytest.mark.django_db
 TABLES = (User, BusinessUnit, Project, VirtualKey, ServiceAccount, Budget, Limit, CreditGrant, ProviderAccount, Model, Deployment, UsageRecord)
@@ -31,13 +33,16 @@ def test_demo_content_is_loaded_once_kept_and_removed(django_capture_on_commit_c
     moved, _ = demo.load("http://localhost:9000", "http://127.0.0.1:9001")
     assert (moved["base_url"], moved["key"], moved["password"]) == ("http://localhost:9000/v1", facts["key"], facts["password"])
     assert moved["service_account"] == facts["service_account"] and facts["service_account"].startswith("sgw_sa_")
+    people = {name: find_person(text.encode(), settings.peppers) for name, text in facts["tokens"].items()}
+    assert {name: user and user.email for name, user in people.items()} == {name: facts["users"][name] for name in ("dev", "manager", "security")}
+    assert moved["tokens"] == facts["tokens"]
     assert {table: table._default_manager.count() for table in TABLES} == counts
     with django_capture_on_commit_callbacks(execute=True):
         call_command("demo_remove")
     assert [table._default_manager.count() for table in TABLES] + [Price.objects.filter(source="simulated").count()] == [0] * (
         len(TABLES) + 1
     )
-    assert not demo.facts_path().exists()
+    assert (demo.facts_path().exists(), PersonalToken.objects.count()) == (False, 0)
     assert verify().first_bad == ""
 
 
