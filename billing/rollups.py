@@ -9,24 +9,24 @@ from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
-from django.db.models import Max
+from django.db.models import Count, Max
 
-from billing.attempts import costly, is_divided, price_of
-from billing.models import DayRollup, HourRollup, LabelRollup, Price, RollupPosition, Series, UsageRecord
+from billing import sums
+from billing.attempts import costly, price_of
+from billing.cached_input import Savings
+from billing.models import DayRollup, HourRollup, LabelRollup, RollupPosition, Series, UsageRecord
 from billing.models.rollups import FACTS, MEASURES
-from billing.money import HALF_RATE, TOKENS_PER_RATE, Rates
-from billing.prices import as_terms
-from billing.receipts import ATTEMPTS_BILLED, Attempted, Charge
+from billing.receipts import Attempted, Charge
+from billing.sums import ERRORS, Span
 
 # Rows per transaction: half a second on SQLite, so that intake never waits long for its turn.
 FOLD_ROWS = 20_000
 LOCK_TIMEOUT_MS = 2_000
-ERRORS = frozenset({"refused", "failed", "unknown"})
 # In the order of MEASURES, without calls, errors, cost and saving, which are worked out.
 TOKENS = MEASURES[2:9]
 DURATIONS = MEASURES[11:]
 SAVING = MEASURES.index("cache_saving_nanousd")
-COLUMNS = (*FACTS, "started_at", "kind", "outcome", "end_user", "tags", "price", "cost_nanousd", "flags", *TOKENS, *DURATIONS)
+COLUMNS = (*FACTS, "started_at", "kind", "outcome", "end_user", "tags", "price", "cost_nanousd", *TOKENS, *DURATIONS)
 
 Totals = dict[Any, list[int]]
 logger = structlog.get_logger(__name__)
@@ -66,7 +66,7 @@ def rebuild() -> int:
             added, reached = _fold_chunk(reached, last, with_days=False)
             folded += added
         for day in days:
-            _derive_day(day)
+            sums.derive_day(day)
         position.last_usage = last
         position.save()
     logger.info("rollups_rebuilt", rows=folded)
@@ -104,23 +104,32 @@ def _locked_position() -> RollupPosition:
 
 def _fold_chunk(after: int, last: int, *, with_days: bool = True) -> tuple[int, int]:
     """Add the next rows above `after`; return how many they were and which was the last."""
-    rows = UsageRecord.objects.filter(id__gt=after, id__lte=last).order_by("id").values_list("id", *COLUMNS)[:FOLD_ROWS]
+    rows = UsageRecord.objects.filter(id__gt=after, id__lte=last).order_by("id").values("id")[:FOLD_ROWS]
+    found = rows.aggregate(count=Count("id"), last=Max("id"))
+    span = Span(after, found["last"] if found["count"] == FOLD_ROWS else max(last, after))
+    if found["count"]:
+        savings = Savings()
+        _add_plain(span, savings, with_days=with_days)
+        _add_divided(span, savings, with_days=with_days)
+    return found["count"], span.upto
+
+
+def _add_plain(span: Span, savings: Savings, *, with_days: bool) -> None:
+    """Add rows that cost where they ended: nearly all."""
+    series = _series_of(sums.facts_in(span))
+    tiers = [saving for price in sums.prices_in(span) for saving in savings.by_tier(price)]
+    sums.add_hours(span, series, tiers)
+    if with_days:
+        sums.add_days(span, series, tiers)
+    sums.add_labels(span, tiers)
+
+
+def _add_divided(span: Span, savings: Savings, *, with_days: bool) -> None:
+    """Add the few rows of which several attempts cost: each where it was made, the call where it ended."""
     hours: Totals = {}
     labels: Totals = {}
-    savings = Savings()
-    count, reached = 0, after
-    divided: dict[int, dict[str, Any]] = {}
-    for pk, *values in rows.iterator(chunk_size=5_000):
-        count, reached = count + 1, pk
-        row = dict(zip(COLUMNS, values, strict=True))
-        if ATTEMPTS_BILLED in row["flags"] and is_divided(row["flags"]):
-            divided[pk] = row
-        else:
-            _add(hours, labels, savings, row)
-    for pk, kept in _attempts_of(list(divided)):
-        _add(hours, labels, savings, divided[pk], costly(kept))
-    if count < FOLD_ROWS:
-        reached = max(last, after)
+    for kept, *values in sums.divided_in(span).values_list("attempts", *COLUMNS).iterator(chunk_size=500):
+        _add(hours, labels, savings, dict(zip(COLUMNS, values, strict=True)), costly(kept))
     series = _series_of({facts for _, facts in hours})
     _write(HourRollup, ("hour", "series_id"), {(hour, series[facts]): totals for (hour, facts), totals in hours.items()})
     if with_days:
@@ -129,18 +138,13 @@ def _fold_chunk(after: int, last: int, *, with_days: bool = True) -> tuple[int, 
             _sum(days, (hour.date(), series[facts]), totals)
         _write(DayRollup, ("day", "series_id"), days)
     _write(LabelRollup, ("day", "kind", "project", "label", "is_demo"), labels)
-    return count, reached
 
 
-def _attempts_of(ids: list[int]) -> Iterator[tuple[int, Any]]:
-    for start in range(0, len(ids), 500):
-        yield from UsageRecord.objects.filter(id__in=ids[start : start + 500]).order_by("id").values_list("id", "attempts")
-
-
-def _add(hours: Totals, labels: Totals, savings: "Savings", row: dict[str, Any], charges: list[tuple[Attempted, Charge]] | None = None) -> None:
+def _add(hours: Totals, labels: Totals, savings: Savings, row: dict[str, Any], charges: list[tuple[Attempted, Charge]]) -> None:
     """Add one usage row; a correction counts with its cost alone. What attempts cost counts where they were made, the call where it ended."""
     if row["kind"] == UsageRecord.Kind.CALL:
-        totals = [1, int(row["outcome"] in ERRORS), *(row[name] for name in TOKENS), row["cost_nanousd"], savings.of(row)]
+        saved = savings.of(row["price"], row["cached_tokens"], row["input_tokens"])
+        totals = [1, int(row["outcome"] in ERRORS), *(row[name] for name in TOKENS), row["cost_nanousd"], saved]
         totals += [row[name] for name in DURATIONS]
     else:
         totals = [0] * len(MEASURES)
@@ -148,7 +152,7 @@ def _add(hours: Totals, labels: Totals, savings: "Savings", row: dict[str, Any],
     started_at = row["started_at"]
     hour = started_at.replace(minute=0, second=0, microsecond=0)
     rest = totals
-    for attempt, charge in charges or ():
+    for attempt, charge in charges:
         where = {"deployment": attempt.deployment, "account": attempt.account, "provider": charge.provider, "upstream_model": charge.upstream_model}
         part = _measured(charge, savings)
         _sum(hours, (hour, tuple((row | where)[name] for name in FACTS)), part)
@@ -167,10 +171,10 @@ def _add(hours: Totals, labels: Totals, savings: "Savings", row: dict[str, Any],
         _sum(labels, place(LabelRollup.Kind.TAG, tag), totals)
 
 
-def _measured(charge: Charge, savings: "Savings") -> list[int]:
+def _measured(charge: Charge, savings: Savings) -> list[int]:
     """What one attempt adds: tokens, cost and saving, and no call."""
-    cached = {"cached_tokens": charge.cached_tokens, "input_tokens": charge.input_tokens, "price": price_of(charge)}
-    return [0, 0, *(getattr(charge, name) for name in TOKENS), charge.cost_nanousd, savings.of(cached), *[0] * len(DURATIONS)]
+    saved = savings.of(price_of(charge), charge.cached_tokens, charge.input_tokens)
+    return [0, 0, *(getattr(charge, name) for name in TOKENS), charge.cost_nanousd, saved, *[0] * len(DURATIONS)]
 
 
 def _place(day: date, project: UUID, is_demo: bool, kind: str, label: str) -> tuple[Any, ...]:
@@ -204,10 +208,10 @@ def _write(model: type[HourRollup | DayRollup | LabelRollup], key: tuple[str, ..
     if not totals:
         return
     table, columns = model._meta.db_table, (*key, *MEASURES)
-    sums = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in MEASURES)
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in MEASURES)
     sql = (
         f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) "  # noqa: S608 (names from the models)
-        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sums}"
+        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}"
     )
     fields = [next(field for field in model._meta.concrete_fields if field.column == name) for name in key]
     rows = [
@@ -231,38 +235,3 @@ def _days_with_usage() -> list[date]:
 def _hours_of(day: date) -> dict[str, datetime]:
     start = datetime.combine(day, time.min, UTC)
     return {"hour__gte": start, "hour__lt": start + timedelta(days=1)}
-
-
-def _derive_day(day: date) -> None:
-    """Write a day's rows as the sums of its hours."""
-    hours = HourRollup.objects.filter(**_hours_of(day)).values_list("series_id", *MEASURES)
-    days: Totals = {}
-    for series, *values in hours.iterator(chunk_size=5_000):
-        _sum(days, (day, series), values)
-    _write(DayRollup, ("day", "series_id"), days)
-
-
-class Savings:
-    """What cached input saved against the plain input price, in nano-USD rounded half up per call; remembers prices it has read."""
-
-    def __init__(self) -> None:
-        self._rates: dict[UUID, tuple[Rates, ...]] = {}
-
-    def of(self, row: dict[str, Any]) -> int:
-        """Return the saving of one usage row; nothing is known without its price."""
-        if not row["cached_tokens"] or row["price"] is None:
-            return 0
-        chosen: Rates | None = None
-        for rates in self._tiers(row["price"]):
-            if chosen is None or row["input_tokens"] > rates.above_input_tokens:
-                chosen = rates
-        if chosen is None or chosen.cached_nanousd is None:
-            return 0
-        return int((row["cached_tokens"] * (chosen.input_nanousd - chosen.cached_nanousd) + HALF_RATE) // TOKENS_PER_RATE)
-
-    def _tiers(self, price: UUID) -> tuple[Rates, ...]:
-        if price not in self._rates:
-            row = Price.objects.filter(pk=price).first()
-            terms = as_terms(row) if row else None
-            self._rates[price] = (terms.rates, *terms.tiers) if terms else ()
-        return self._rates[price]

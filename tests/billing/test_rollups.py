@@ -78,6 +78,35 @@ def test_cached_input_saves_the_difference_to_plain_input_by_tier() -> None:
     assert HourRollup.objects.get().cache_saving_nanousd == 1000 * 1125 + 1000 * 2000
 
 
+def test_cached_input_dearer_than_plain_input_saves_less_than_nothing() -> None:
+    search = project()
+    rates = {"input_nanousd": 1_000_000, "output_nanousd": 1, "cached_nanousd": 1_000_900}
+    price = Price.objects.create(provider="openai", upstream_model="gpt-5", valid_from=NOON, **rates)
+    record(*[usage(f"{n}", search, price=price.pk, cached_tokens=cached) for n, cached in enumerate((1000, 500, 555, 556))])
+    record(usage("5", search, price=price.pk, started_at=NOON + timedelta(hours=1), cached_tokens=1200))
+    fold()
+    # of -0.9, -0.45, -0.4995, -0.5004 and -1.08 nano-USD, each rounded half up
+    assert list(HourRollup.objects.order_by("hour").values_list("cache_saving_nanousd", flat=True)) == [-2, -1]
+
+
+def test_labels_are_kept_as_they_were_said() -> None:
+    search = project()
+    odd = ('say="hi"', "back\\slash", "ü=\u2028", "{}", "%s", "null", "[1]")
+    record(usage("1", search, tags=",".join((*odd, " \tinner  space ")), end_user='a,"b"\\'))
+    fold()
+    labels = sorted(LabelRollup.objects.values_list("kind", "label", "calls"))
+    assert labels == sorted([("end_user", 'a,"b"\\', 1), *(("tag", tag, 1) for tag in (*odd, "inner  space"))])
+
+
+def test_calls_without_a_project_and_corrections_count_where_they_belong() -> None:
+    search = project()
+    record(usage("1", search, project=None, business_unit=None, end_user="ana", tags="team=a"))
+    record(usage("2", search), usage("2", search, kind="rerate", cost_nanousd=-MILLION, outcome="failed"), usage("3", search, flags="attemptsxbilled"))
+    assert (fold(), fold()) == (4, 0)
+    rows = DayRollup.objects.order_by("calls").values_list("series__project", "calls", "errors", "input_tokens", "cost_nanousd")
+    assert (list(rows), LabelRollup.objects.count()) == ([(None, 1, 0, 1200, 2 * MILLION), (search.pk, 2, 0, 2400, 3 * MILLION)], 0)
+
+
 def divided(call_id: str, search: Project, **changes: Any) -> UsageRecord:
     """A call whose first attempt broke at another provider after 0.5 million nano-USD."""
     broken = ["azure/gpt-5", "azure", "reset", 200, 30, ["azure", "gpt-5", "", "estimated", "usage_missing", 200, 0, 0, 0, 100, 0, 0, MILLION // 2], 9]
