@@ -35,7 +35,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     entries = []
     if isinstance(user, User):
         shown = [(title, icon, reverse(name)) for title, icon, name, staff_only in NAVIGATION if access.may_open_admin(user) or not staff_only]
-        here = max((url for *_, url in shown if request.path_info.startswith(url)), key=len, default="")
+        here = max((url for *_, url in shown if url == request.path_info or (url != "/" and request.path_info.startswith(url))), key=len, default="")
         entries = [Entry(title, icon, url, is_here=url == here) for title, icon, url in shown]
     return {
         "frame": {

@@ -31,7 +31,7 @@ class Visit:
     def see(self, name: str) -> None:
         """Check that the page is clean."""
         found = Axe().run(self.page)
-        self.problems += [f"{name}: {one['id']} {[node['html'][:120] for node in one['nodes']]}" for one in found.response["violations"]]
+        self.problems += [f"{name}: {one['id']} {node['html'][:120]} {node['failureSummary']}" for one in found.response["violations"] for node in one["nodes"]]
         look(self.page, f"sign-in-{name}")
 
     def first_step(self, email: str, path: str = "/login") -> Page:
