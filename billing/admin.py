@@ -110,6 +110,8 @@ class UsageRecordAdmin(ReadOnlyAdmin):
     paginator = FirstPages
     list_per_page = 50
     show_full_result_count = False
+    # any other order would sort every call there is
+    sortable_by = ("started_at",)
     exclude = ("attempts",)
     readonly_fields = ("shown_attempts",)
 
@@ -118,7 +120,7 @@ class UsageRecordAdmin(ReadOnlyAdmin):
         """Every attempt in order with what it cost; together they are what the call cost."""
         return render_to_string("admin/billing/attempts.html", {"attempts": [_told(one) for one in accounted(record)]})
 
-    @display(description="outcome", label=OUTCOME_COLOURS, ordering="outcome")
+    @display(description="outcome", label=OUTCOME_COLOURS)
     def outcome_badge(self, record: UsageRecord) -> str:
         """How the call ended."""
         return record.outcome
@@ -128,12 +130,12 @@ class UsageRecordAdmin(ReadOnlyAdmin):
         """Input and output tokens."""
         return f"{record.input_tokens:,} / {record.output_tokens:,}"
 
-    @display(description="cost", ordering="cost_nanousd")
+    @display(description="cost")
     def cost(self, record: UsageRecord) -> str:
         """Cost in USD; calls without a known price say so."""
         return usd(record.cost_nanousd) if record.price or record.cost_nanousd else "no price"
 
-    @display(description="duration", ordering="duration_ms")
+    @display(description="duration")
     def duration(self, record: UsageRecord) -> str:
         """Whole duration in milliseconds."""
         return f"{record.duration_ms:,} ms"

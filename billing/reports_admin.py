@@ -24,7 +24,7 @@ from billing.models import DayRollup, ReconciliationImport, Statement
 from billing.money import to_usd
 from billing.reports.anomalies import anomalies
 from billing.reports.forecast import forecast
-from billing.reports.movers import movers
+from billing.reports.movers import moved
 from billing.reports.periods import Period, month_of
 from billing.reports.spend import DIMENSIONS, by_day, spend
 from billing.statements import as_csv, as_pdf, as_xlsx, table
@@ -145,7 +145,7 @@ class SpendAdmin(WrittenOnceAdmin):
             "left_out": max(0, len(found.lines) - MOST_LINES),
             "days": [(point.at, usd(point.measured.cost_nanousd), _share(point.measured.cost_nanousd, top)) for point in days],
             "anomalies": [(one, usd(one.cost), usd(one.low), usd(one.high)) for one in anomalies(projects, period)],
-            "movers": [(line, usd(line.change_nanousd)) for line in movers(projects, by, period, 5)],
+            "movers": [(line, usd(line.change_nanousd)) for line in moved(found, 5)],
         }
 
     def focus_file(self, request: HttpRequest) -> HttpResponse | StreamingHttpResponse:

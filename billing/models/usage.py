@@ -78,6 +78,8 @@ class UsageRecord(models.Model):
             models.Index(fields=("key", "-started_at"), name="usage_by_key"),
             models.Index(fields=("project", "-started_at"), name="usage_by_project"),
             models.Index(fields=("posting",), name="usage_by_posting", condition=Q(posting__isnull=False)),
+            models.Index(fields=("end_user", "-started_at"), name="usage_by_end_user", condition=~Q(end_user="")),
+            models.Index(fields=("-started_at",), name="usage_of_demo", condition=Q(is_demo=True)),
         )
 
     def __str__(self) -> str:

@@ -6,16 +6,16 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, QuerySet, Sum
+from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet, Sum
 
 from accounts.models import BusinessUnit, Project, VirtualKey
 from billing.models import DayRollup, HourRollup, LabelRollup
-from billing.models.rollups import MEASURES
 from billing.reports.periods import Period
 
 SERIES_DIMENSIONS = ("business_unit", "project", "key", "model", "upstream_model", "provider", "account", "deployment")
 LABEL_DIMENSIONS = ("end_user", "tag")
 DIMENSIONS = (*SERIES_DIMENSIONS, *LABEL_DIMENSIONS)
+SUMMED = ("calls", "errors", "input_tokens", "cached_tokens", "output_tokens", "cost_nanousd", "cache_saving_nanousd", "duration_ms")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +78,7 @@ def spend(projects: QuerySet[Project], dimension: str, period: Period, **only: s
 
     Raises ValueError for an unknown dimension, and for `only` together with an end user or a tag except by project.
     """
-    now = _by(projects, dimension, period, only)
-    before = _by(projects, dimension, period.before, only)
+    now, before = _by(projects, dimension, period, only)
     values = sorted(now.keys() | before.keys(), key=lambda value: (-now.get(value, NOTHING).cost_nanousd, value))
     names = names_of(dimension, values)
     lines = tuple(Line(value, names.get(value, value), now.get(value, NOTHING), before.get(value, NOTHING)) for value in values)
@@ -125,16 +124,23 @@ def names_of(dimension: str, values: Iterable[str]) -> dict[str, str]:
     return {}
 
 
-def _by(projects: QuerySet[Project], dimension: str, period: Period, only: dict[str, str]) -> dict[str, Measured]:
+def _by(projects: QuerySet[Project], dimension: str, period: Period, only: dict[str, str]) -> tuple[dict[str, Measured], dict[str, Measured]]:
+    """Return what each value has in the period and in the one before it, which ends where it begins, read at once."""
+    both = Period(period.before.first, period.last)
     if dimension in LABEL_DIMENSIONS:
         if set(only) - {"project"}:
             raise ValueError("Spend by end user or tag can be narrowed by project only.")
-        rows = LabelRollup.objects.filter(
-            day__range=period, kind=dimension, project__in=projects.values("pk"), **{name: UUID(value) for name, value in only.items()}
-        )
-        return {row["label"]: _measured(row) for row in rows.values("label").order_by().annotate(**_sums())}
-    found = _days(projects, period, only).values(value=F(f"series__{_known(dimension)}")).order_by().annotate(**_sums())
-    return {_text(row["value"]): _measured(row) for row in found}
+        narrowed = {name: UUID(value) for name, value in only.items()}
+        rows: QuerySet[Any] = LabelRollup.objects.filter(day__range=both, kind=dimension, project__in=projects.values("pk"), **narrowed)
+        value = F("label")
+    else:
+        rows, value = _days(projects, both, only), F(f"series__{_known(dimension)}")
+    is_now = ExpressionWrapper(Q(day__gte=period.first), output_field=BooleanField())
+    now: dict[str, Measured] = {}
+    before: dict[str, Measured] = {}
+    for row in rows.values(value=value, is_now=is_now).order_by().annotate(**_sums()):
+        (now if row["is_now"] else before)[_text(row["value"])] = _measured(row)
+    return now, before
 
 
 def _days(projects: QuerySet[Project], period: Period, only: dict[str, str]) -> QuerySet[DayRollup]:
@@ -161,7 +167,7 @@ def _text(value: object) -> str:
 
 def _sums() -> dict[str, Sum]:
     # The alias must differ from the column, or a second aggregate could not name it.
-    return {f"sum_{name}": Sum(name, default=0) for name in MEASURES}
+    return {f"sum_{name}": Sum(name, default=0) for name in SUMMED}
 
 
 def _measured(row: Any) -> Measured:
