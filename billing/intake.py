@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from billing.ledger import next_posting_id
 from billing.models import JournalPosition, QuarantinedReceipt
 from billing.orphans import orphan_of
 from billing.receipts import Frame, Intent, Progress, Record, Settle, Stop, decode, decode_frames, frame_length, next_frame
-from billing.rows import EPOCH, Row, address_of, insert_or_refuse, mended, row_of
+from billing.rows import Row, address_of, insert_or_refuse, mended, moment, row_of
 from billing.segments import HEADER_BYTES, MAGIC, first_live_number, host_of, segment_numbers, segment_path
 
 # What is written once per batch, for every window, lease and key in it, costs as much as some hundred calls. On SQLite nobody else can
@@ -297,12 +297,12 @@ def _note_use(settles: Iterable[Settle]) -> None:
             used[settle.key] = settle
     if not used:
         return
-    table, is_postgres = VirtualKey._meta.db_table, connection.vendor == "postgresql"
+    table = VirtualKey._meta.db_table
     rows = given("v", key="text", at="timestamptz", ip="inet", agent="text")
     # locked in the order of their ids, so that the intakes of two hosts never wait in a circle
-    lock = " ORDER BY k.public_id FOR NO KEY UPDATE OF k" if is_postgres else ""
+    lock = " ORDER BY k.public_id FOR NO KEY UPDATE OF k" if connection.vendor == "postgresql" else ""
     uses = (
-        (key, _moment(settle.started_at_ms, is_postgres), address_of(settle.ip), settle.user_agent.replace("\0", "")[:MOST_AGENT_CHARACTERS])
+        (key, moment(settle.started_at_ms), address_of(settle.ip), settle.user_agent.replace("\0", "")[:MOST_AGENT_CHARACTERS])
         for key, settle in used.items()
     )
     with connection.cursor() as cursor:
@@ -312,12 +312,6 @@ def _note_use(settles: Iterable[Settle]) -> None:
             f'UPDATE "{table}" SET last_used_at = used.at, last_used_ip = used.ip, last_used_agent = used.agent FROM used WHERE "{table}".id = used.id',
             [as_given(uses)],
         )
-
-
-def _moment(at_ms: int, is_postgres: bool) -> str:
-    """Return a moment as the database writes it."""
-    at = EPOCH + timedelta(milliseconds=at_ms)
-    return str(at if is_postgres else at.replace(tzinfo=None))
 
 
 def _orphan(call: OpenCall, now: datetime) -> tuple[Settle, Row]:
