@@ -1,4 +1,7 @@
-"""How many receipts a second intake takes into the database: `python -m bench.intake [--receipts N] [--rounds N] [--database-url URL]`.
+"""How many receipts a second intake takes into the database, and how fast they are added up then.
+
+    .venv/bin/python -m bench.intake                             # SQLite in a temporary folder
+    .venv/bin/python -m bench.intake --database-url postgresql://..  # an empty database of yours
 
 Each round writes a journal as one dead worker leaves it and takes it in with one process: an intent and a settlement for each call, calls of
 many keys, each held against a budget of its key, project, unit and of the whole organisation, out of leases. The first round is not counted.
@@ -121,6 +124,15 @@ def one_round(directory: Path, people: list[Caller], number: int, receipts: int)
     return Round(*(seconds * 1e6 / receipts for seconds in spent))
 
 
+def adding_up() -> Round:
+    """Add everything up and return what that took per call."""
+    from billing.rollups import fold
+
+    wall, cpu, backend = time.perf_counter(), time.process_time(), backend_s()
+    calls = fold()
+    return Round(*(seconds * 1e6 / calls for seconds in (time.perf_counter() - wall, time.process_time() - cpu, backend_s() - backend)))
+
+
 def main() -> None:
     """Measure some rounds and print one line each, then their medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -142,14 +154,16 @@ def main() -> None:
             rounds.append(one_round(Path(place, "journal"), people, number, chosen.receipts))
             sys.stdout.write(f"{number}: {_line(rounds[-1])}\n")
             sys.stdout.flush()
+        folded = adding_up()
         difference = verify().first_bad
         assert difference == "", difference
         median = Round(*(statistics.median(figures) for figures in zip(*rounds[1:], strict=True)))
         sys.stdout.write(f"{connection.vendor}, {chosen.keys} keys, {chosen.windows} windows a call, median of {chosen.rounds}: {_line(median)}\n")
+        sys.stdout.write(f"added up by hour, day and label: {_line(folded)}\n")
 
 
 def _line(one: Round) -> str:
-    return f"{1e6 / one.wall_us:,.0f} receipts/s, CPU per receipt {one.cpu_us:.1f} µs of intake and {one.backend_us:.1f} µs of the Postgres backend"
+    return f"{1e6 / one.wall_us:,.0f} calls/s, CPU per call {one.cpu_us:.1f} µs here and {one.backend_us:.1f} µs in the Postgres backend"
 
 
 if __name__ == "__main__":

@@ -14,7 +14,11 @@ def given(name: str, **columns: str) -> str:
     if connection.vendor == "postgresql":
         values = ", ".join(f"(r->>{index})::{kind} AS {column}" for index, (column, kind) in enumerate(columns.items()))
         return f"(SELECT {values} FROM jsonb_array_elements(%s::jsonb) AS t(r)) AS {name}"  # noqa: S608  # names of our own
-    values = ", ".join(f"json_extract(value, '$[{index}]') AS {column}" for index, column in enumerate(columns))
+    # a column without a type of its own could not be looked up in an index
+    kinds = {"bigint": "INTEGER", "boolean": "NUMERIC"}
+    values = ", ".join(
+        f"CAST(json_extract(value, '$[{index}]') AS {kinds.get(kind, 'TEXT')}) AS {column}" for index, (column, kind) in enumerate(columns.items())
+    )
     return f"(SELECT {values} FROM json_each(%s)) AS {name}"  # noqa: S608  # names of our own
 
 

@@ -97,7 +97,12 @@ def derive_day(day: date) -> None:
 def _add_series(model: type[HourRollup | DayRollup], unit: str, at: str, span: Span, series: Mapping[Facts, int], savings: Sequence[Saving]) -> None:
     kinds = {name: "uuid" if name in _NULLABLE else "boolean" if name == "is_demo" else "text" for name in FACTS}
     same = " AND ".join(f"u.{name} {_same(name)} s.{name}" for name in FACTS)
-    source = f'"{_usage}" u JOIN {given("s", series="bigint", **kinds)} ON {same}'
+    rows = given("s", series="bigint", **kinds)
+    if _is_postgres():
+        source = f'"{_usage}" u JOIN {rows} ON {same}'
+    else:
+        # one look at each call, with an index on the combinations that only a table or a materialized query can have
+        source = f'"{_usage}" u CROSS JOIN (WITH s AS MATERIALIZED (SELECT * FROM {rows}) SELECT * FROM s) AS s ON {same}'  # noqa: S608  # our own names
     wanted = as_given((number, *(fact.hex if isinstance(fact, UUID) else fact for fact in facts)) for facts, number in series.items())
     _upsert(model._meta.db_table, (unit, "series_id"), (at, "s.series"), source, "", span, savings, [wanted])
 
