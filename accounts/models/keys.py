@@ -38,3 +38,8 @@ class VirtualKey(Credential):
 
     def __str__(self) -> str:
         return f"{self.name} (sgw_vk_{self.public_id}_…)"
+
+    @property
+    def shown_id(self) -> str:
+        """Return the prefixed id."""
+        return f"key_{self.public_id}"

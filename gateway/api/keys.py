@@ -1,6 +1,5 @@
 """keys: virtual keys, made here and shown once."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -9,15 +8,14 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import access, credentials
-from accounts import actions as account_actions
+from accounts import access
 from accounts.api.credential_resource import LIVE, ChangesState, CredentialShown, RotateGiven
 from accounts.api.fields import Given, Moment, Person, Reference, look_up, shown_id
 from accounts.api.resource import Changes, Makes, Resource
-from accounts.models import Environment, Project, User, VirtualKey
+from accounts.models import Environment, User, VirtualKey
 from billing.api.fields import UsdOrCount, amount_of
 from billing.models import Budget
-from gateway import actions
+from gateway import actions, keymaking
 
 
 class LimitsGiven(Given):
@@ -124,33 +122,15 @@ class Keys(ChangesState, Makes, Changes, Resource):
     def create(self, request: Request) -> Response:
         """Create a key; the answer holds its text, this once."""
         given = self.given(request, KeyGiven)
-        project = given["project"]
-        given.setdefault("environment", project.environment)
-        if "owner" not in given and self.person is not None and access.level(self.person, project) == 0:
-            given["owner"] = self.person
-        draft = VirtualKey(project=project, environment=given["environment"], owner=given.get("owner"))
-        self.check(project, draft, given)
-        owner = draft.owner
-        if owner is not None and owner != self.person and not access.members_of(project).filter(pk=owner.pk).exists():
-            raise serializers.ValidationError({"owner": "This person has no role in the project. Add them first, or leave the owner out."})
-        self._check_models(given["models"], project)
-        rights_end = access.rights_end(self.actor)
-        given.setdefault("expires_at", credentials.latest_expiry(credentials.policy_of(draft), rights_end))
-        budget = given.pop("budget", None)
+        budget = given.get("budget")
         if budget is not None:
             budget["amount"] = amount_of(budget["amount"], is_money=True)
-        row, text = actions.create_virtual_key(created_by=self.person, rights_end=rights_end, budget=budget, **given)
+        row, text = keymaking.make_for(self.actor, **given)
         return self.told_once(row, text, 201)
 
     def change(self, row: VirtualKey, given: dict[str, Any]) -> VirtualKey:
         """Change a key."""
-        if "models" in given:
-            actions.check_key_models(given["models"])
-            self._check_models([name for name in given["models"] if name not in row.models], row.project)
-        for name, value in given.items():
-            setattr(row, name, value)
-        self.check(row, row)
-        return account_actions.save_key(row, access.rights_end(self.actor))
+        return keymaking.change_for(self.actor, row, given)
 
     @action(detail=True, methods=["post"], takes=RotateGiven)
     def rotate(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
@@ -169,10 +149,3 @@ class Keys(ChangesState, Makes, Changes, Resource):
         if status == 201:
             answer.headers["Location"] = f"{self.request.path}/{answer.data['id']}"
         return answer
-
-    def _check_models(self, names: Sequence[str], project: Project) -> None:
-        """Raise ValidationError for models wider than the caller's own rights in the project."""
-        held = access.models_within(self.actor, project)
-        wider = [] if held is None else [name for name in names if name not in held]
-        if wider:
-            raise serializers.ValidationError({"models": f"No key of this project may use: {', '.join(wider)}. Ask for access to the model first."})

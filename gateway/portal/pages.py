@@ -2,9 +2,14 @@
 
 from django.urls import path
 
+from gateway.portal.keys import act, key, keys, new_key
 from gateway.portal.overview import overview
 
 app_name = "portal"
 urlpatterns = [
     path("", overview, name="overview"),
+    path("keys", keys, name="keys"),
+    path("keys/new", new_key, name="new-key"),
+    path("keys/<str:public_id>", key, name="key"),
+    path("keys/<str:public_id>/<str:verb>", act, name="key-act"),
 ]
