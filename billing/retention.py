@@ -265,32 +265,42 @@ def _remove(archived: ArchivedMonth, month: Month) -> None:
 
 def _restore_part(part: ArchivedPart, store: Store) -> None:
     """Insert a part's records that are not there, all or none."""
-    fields: dict[str, Any] = {field.attname: field for field in UsageRecord._meta.concrete_fields}
+    # a column younger than the archive gets its default
     blank = UsageRecord()
-    columns = ", ".join(f'"{field.column}"' for field in fields.values())
-    places = ", ".join(["%s"] * len(fields))
-    statement = f'INSERT INTO "{partitions.TABLE}" ({columns}) VALUES ({places}) ON CONFLICT DO NOTHING'  # noqa: S608  # our own columns
-    batch: list[list[Any]] = []
-
-    def flush() -> None:
-        with connection.cursor() as cursor:
-            cursor.executemany(statement, batch)
-        batch.clear()
-
-    def values(record: dict[str, Any]) -> list[Any]:
-        # a column younger than the archive gets its default
-        return [field.get_db_prep_save(field.to_python(record.get(name, getattr(blank, name))), connection=connection) for name, field in fields.items()]
-
+    defaults = {name: getattr(blank, name) for name in NAMES}
     decode: Callable[[bytes], dict[str, Any]] = msgspec.json.Decoder(dict[str, Any]).decode
+    batch: list[dict[str, Any]] = []
+    insert = _insert_as_json if connection.vendor == "postgresql" else _insert_by_fields
     try:
         with partitions.writable():
             for line in lines(store.open(part.name), part.sha256):
-                batch.append(values(decode(line)))
+                batch.append(defaults | decode(line))
                 if len(batch) == INSERT_ROWS:
-                    flush()
-            flush()
+                    insert(batch)
+                    batch.clear()
+            insert(batch)
     except (PartBroken, FileNotFoundError, msgspec.MsgspecError) as error:
         raise ArchiveBroken(f"{part.name}: {error} Nothing of it was restored.") from error
+
+
+def _insert_as_json(records: list[dict[str, Any]]) -> None:
+    """Insert records as Postgres reads them itself, in a tenth of the time its driver takes field by field."""
+    columns = ", ".join(f'"{name}"' for name in NAMES)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f'INSERT INTO "{partitions.TABLE}" ({columns}) '  # noqa: S608  # our own columns
+            f'SELECT {columns} FROM jsonb_populate_recordset(NULL::"{partitions.TABLE}", %s::jsonb) ON CONFLICT DO NOTHING',
+            [msgspec.json.encode(records).decode()],
+        )
+
+
+def _insert_by_fields(records: list[dict[str, Any]]) -> None:
+    fields: dict[str, Any] = {field.attname: field for field in UsageRecord._meta.concrete_fields}
+    columns = ", ".join(f'"{name}"' for name in fields)
+    places = ", ".join(["%s"] * len(fields))
+    rows = [[field.get_db_prep_save(field.to_python(record[name]), connection=connection) for name, field in fields.items()] for record in records]
+    with connection.cursor() as cursor:
+        cursor.executemany(f'INSERT INTO "{partitions.TABLE}" ({columns}) VALUES ({places}) ON CONFLICT DO NOTHING', rows)  # noqa: S608  # our own columns
 
 
 # ---- bookkeeping ----------------------------------------------------------------------------------------------------------
