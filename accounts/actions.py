@@ -9,7 +9,7 @@ from django.db import models
 
 from accounts import audit, credentials, four_eyes, keys
 from accounts.audit.origin import here
-from accounts.models import BusinessUnit, Membership, Project, User, VirtualKey
+from accounts.models import BusinessUnit, CredentialPolicy, Membership, Project, User, VirtualKey
 from accounts.models.identity import PRIVILEGED_ROLES
 from accounts.ranges import read_ranges, read_tags
 from accounts.sessions import end_sessions
@@ -173,3 +173,11 @@ def set_key_state(key: VirtualKey, state: str, *, reason: str = "", compromised:
     `compromised` also cuts its running calls; see accounts.credentials.set_state.
     """
     return credentials.set_state(key, state, reason=reason, compromised=compromised, level=level)
+
+
+@audit.act()
+def save_credential_policy(policy: CredentialPolicy) -> CredentialPolicy:
+    """Check and store how long a kind of credential may live; those there are keep their end. Raises ValidationError."""
+    policy.full_clean()
+    policy.save()
+    return policy

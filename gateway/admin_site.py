@@ -39,6 +39,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 item("Projects", "folder", "accounts_project_changelist"),
                 item("Virtual keys", "key", "accounts_virtualkey_changelist"),
                 item("Service accounts", "smart_toy", "accounts_serviceaccount_changelist"),
+                item("Credential policies", "hourglass", "accounts_credentialpolicy_changelist"),
                 item("Users", "person", "accounts_user_changelist"),
             ],
         },

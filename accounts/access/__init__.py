@@ -11,7 +11,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from accounts.access.matrix import NARROWED_FIELDS, RESOURCES, ROUTES
+from accounts.access.matrix import ADMIN, NARROWED_FIELDS, RESOURCES, ROUTES
 from accounts.models import AuditEvent, BusinessUnit, Environment, Membership, NotificationChannel, PersonalToken, Project, ServiceAccount, User, VirtualKey
 
 __all__ = ["RESOURCES", "ROUTES"]  # beside what is defined here
@@ -20,10 +20,7 @@ Actor = User | ServiceAccount
 # Where an object belongs: rights are held in a project or a business unit, and reach everything below; None is the platform.
 Place = VirtualKey | Project | BusinessUnit | None
 
-GOVERNED_APPS = ("accounts", "billing", "gateway", "django_celery_beat")
-READING_ROLES = frozenset({"it_admin", "security_officer", "finance", "auditor"})
-# What a platform role may write in the admin; what is written through the API and the portal is told by the matrix.
-WRITTEN_APPS: dict[str, tuple[str, ...]] = {"it_admin": GOVERNED_APPS, "finance": ("billing",)}
+READING_ROLES = frozenset(role for read, _ in ADMIN.values() for role in read)
 
 
 def is_breaking_glass(user: User) -> bool:
@@ -48,12 +45,12 @@ def role_permissions(role: str) -> frozenset[str]:
     """Return the model permissions of a platform role, as `app.action_model`."""
     if role not in READING_ROLES:
         return frozenset()
-    written = WRITTEN_APPS.get(role, ())
     return frozenset(
         f"{label}.{action}_{model._meta.model_name}"
-        for label in GOVERNED_APPS
+        for label, (read, written) in ADMIN.items()
+        if role in read
         for model in apps.get_app_config(label).get_models()
-        for action in (("view", "add", "change", "delete") if label in written else ("view",))
+        for action in (("view", "add", "change", "delete") if role in written else ("view",))
     )
 
 
@@ -78,7 +75,7 @@ class RoleBackend(ModelBackend):
 
     def has_module_perms(self, user_obj: Any, app_label: str) -> bool:
         """Say whether the user's role may open an app in the admin."""
-        return may_open_admin(user_obj) and app_label in GOVERNED_APPS
+        return may_open_admin(user_obj) and app_label in ADMIN
 
 
 def is_usable(actor: Actor) -> bool:

@@ -160,6 +160,54 @@ POST   service-accounts         owner           it_admin manager
 PATCH  service-accounts/{id}    owner           it_admin manager
 """
 
+# Pages of the portal: `everybody` may be a stranger, `anyone` is signed in and sees there what the API would show them.
+PORTAL = {
+    "": "anyone",
+    "keys": "anyone",
+    "keys/new": "anyone",
+    "keys/<str:public_id>": "anyone",
+    "keys/<str:public_id>/<str:verb>": "anyone",
+    "login": "everybody",
+    "login/code": "everybody",
+    "login/confirm": "anyone",
+    "login/passkey": "everybody",
+    "login/passkey/done": "everybody",
+    "login/forgotten": "everybody",
+    "login/new-password/<str:token>": "everybody",
+    "login/break-glass/<str:token>": "everybody",
+    "logout": "everybody",
+    "account": "anyone",
+    "account/password": "anyone",
+    "account/authenticator": "anyone",
+    "account/authenticator/remove": "anyone",
+    "account/backup-codes": "anyone",
+    "account/passkeys/new": "anyone",
+    "account/passkeys/begin": "anyone",
+    "account/passkeys/done": "anyone",
+    "account/passkeys/<int:number>/rename": "anyone",
+    "account/passkeys/<int:number>/remove": "anyone",
+    "account/sessions/others/end": "anyone",
+    "account/sessions/<str:session>/end": "anyone",
+    "oidc/start": "everybody",
+    "oidc/callback": "everybody",
+    "oidc/leave": "everybody",
+    "oidc/left": "everybody",
+}
+
+# Rows in the admin by app: the platform roles that read them, and those that write them.
+_PLATFORM = ("it_admin", "security_officer", "finance", "auditor")
+ADMIN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "accounts": (_PLATFORM, ("it_admin",)),
+    "billing": (_PLATFORM, ("it_admin", "finance")),
+    "gateway": (_PLATFORM, ("it_admin",)),
+    "django_celery_beat": (_PLATFORM, ("it_admin",)),
+}
+# Pages of the admin that belong to no rows.
+ADMIN_FRAME = frozenset({
+    "", "login/", "logout/", "password_change/", "password_change/done/", "autocomplete/", "jsi18n/", "search/", "toggle-sidebar/",
+    "r/<path:content_type_id>/<path:object_id>/", "^(?P<app_label>django_celery_beat|accounts|billing|gateway)/$", "(?P<url>.*)$",
+})  # fmt: skip
+
 
 class Route(NamedTuple):
     """One line: a method and path below /api/v1/, and the cell of each role."""

@@ -5,6 +5,7 @@ from django.http import HttpRequest
 
 from accounts import access
 from accounts.admin.audit import AuditEventAdmin
+from accounts.admin.credential_policies import CredentialPolicyAdmin
 from accounts.admin.governed import STATE_COLOURS, GovernedAdmin, ReadOnlyAdmin, said
 from accounts.admin.notices import NotificationChannelAdmin, OutboxMessageAdmin
 from accounts.admin.people import BusinessUnitAdmin, ProjectAdmin, UserAdmin
@@ -22,6 +23,7 @@ __all__ = [
     "STATE_COLOURS",
     "AuditEventAdmin",
     "BusinessUnitAdmin",
+    "CredentialPolicyAdmin",
     "GovernedAdmin",
     "NotificationChannelAdmin",
     "OutboxMessageAdmin",

@@ -185,7 +185,8 @@ def _approvals(made: Company) -> list[Sample]:
 
 
 def _rules(made: Company) -> list[Sample]:
-    return [Sample(f"apr_{rule.pk.hex}", "platform") for rule in ApprovalRule.objects.all()[:1]]
+    rule = ApprovalRule.objects.first() or ApprovalRule.objects.create(name="Everything")
+    return [Sample(f"apr_{rule.pk.hex}", "platform")]
 
 
 # One entry for every resource of the matrix that has objects.
@@ -214,7 +215,8 @@ BODIES: dict[str, Callable[[dict[str, str]], dict[str, Any]]] = {
     "memberships": lambda at: {"user": "new-one@example.com", "role": "viewer", **at},
     "service-accounts": lambda at: {"name": "New", "scopes": ["calls:read"], **at},
     "keys": lambda at: {"name": "New", "models": ["*"], "environment": "dev", **at},
-    "budgets": lambda at: {"scope": at, "amount": "1"},
+    # no more than the unit's own: above it a second person would have to agree
+    "budgets": lambda at: {"scope": at, "amount": "0.000000001"},
     "limits": lambda at: {"scope": at, "kind": "tpm", "amount": 1, "reason": "new"},
     "credit-accounts": lambda at: {"scope": at},
     "webhooks": lambda at: {"name": "New", "url": "http://127.0.0.1:9999/", "event_types": ["key.*"], "scope": at},

@@ -1,0 +1,46 @@
+"""The access matrix as a page of the documentation; the suite keeps docs/reference/access.md the same as this."""
+
+from accounts.access.matrix import ADMIN, API, NARROWED_FIELDS, PORTAL, PUBLIC, ROLES
+
+HEAD = """# Who may do what
+
+Made from accounts/access/matrix.py, which the API, the portal and the admin obey; `python manage.py access_matrix` writes this page anew.
+
+Roles: platform (`it_admin`, `security_officer`, `finance`, `auditor`), business unit (`manager`, `viewer`), project (`owner`, `developer`,
+`viewer`); `anyone` is every signed-in person. A right held in a unit reaches everything below it.
+
+| cell | reaches |
+|---|---|
+| all | every object |
+| here | objects of the unit or project the role is held in, and of everything below it |
+| below | only what lies below it: nobody changes what binds themselves |
+| mine | those in it that are one's own, outside prod |
+| own | one's own, wherever they are |
+| named | those the object itself names, such as an approver |
+| – | none |
+
+An object one may not read is 404; one that may be read but not changed is 403. A service account stands where the owner of its project, the
+manager of its unit, or for the platform an IT administrator stands; it and a personal token also need the scope. A key or token lives no
+longer than the credential it was made with, scopes are handed on only by who holds them, and what somebody higher suspended is resumed by
+nobody lower.
+
+## API (`/api/v1/`)
+"""
+
+
+def page() -> str:
+    """Return the page in Markdown."""
+    names = ("route", *(role.replace("_", " ") for role in ROLES))
+    lines = [HEAD, f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
+    for line in API.strip("\n").splitlines()[2:]:
+        words = line.replace("|", " ").split()
+        if words:
+            cells = ["–" if cell == "-" else cell for cell in words[2:]]
+            lines.append(f"| `{words[0]} {words[1]}` | {' | '.join(cells)} |")
+    lines += ["", f"Open to everybody: {', '.join(f'`{route}`' for route in PUBLIC)}.", "", "Fields only some roles write:", ""]
+    for route, fields in NARROWED_FIELDS.items():
+        lines += [f"- `{route}`: `{field}` by {', '.join(sorted(roles))}" for field, roles in fields.items()]
+    lines += ["", "## Portal", "", "| page | who |", "|---|---|", *(f"| `/{path}` | {who} |" for path, who in PORTAL.items())]
+    lines += ["", "## Admin", "", "| rows | read | written |", "|---|---|---|"]
+    lines += [f"| {model} | {', '.join(read)} | {', '.join(written) or '–'} |" for model, (read, written) in ADMIN.items()]
+    return "\n".join(lines) + "\n"
