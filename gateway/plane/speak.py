@@ -120,7 +120,11 @@ def heard(body: bytes, came_bytes: int, wire: str, content_type: bytes = ANSWERS
     """Return what is known of a whole answer that broke: of another type than an answer's, or without a byte, it had not begun."""
     if not came_bytes or content_type not in ANSWERS:
         return NOTHING_HEARD
-    usage, problem = _usage_in(body, wire) if content_type == ANSWERS[0] else (None, "usage_missing")
+    try:
+        usage, problem = _usage_in(body, wire) if content_type == ANSWERS[0] else (None, "usage_missing")
+    except WireError:
+        # its numbers are what broke it, such as NaN
+        usage, problem = None, "usage_invalid"
     return Heard(began=True, usage=usage, problem=problem, text_bytes=came_bytes)
 
 
