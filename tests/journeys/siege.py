@@ -20,10 +20,11 @@ from tests.fakes.postgres import Postgres
 from tests.fakes.processes import named, stopped
 from tests.fakes.service import Service, wait_for
 from tests.journeys.budgets import Budgeted, ask
-from tests.journeys.crowd import Database, Watch, all_at_once, counted, least_free
+from tests.journeys.crowd import Answer, Database, Watch, all_at_once, counted, least_free
 
 CALL = 10_000_000  # what a call of the flat model is quoted and costs, in nano-USD
 BACK_WITHIN_S = 60
+AT_ONCE = 60
 DISPUTED = """
 SELECT COALESCE(SUM(d.amount), 0) FROM billing_disputedhold d JOIN billing_window w ON w.id = d.window_id
 WHERE d.released_at IS NULL AND w.budget_id = '{0}'
@@ -85,6 +86,8 @@ class Siege:
         two = Service(one.copy_secrets(place / "two"), workers=2, database_url=self.postgres.url, environment=shared).start()
         self.services = [one, two]
         self.database = Database(one)
+        # budgets that must be in order once everything is over
+        self.watched: list[Budgeted] = []
         self.troubles: dict[str, Callable[[], None]] = {
             "a worker is killed": lambda: self._kill(b"gateway.worker"),
             "a steward is killed": lambda: self._kill(b"manage.py\0steward"),
@@ -172,43 +175,49 @@ class Siege:
                     time.sleep(pause_s)  # calls go on between troubles
                     self.troubles[trouble]()
                 time.sleep(pause_s)
-            self.settled(budgeted)
-            self._spend_the_rest(budgeted, amount_calls, spenders)
+            self._spend_the_rest(budgeted, spenders)
         assert watch.over == []
         assert least_free(self.services[0], budgeted.budget) == 0
         assert len(watch.samples) > 5
 
     def settled(self, budgeted: Budgeted) -> None:
         """Wait until nothing is held but by disputes: leaked holds come back."""
+        wait_for(lambda: self._only_disputes_are_held(budgeted), BACK_WITHIN_S, f"only disputed calls are held of {self.figures(budgeted)}")
 
-        def only_disputes() -> bool:
-            _, _, held = self.figures(budgeted)
-            return held == int(self.database.rows(DISPUTED.format(budgeted.budget[4:]))[0][0])
-
-        wait_for(only_disputes, BACK_WITHIN_S, f"only disputed calls are held of {self.figures(budgeted)}")
+    def _only_disputes_are_held(self, budgeted: Budgeted) -> bool:
+        return self.figures(budgeted)[2] == int(self.database.rows(DISPUTED.format(budgeted.budget[4:]))[0][0])
 
     def figures(self, budgeted: Budgeted) -> tuple[int, int, int]:
         """Return limit, spent and held of the budget's only window in nano-USD."""
         amount, spent, held = self.database.rows(f"SELECT base + credit, spent, held FROM billing_window WHERE budget_id = '{budgeted.budget[4:]}'")[0]
         return int(amount), int(spent), int(held)
 
-    def _spend_the_rest(self, budgeted: Budgeted, amount_calls: int, spenders: Spenders) -> None:
-        """Exactly what is left can still be spent: nothing is stuck, nothing lost, nothing counted twice."""
-        amount, spent, held = self.figures(budgeted)
-        left = (amount - spent - held) // CALL
-        answers = all_at_once(self.origins, budgeted.key, [ask(f"rest {number}") for number in range(left + 20)])
-        assert counted(answers) == {200: left, 402: 20} if left else {402: 20}
+    def _spend_the_rest(self, budgeted: Budgeted, spenders: Spenders) -> None:
+        """All that is left can still be spent: nothing is stuck, nothing lost, nothing counted twice."""
+        answers: list[Answer] = []
+
+        def all_is_spent() -> bool:
+            answers.extend(all_at_once(self.origins, budgeted.key, [ask(f"rest {number}") for number in range(AT_ONCE)]))
+            amount, spent, held = self.figures(budgeted)
+            return amount - spent - held < CALL and self._only_disputes_are_held(budgeted)
+
+        wait_for(all_is_spent, BACK_WITHIN_S, "all is spent but what is disputed")
+        amount, spent, _ = self.figures(budgeted)
+        assert counted(answers).keys() <= {200, 402, 503}
+        assert counted(all_at_once(self.origins, budgeted.key, [ask("over")] * AT_ONCE)) == {402: AT_ONCE}
         delivered = [*spenders.delivered, *(answer.call_id for answer in answers if answer.status == 200)]
-        self.settled(budgeted)
         rows = self.database.rows(f"SELECT call_id, cost_nanousd, outcome FROM billing_usagerecord WHERE key = '{budgeted.public_key}'")
         outcomes = {call_id: outcome for call_id, _, outcome in rows}
         assert len(outcomes) == len(rows)
-        assert {outcomes.get(call_id) for call_id in delivered} <= {"ok"}
-        assert sum(int(cost) for _, cost, _ in rows) == self.figures(budgeted)[1] <= amount
-        assert amount - self.figures(budgeted)[1] - self.figures(budgeted)[2] < CALL
+        assert {outcomes.get(call_id) for call_id in delivered} == {"ok"}
+        assert sum(int(cost) for _, cost, _ in rows) == spent <= amount
 
     def explained(self) -> None:
-        """The ledger explains every nano-USD, and adding everything up anew gives the same rows twice."""
+        """Nothing is held any more, the ledger explains every nano-USD, and adding everything up anew gives the same rows twice."""
+        for budgeted in self.watched:
+            self.settled(budgeted)
+            amount, spent, held = self.figures(budgeted)
+            assert spent + held <= amount
         one = self.services[0]
         assert "100.00%" in one.manage("ledger_verify")
         one.manage("rebuild_rollups")
