@@ -164,6 +164,8 @@ PATCH  service-accounts/{id}    owner           it_admin manager
 PORTAL = {
     "": "anyone",
     "keys": "anyone",
+    "tokens": "anyone",
+    "tokens/<str:public_id>/revoke": "anyone",
     "keys/new": "anyone",
     "keys/<str:public_id>": "anyone",
     "keys/<str:public_id>/<str:verb>": "anyone",

@@ -24,7 +24,7 @@ class Entry:
 
 # title, icon, name of the page, whether only those who may open the admin see it
 NAVIGATION = (("Overview", "home", "portal:overview", False), ("Keys", "key", "portal:keys", False), ("Administration", "settings", "admin:index", True))
-ACCOUNT: tuple[tuple[str, str], ...] = (("Sign-in and security", "account:security"),)
+ACCOUNT: tuple[tuple[str, str], ...] = (("Sign-in and security", "account:security"), ("Personal tokens", "portal:tokens"))
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:

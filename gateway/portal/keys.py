@@ -133,6 +133,8 @@ def revealed(request: HttpRequest, row: VirtualKey, text: str) -> HttpResponse:
 def shown(request: HttpRequest, user: User, row: VirtualKey, **tried_forms: forms.Form) -> HttpResponse:
     """Show a key with the forms of what the visitor may do with it; `tried_forms` are those just refused."""
     blank: dict[str, forms.Form] = {"rotate": RotateForm(), "suspend": ReasonForm(), "resume": ReasonForm(), "revoke": RevokeForm(key=row)}
+    for verb, form in (blank | tried_forms).items():
+        form.auto_id = f"{verb}_%s"  # several forms of one page have a reason
     fits = {
         "rotate": row.state != VirtualKey.State.REVOKED,
         "end-overlap": row.previous_until is not None and row.previous_until > timezone.now(),

@@ -1,0 +1,72 @@
+"""The page of one's personal tokens for the management API: list, create, revoke. A token is shown in one answer and nowhere else."""
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts import access, credentials
+from accounts.models import PersonalToken, User
+from accounts.personal_tokens import make_personal_token
+from accounts.portal.page import page_of, signed_in
+from accounts.service_accounts import SCOPES
+from gateway.actions import newest_pepper
+
+DEFAULT_LIFE = timedelta(days=30)
+
+
+class TokenForm(forms.Form):
+    """A new personal token."""
+
+    name = forms.CharField(max_length=200, help_text="Where it is used, such as the name of the script.")
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, scope) for scope in SCOPES], widget=forms.SelectMultiple(attrs={"size": 10}), help_text="Your own rights bind it too."
+    )
+    expires_on = forms.DateField(widget=forms.DateInput(attrs={"type": "date"}), help_text="It works until the end of this day, UTC. Policy sets the latest.")
+
+
+@signed_in
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def tokens(request: HttpRequest, user: User) -> HttpResponse:
+    """List the visitor's tokens and make one; the answer to a good form shows it, this once."""
+    form = TokenForm(request.POST or None, initial={"expires_on": (timezone.now() + DEFAULT_LIFE).date()})
+    text = ""
+    if request.method == "POST" and form.is_valid():
+        text = made(user, form)
+        form = form if not text else TokenForm(initial={"expires_on": (timezone.now() + DEFAULT_LIFE).date()})
+    own = access.visible_personal_tokens(user).filter(user=user).exclude(state=PersonalToken.State.REVOKED).order_by("-created_at")
+    return render(request, "gateway/tokens.html", {"form": form, "text": text, "page": page_of(request, own), "now": timezone.now()})
+
+
+def made(user: User, form: TokenForm) -> str:
+    """Return the text of a new token; "" where the action refused, which then stands in the form."""
+    data: dict[str, Any] = form.cleaned_data
+    expires_at = datetime.combine(data["expires_on"], time(23, 59, 59), UTC)
+    try:
+        return make_personal_token(user=user, name=data["name"], scopes=data["scopes"], expires_at=expires_at, **newest_pepper())[1]
+    except ValidationError as refusal:
+        for name, words in (refusal.message_dict if hasattr(refusal, "error_dict") else {"": refusal.messages}).items():
+            place = {"expires_at": "expires_on"}.get(name, name)
+            form.add_error(place if place in form.fields else None, ValidationError(words))
+    return ""
+
+
+@signed_in
+@require_POST
+def revoke_token(request: HttpRequest, user: User, public_id: str) -> HttpResponse:
+    """Refuse one of the visitor's tokens for good."""
+    row = access.visible_personal_tokens(user).filter(user=user, public_id=public_id.removeprefix("pt_")).first()
+    if row is None or not access.allows(user, "POST personal-tokens/{id}/revoke", None, row):
+        raise Http404
+    credentials.set_state(row, PersonalToken.State.REVOKED)
+    messages.success(request, f"{row.name} is revoked.")
+    return HttpResponseRedirect(reverse("portal:tokens"))
