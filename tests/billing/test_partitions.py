@@ -47,6 +47,26 @@ def test_a_month_is_a_range_of_ids() -> None:
     assert [partitions.month_of(call) for call in (month.first_id + "0", last, month.end_id + "0")] == [month, month, Month(2026, 1)]
 
 
+def indexes_of(table: str) -> list[str]:
+    """How the indexes of a table are made, on SQLite those of the one table by name."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = %s ORDER BY 1", [partitions.TABLE])
+        else:
+            cursor.execute("SELECT substring(indexdef FROM 'USING .*') FROM pg_indexes WHERE tablename = %s ORDER BY 1", [table])
+        return [kind for (kind,) in cursor.fetchall()]
+
+
+def test_a_new_month_bears_every_index_of_the_table() -> None:
+    month = Month.parse("2025-12")
+    if connection.vendor == "postgresql":
+        partitions.make(month)
+    of_all = indexes_of(partitions.TABLE)
+    assert indexes_of(month.partition) == of_all
+    by_pages = [kind.split(",")[0] for kind in of_all if "brin" in kind]
+    assert by_pages == (["USING brin (started_at"] if connection.vendor == "postgresql" else [])
+
+
 @pytest.mark.parametrize("call", ["", "call_1", "call_", "call_zzzzzzzzzzz0000", "call_fffffffffff0000", "call_000000000000000", "other_19ad73584000"])
 def test_an_id_without_a_moment_is_of_no_month(call: str) -> None:
     assert partitions.month_of(call) is None
