@@ -5,7 +5,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db import DatabaseError, IntegrityError
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions, status
 from rest_framework.response import Response
@@ -44,6 +44,13 @@ class TooLarge(exceptions.APIException):
     status_code, default_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE, "request_too_large"
 
 
+class DatabaseAway(exceptions.APIException):
+    """The database is gone, too busy, or in the middle of a restart; `wait` is for Retry-After, in seconds."""
+
+    status_code, default_code, wait = status.HTTP_503_SERVICE_UNAVAILABLE, "dependency_unavailable", 1
+    default_detail = "The database cannot be asked at the moment. Repeat the request in a moment, with the same Idempotency-Key."
+
+
 class KeyReused(exceptions.APIException):
     """An idempotency key came with another request than before."""
 
@@ -61,6 +68,9 @@ def answer(exc: Exception, context: dict[str, Any]) -> Response:
         exc = _refused_by_an_action(exc)
     elif isinstance(exc, RequestDataTooBig):
         exc = TooLarge("The body is too long.")
+    elif isinstance(exc, OperationalError | InterfaceError):
+        log.error("api_without_database", reason=type(exc).__name__, error=str(exc))
+        exc = DatabaseAway()
     elif isinstance(exc, IntegrityError):
         log.info("api_conflict", error=str(exc))
         exc = Conflict("Another object stands in the way, made at the same moment or depending on this one. Read the list again.")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 import time_machine
 from django.conf import settings
+from django.db import OperationalError, connection
 
 from accounts import keys
 from accounts.models import BusinessUnit, IdempotencyRecord, ServiceAccount, User
@@ -153,6 +154,18 @@ def test_every_refusal_is_a_problem() -> None:
     assert code(it.ask("PUT", f"projects/prj_{'0' * 32}", {})) == (405, "method_not_allowed")
     assert code(it.get("projects", accept="text/html")) == (406, "not_acceptable")
     assert code(it.client.post("/api/v1/projects", "a=b", content_type="application/x-www-form-urlencoded")) == (415, "unsupported_media_type")
+
+
+def test_a_database_that_is_away_is_told_as_such_and_when_to_come_again() -> None:
+    it = program()
+
+    def away(*_: object) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with connection.execute_wrapper(away):
+        answer = it.get("projects")
+    assert (code(answer), answer["retry-after"]) == ((503, "dependency_unavailable"), "1")
+    assert "closed the connection" not in answer.content.decode()
 
 
 def test_what_nobody_foresaw_is_a_problem_without_details(monkeypatch: pytest.MonkeyPatch) -> None:
