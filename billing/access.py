@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 from accounts import access
 from accounts.access import Actor
 from accounts.models import User
-from billing.models import Budget, CreditAccount, Limit, UsageRecord
+from billing.models import AlertEvent, Budget, CreditAccount, Limit, UsageRecord
 
 # Who enters, approves, rejects and withdraws prices.
 PRICING_ROLES = ("finance", "it_admin")
@@ -36,6 +36,14 @@ def visible_limits(actor: Actor) -> QuerySet[Limit]:
 def visible_credit_accounts(actor: Actor) -> QuerySet[CreditAccount]:
     """Return the credit accounts of everything the actor sees."""
     return _visible(CreditAccount.objects.select_related("project", "key", "business_unit"), actor)
+
+
+def visible_alerts(actor: Actor) -> QuerySet[AlertEvent]:
+    """Return the alerts about everything the actor sees; those about the platform as a whole for those who see it."""
+    rows = AlertEvent.objects.select_related("project", "business_unit", "acknowledged_by")
+    if access.sees_everything(actor):
+        return rows
+    return rows.filter(Q(project__in=access.visible_projects(actor)) | Q(business_unit__in=access.visible_business_units(actor)))
 
 
 def visible_calls(actor: Actor) -> QuerySet[UsageRecord]:

@@ -98,6 +98,10 @@ POST   credit-accounts/{id}/unfreeze         all  -    all  -        | below   -
 GET    calls                                 all  all  all  all      | here    here   | here  here      here      | -
 GET    calls/{id}                            all  all  all  all      | here    here   | here  here      here      | -
 
+GET    alerts                                all  all  all  all      | here    here   | here  here      here      | -
+GET    alerts/{id}                           all  all  all  all      | here    here   | here  here      here      | -
+POST   alerts/{id}/acknowledge               all  all  all  -        | here    -      | here  -         -         | -
+
 GET    audit-events                          all  all  all  all      | here    -      | here  -         -         | -
 GET    audit-events/{id}                     all  all  all  all      | here    -      | here  -         -         | -
 GET    audit-events/verify                   all  all  all  all      | -       -      | -     -         -         | -

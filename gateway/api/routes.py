@@ -14,6 +14,7 @@ from accounts.api.rules import ApprovalRules
 from accounts.api.service_accounts import ServiceAccounts
 from accounts.api.units import BusinessUnits
 from accounts.api.webhooks import Webhooks
+from billing.api.alerts import Alerts
 from billing.api.budgets import Budgets
 from billing.api.calls import Calls
 from billing.api.credit import CreditAccounts
@@ -23,7 +24,7 @@ from gateway.api.document import Docs, Nothing, Schema
 from gateway.api.keys import Keys
 
 RESOURCES = (
-    PersonalTokens, BusinessUnits, Projects, Memberships, ServiceAccounts, Keys, Budgets, Limits, CreditAccounts, Calls, AuditEvents, Webhooks,
+    PersonalTokens, BusinessUnits, Projects, Memberships, ServiceAccounts, Keys, Budgets, Limits, CreditAccounts, Calls, Alerts, AuditEvents, Webhooks,
     CreditRequests, AccessRequests, Approvals, ApprovalRules,
 )  # fmt: skip
 

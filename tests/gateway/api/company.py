@@ -14,7 +14,7 @@ from accounts.service_accounts import SCOPES
 from accounts.webhooks import make_webhook
 from billing.budgets import save_budget, save_limit
 from billing.credits import open_account
-from billing.models import Budget, Limit
+from billing.models import AlertEvent, Budget, Limit
 from gateway.actions import create_virtual_key
 from tests.gateway.api.callers import Caller, call, program, service_account
 
@@ -153,6 +153,14 @@ def _calls(made: Company) -> list[Sample]:
     return [Sample(call(project, key.public_id, f"call_{place}").call_id, place) for place, (project, key) in places.items()]
 
 
+def _alerts(made: Company) -> list[Sample]:
+    places: dict[str, dict[str, Any]] = {
+        "project": {"project": made.project}, "unit": {"business_unit": made.unit}, "foreign": {"project": made.foreign}, "platform": {},
+    }  # fmt: skip
+    common = {"kind": "budget", "window": "w", "threshold": 80, "severity": "warning", "title": "t", "text": "t"}
+    return [Sample(f"alt_{AlertEvent.objects.create(subject=place, **common, **given).pk}", place) for place, given in places.items()]
+
+
 def _audit_events(made: Company) -> list[Sample]:
     places = {"project": made.project, "foreign": made.foreign}
     newest = {place: AuditEvent.objects.filter(object_id=f"prj_{project.pk.hex}").latest("seq") for place, project in places.items()}
@@ -201,6 +209,7 @@ SAMPLES: dict[str, Callable[[Company], list[Sample]]] = {
     "limits": _scoped("lim_", lambda scope: save_limit(Limit(kind="rpm", amount=10, **_named(scope)))),
     "credit-accounts": _scoped("crd_", lambda scope: open_account(scope, "c")),
     "calls": _calls,
+    "alerts": _alerts,
     "audit-events": _audit_events,
     "webhooks": _webhooks,
     "credit-requests": _requests("credit", amount_nanousd=10**12),
