@@ -198,6 +198,8 @@ class Siege:
 
         def all_is_spent() -> bool:
             answers.extend(all_at_once(self.origins, budgeted.key, [ask(f"rest {number}") for number in range(AT_ONCE)]))
+            if counted(answers).keys() == {503}:
+                return False  # nobody could be asked so far: there may be no window yet
             amount, spent, held = self.figures(budgeted)
             return amount - spent - held < CALL and self._only_disputes_are_held(budgeted)
 
