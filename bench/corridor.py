@@ -109,7 +109,7 @@ class Lane(Wire):
     def write(self, data: Any) -> None:
         """Take an answer and ask again."""
         if not data.startswith(b"HTTP/1.1 200 OK\r\n"):
-            raise RuntimeError(f"a wrong answer: {data!r}")
+            self._bench.fail(data)
         self._bench.answered(self)
 
     def ask(self) -> None:
@@ -219,6 +219,7 @@ class Bench:
             self._lanes.append(lane)
         self._left = 0
         self._resting = 0
+        self._wrong = b""
         self._done = asyncio.Event()
 
     def answered(self, lane: Lane) -> None:
@@ -231,6 +232,11 @@ class Bench:
             if self._resting == LANES:
                 self._done.set()
 
+    def fail(self, answer: bytes) -> None:
+        """Stop at a wrong answer."""
+        self._wrong = answer
+        self._done.set()
+
     async def run(self, calls: int) -> float:
         """Make so many calls and return the CPU one took, in microseconds of this thread."""
         self._left, self._resting = calls - LANES, 0
@@ -239,6 +245,8 @@ class Bench:
         for lane in self._lanes:
             lane.ask()
         await self._done.wait()
+        if self._wrong:
+            raise SystemExit(f"A wrong answer: {self._wrong!r}")
         return (time.thread_time() - begun_s) * 1e6 / calls
 
 

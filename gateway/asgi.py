@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import django
@@ -16,6 +16,7 @@ django.setup(set_prefix=False)
 
 from accounts.sealing import Sealer  # noqa: E402
 from gateway.consumers import GatewayConsumer, Receive, Scope, Send  # noqa: E402  (Django's apps come first)
+from gateway.direct import Turn  # noqa: E402
 from gateway.insight import Insight, answer  # noqa: E402
 from gateway.plane.worker import Settings, Worker  # noqa: E402
 from gateway.settings import settings  # noqa: E402
@@ -58,6 +59,8 @@ class Application:
         self.insight = Insight(self.worker, settings.metrics_token)
         self._plane = GatewayConsumer(self.worker)
         self._serves_calls = settings.role != "portal"
+        # our own server's short way for calls; it begins after lifespan's start-up
+        self.meet: Callable[[Turn], None] | None = self._plane.meet if self._serves_calls else None
         self._has_started = False
         portal: Any = get_asgi_application() if settings.role in ("all", "portal") else nothing_here
         insight: Any = self.insight

@@ -16,7 +16,7 @@ from channels.generic.http import AsyncHttpConsumer
 from accounts import addresses
 from accounts.ranges import is_within, joined_tags
 from gateway import listings
-from gateway.direct import Connection, take_connection
+from gateway.direct import CLOSE, Connection, Turn, take_connection
 from gateway.errors import (
     BadKey,
     BadRequest,
@@ -37,6 +37,7 @@ from gateway.plane.worker import Worker
 from gateway.providers import shelf
 from gateway.terms import Call, Caller, Header
 from gateway.wire import WireError, auth, openai_chat, strict
+from gateway.wire.lines import headers as headers_of
 
 log = structlog.get_logger("gateway.door")
 
@@ -92,26 +93,26 @@ class Reply:
         self._send, self._connection = send, connection
         self.started = False
 
-    async def whole(self, status: int, headers: list[Header], body: bytes) -> None:
-        """Send a whole answer."""
+    async def whole(self, status: int, head: bytes, body: bytes) -> None:
+        """Send a whole answer; `head` are its headers as lines."""
         self.started = True
         connection = self._connection
         if connection is None:
-            await self._send({"type": "http.response.start", "status": status, "headers": headers})
+            await self._send({"type": "http.response.start", "status": status, "headers": headers_of(head)})
             await self._send({"type": "http.response.body", "body": body})
         elif connection.is_open or await connection.ready():
-            connection.whole(status, headers, body)
+            connection.whole(status, head, body)
 
-    async def start(self, status: int, headers: list[Header]) -> None:
-        """Send status and headers of a body that follows in parts."""
+    async def start(self, status: int, head: bytes) -> None:
+        """Send status and headers, as lines, of a body that follows in parts."""
         self.started = True
         if status in NO_BODY:
             self._connection = None
         connection = self._connection
         if connection is None:
-            await self._send({"type": "http.response.start", "status": status, "headers": headers})
+            await self._send({"type": "http.response.start", "status": status, "headers": headers_of(head)})
         elif connection.is_open or await connection.ready():
-            connection.start(status, headers)
+            connection.start(status, head)
 
     async def write(self, data: bytes) -> None:
         """Send a part of the body."""
@@ -144,18 +145,37 @@ def chance() -> str:
 class Visitor:
     """One request at the door: its headers once by name, its caller's side, and when it came."""
 
-    __slots__ = ("began", "connection", "headers", "id", "is_revoked", "key", "left", "receive", "reply", "scope", "task")
+    __slots__ = (
+        "began", "body", "client", "connection", "headers", "id", "is_revoked", "key", "left", "listed", "method", "path", "query", "receive", "reply",
+        "task", "turn", "version",
+    )  # fmt: skip
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, method: str, path: bytes, query: bytes, version: str, listed: list[Header], client: tuple[str, int] | None, receive: Receive, send: Send,
+        connection: Connection | None, body: bytes | None, turn: Turn | None,
+    ) -> None:  # fmt: skip
         self.began = time.monotonic()
         self.id = f"call_{time.time_ns() // 1_000_000:011x}{chance()}"
-        self.scope, self.receive = scope, receive
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.connection = take_connection(scope)
-        self.reply = Reply(send, self.connection)
+        self.method, self.path, self.query, self.version, self.listed, self.client = method, path, query, version, listed, client
+        self.headers: dict[bytes, bytes] = dict(listed)
+        self.receive, self.connection, self.body, self.turn = receive, connection, body, turn
+        self.reply = Reply(send, connection)
         self.left = self.is_revoked = False
         self.key = ""
         self.task: asyncio.Task[object] | None = None
+
+
+def visitor_by_turn(turn: Turn) -> Visitor:
+    """Return the visitor of a request that our own server took whole."""
+    return Visitor("POST", turn.path, b"", turn.version, turn.headers, turn.client, turn.receive, turn.send, Connection(turn), turn.body, turn)  # type: ignore[arg-type]
+
+
+def visitor_by_asgi(scope: Scope, receive: Receive, send: Send) -> Visitor:
+    """Return the visitor of an ASGI request."""
+    connection = take_connection(scope)
+    body = connection.take_body() if connection is not None else None
+    path, client = scope.get("raw_path") or scope["path"].encode(), scope.get("client")
+    return Visitor(scope["method"], path, scope["query_string"], scope["http_version"], scope["headers"], client, receive, send, connection, body, None)
 
 
 class Watchmen:
@@ -214,8 +234,17 @@ class GatewayConsumer(AsyncHttpConsumer):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; nothing but an answer ever leaves. Keeps nothing of it: one consumer serves every call of a worker."""
-        visitor = Visitor(scope, receive, send)
+        visitor = visitor_by_asgi(scope, receive, send)
         visitor.task = asyncio.current_task()
+        await self._attend(visitor)
+
+    def meet(self, turn: Turn) -> None:
+        """Begin to serve a request that our own server took whole."""
+        visitor = visitor_by_turn(turn)
+        task = visitor.task = asyncio.get_running_loop().create_task(self._attend(visitor))
+        turn.begin(task)
+
+    async def _attend(self, visitor: Visitor) -> None:
         figures = self.worker.figures
         figures.in_flight += 1
         try:
@@ -233,17 +262,18 @@ class GatewayConsumer(AsyncHttpConsumer):
             self._watchmen.forget(visitor)
             # the task holds this frame: without this, visitor and task would be left to the garbage collector
             visitor.task = None
+            if visitor.turn is not None:
+                visitor.turn.leave()
 
     async def _serve(self, visitor: Visitor) -> None:
-        scope, headers = visitor.scope, visitor.headers
-        if len(headers) != len(scope["headers"]):
-            refuse_repeated(scope["headers"])
-        if b"host" not in headers and scope["http_version"] == "1.1":
+        headers, path = visitor.headers, visitor.path
+        if len(headers) != len(visitor.listed):
+            refuse_repeated(visitor.listed)
+        if b"host" not in headers and visitor.version == "1.1":
             raise BadRequest("Send a Host header.")
-        path: bytes = scope.get("raw_path") or scope["path"].encode()
         endpoint = ENDPOINTS.get(path)
         try:
-            credential = auth.lone_bearer(headers) or auth.credential(scope["headers"], scope["query_string"], False)
+            credential = auth.lone_bearer(headers) or auth.credential(visitor.listed, visitor.query, False)
         except WireError as error:
             raise BadKey(error.message) from None
         try:
@@ -263,10 +293,10 @@ class GatewayConsumer(AsyncHttpConsumer):
             if endpoint not in KNOWN:
                 await self._unmetered(visitor, caller, account, endpoint)
                 return
-        if scope["method"] != "POST":
+        if visitor.method != "POST":
             raise MethodNotAllowed(f"Use POST for /v1/{endpoint}.")
         self._check_transport(headers)
-        body = visitor.connection.take_body() if visitor.connection is not None else None
+        body = visitor.body
         if body is None:
             body = await self._body(visitor)
             # a slow sender's key may have been revoked meanwhile
@@ -371,8 +401,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             raise IpNotAllowed(f"This key may not be used from {ip or 'an unknown address'}. Ask the owner of its project to add the address to its IP ranges.")
 
     def _ip(self, visitor: Visitor) -> str:
-        client = visitor.scope.get("client")
-        peer: str = client[0] if client else ""
+        peer = visitor.client[0] if visitor.client else ""
         proxies = self.worker.settings.trusted_proxies
         return addresses.visitor(peer, visitor.headers.get(b"x-forwarded-for", b"").decode("latin-1"), proxies) if proxies else peer
 
@@ -393,10 +422,9 @@ class GatewayConsumer(AsyncHttpConsumer):
             if rest not in (b"models", b"v1/models") or account.decode("latin-1") not in snapshot.accounts:
                 return False
             body = listings.upstream_models(caller, snapshot, account.decode())
-        if visitor.scope["method"] not in ("GET", "HEAD"):
+        if visitor.method not in ("GET", "HEAD"):
             raise MethodNotAllowed("Use GET here.")
-        headers = [(b"x-request-id", visitor.id.encode()), JSON, (b"content-length", b"%d" % len(body)), *SAFE]
-        await visitor.reply.whole(200, headers, b"" if visitor.scope["method"] == "HEAD" else body)
+        await visitor.reply.whole(200, head_of(visitor, body), b"" if visitor.method == "HEAD" else body)
         return True
 
     def _provider_path(self, path: bytes, visitor: Visitor) -> tuple[str, str]:
@@ -420,12 +448,16 @@ class GatewayConsumer(AsyncHttpConsumer):
 
     async def _unmetered(self, visitor: Visitor, caller: Caller, account: str, endpoint: str) -> None:
         """Pass a call the gateway cannot meter to an account that allows it."""
-        method = visitor.scope["method"]
+        method = visitor.method
         if method not in ("GET", "POST", "DELETE"):
             raise MethodNotAllowed("Use GET, POST or DELETE here.")
         self._check_transport(visitor.headers)
-        body = await self._body(visitor)
-        query = visitor.scope["query_string"].decode("latin-1")
+        body = visitor.body
+        if body is None:
+            body = await self._body(visitor)
+        elif len(body) > self.worker.settings.body_limit_bytes:
+            raise too_large(self.worker.settings.body_limit_bytes)
+        query = visitor.query.decode("latin-1")
         if not PLAIN_QUERY.fullmatch(query):
             raise BadRequest("The query string holds characters that must be percent-encoded.")
         call = Call(
@@ -458,17 +490,22 @@ class GatewayConsumer(AsyncHttpConsumer):
         if visitor.reply.started:
             return
         body = openai_chat.error_body(refusal.status, refusal.code, refusal.kind, refusal.message, refusal.param, {"call_id": visitor.id, **refusal.detail})
-        headers = [(b"x-request-id", visitor.id.encode()), JSON, (b"content-length", b"%d" % len(body)), *SAFE]
+        head = head_of(visitor, body)
         if refusal.retry_after_s is not None:
-            headers.append((b"retry-after", b"%d" % refusal.retry_after_s))
+            head += b"retry-after: %d\r\n" % refusal.retry_after_s
         if not refusal.retryable:
-            headers.append((b"x-should-retry", b"false"))
+            head += b"x-should-retry: false\r\n"
         if refusal.status == 401:
-            headers.append((b"www-authenticate", b"Bearer"))
+            head += b"www-authenticate: Bearer\r\n"
         if isinstance(refusal, BadKey) or refusal.status in (408, 413, 415):
-            headers.append((b"connection", b"close"))
+            head += CLOSE
             self.worker.figures.add("sgw_refusals", refusal.code)
-        await visitor.reply.whole(refusal.status, headers, body)
+        await visitor.reply.whole(refusal.status, head, body)
+
+
+def head_of(visitor: Visitor, body: bytes) -> bytes:
+    """Return the lines of an answer of our own."""
+    return b"x-request-id: %b\r\ncontent-length: %d\r\n" % (visitor.id.encode(), len(body)) + JSON + SAFE
 
 
 def watch(visitor: Visitor) -> None:

@@ -4,12 +4,14 @@ import argparse
 import asyncio
 import gc
 import socket
+from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from gateway.direct import EXTENSION, Connection
+from gateway.direct import EXTENSION, Connection, Turn
 
 HEADERS_WITHIN_S = 10.0
 SWEEP_S = 1.0
@@ -19,23 +21,35 @@ HOT = {b"/v1/chat/completions": "/v1/chat/completions", b"/v1/embeddings": "/v1/
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol with less to do per call, and shown out by a sweep instead of by a timer per answer.
+    """uvicorn's protocol with a short way for calls that come whole, and shown out by a sweep instead of by a timer per answer.
 
+    A POST to a hot path whose last byte is there when its first is read goes to the application's `meet` as a Turn. Everything else goes
+    uvicorn's way: other paths and methods, bodies still on their way, pipelined requests, upgrades, `expect`.
     `waits_since` is since when a request's headers are waited for (0: not seen waiting), `idle_since` since when the connection
     rests between requests (0: it does not).
     """
 
     waits_since = idle_since = 0.0
+    # what has come of a body that may come whole; None while no such request is being read
+    _coming: list[bytes] | None = None
+    _version = "1.1"
+    _keeps_alive = True
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._meet: Callable[[Turn], None] | None = getattr(self.app, "meet", None)
 
     def data_received(self, data: bytes) -> None:
-        """Rest no longer, whatever came."""
+        """Rest no longer, whatever came; what has not come whole goes the long way."""
         self.idle_since = 0.0
         super().data_received(data)
+        if self._coming is not None:
+            self._go_the_long_way(self._coming)
 
     def on_message_begin(self) -> None:
-        """Start to wait anew."""
+        """Start to wait anew; a scope is made once it is needed."""
         self.waits_since = 0.0
-        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = b"", [], False
 
     @property
     def waits_for_headers(self) -> bool:
@@ -43,16 +57,46 @@ class Protocol(HttpToolsProtocol):
         return not self.idle_since and (self.cycle is None or self.cycle.response_complete)  # type: ignore[redundant-expr]  # uvicorn says it is never None
 
     def on_headers_complete(self) -> None:
-        """Offer the connection itself to the data plane; a HEAD request is answered through plain ASGI."""
-        path = HOT.get(self.url)
+        """Take a call that may come whole; send everything else uvicorn's way."""
         cycle: RequestResponseCycle | None = self.cycle
         parser = self.parser
-        if path is None or parser.get_method() != b"POST" or (cycle is not None and not cycle.response_complete) or parser.should_upgrade():
-            self._on_any_headers_complete()
+        if self.url not in HOT or parser.get_method() != b"POST" or (cycle is not None and not cycle.response_complete) or parser.should_upgrade():
+            self._open_scope()
+            super().on_headers_complete()
+            self._offer_connection()
             return
-        scope, version = self.scope, parser.get_http_version()
-        scope["method"], scope["http_version"], scope["path"], scope["raw_path"], scope["query_string"] = "POST", version, path, self.url, b""
-        self.cycle = cycle = RequestResponseCycle(
+        self._version = parser.get_http_version()
+        self._keeps_alive = self._version != "1.0" and parser.should_keep_alive()
+        self._coming = []
+        if self._meet is None or self.expect_100_continue:
+            self._go_the_long_way(self._coming)
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a part of a body."""
+        if self._coming is None:
+            super().on_body(body)
+        else:
+            self._coming.append(body)
+
+    def on_message_complete(self) -> None:
+        """Serve a call that has come whole."""
+        parts, self._coming = self._coming, None
+        if parts is None or self._meet is None:
+            super().on_message_complete()
+            return
+        self.cycle = turn = Turn(self, parts[0] if len(parts) == 1 else b"".join(parts), self._version, self._keeps_alive)
+        self._meet(turn)
+
+    def _go_the_long_way(self, parts: list[bytes]) -> None:
+        """Serve a call that has not come whole by ASGI."""
+        self._coming = None
+        if self.transport.is_closing():
+            return  # the parser did not like what followed
+        self._open_scope()
+        scope = self.scope
+        path = HOT[self.url]
+        scope["method"], scope["http_version"], scope["path"], scope["raw_path"], scope["query_string"] = "POST", self._version, path, self.url, b""
+        self.cycle = RequestResponseCycle(
             scope,
             self.transport,
             self.flow,
@@ -62,14 +106,23 @@ class Protocol(HttpToolsProtocol):
             self.server_state.default_headers,
             asyncio.Event(),
             self.expect_100_continue,
-            version != "1.0" and parser.should_keep_alive(),
+            self._keeps_alive,
             self.on_response_complete,
         )
-        scope["extensions"] = {EXTENSION: Connection(cycle)}  # type: ignore[dict-item]
-        self._start_asgi_task(cycle, self.app)
+        self._offer_connection()
+        self._start_asgi_task(self.cycle, self.app)
+        for part in parts:
+            super().on_body(part)
 
-    def _on_any_headers_complete(self) -> None:
-        super().on_headers_complete()
+    def _open_scope(self) -> None:
+        """Make the scope of the request being read, which uvicorn does before it knows anything of it."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers.extend(headers)
+
+    def _offer_connection(self) -> None:
+        """Offer the connection itself to the data plane; a HEAD request is answered through plain ASGI."""
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and cycle.scope is self.scope and self.url.startswith(b"/v1/") and self.scope["method"] != "HEAD":
             self.scope["extensions"] = {EXTENSION: Connection(cycle)}  # type: ignore[dict-item]

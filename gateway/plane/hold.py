@@ -18,6 +18,7 @@ KIND_OF_UNIT = {"nanousd": MONEY, "tokens": TOKENS, "calls": CALLS}
 KIND_OF_LIMIT = {"rpm": CALLS, "tpm": TOKENS, "spend": MONEY, "parallel": CALLS}
 WORDS = {"rpm": "calls per minute", "tpm": "tokens per minute", "spend": "spend per minute", "parallel": "calls at once"}
 NAMES = (("rpm", b"requests"), ("tpm", b"tokens"))
+TOLD = b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %ds\r\n"
 NOW = Span("now", 0, 0)
 # A lease is asked for with this many calls' worth to spare; the authority gives less near a window's end. A worker that asks again
 # within a second asks for twice as much, and from then on before it has run out: one that is busy asks about once a second.
@@ -191,15 +192,13 @@ class Holds:
                 left[piece.kind] = min(piece.left, left.get(piece.kind, piece.left))
         return left.get(MONEY), left.get(TOKENS)
 
-    def headers(self, board: Board) -> list[tuple[bytes, bytes]]:
-        """Return OpenAI's rate-limit headers for the tightest limits above a call, as far as this worker knows."""
-        told: list[tuple[bytes, bytes]] = []
-        reset = b"%ds" % max(0, ceil(board.until_s - self._authority.now_s()))
+    def head(self, board: Board) -> bytes:
+        """Return OpenAI's rate-limit headers, as lines, for the tightest limits above a call, as far as this worker knows."""
+        told = b""
+        reset_s = max(0, ceil(board.until_s - self._authority.now_s()))
         for name, pieces in board.told:
             tightest = pieces[0] if len(pieces) == 1 else min(pieces, key=left_of)
-            told.append((b"x-ratelimit-limit-" + name, b"%d" % tightest.limit))
-            told.append((b"x-ratelimit-remaining-" + name, b"%d" % tightest.left))
-            told.append((b"x-ratelimit-reset-" + name, reset))
+            told += TOLD % (name, tightest.limit, name, tightest.left, name, reset_s)
         return told
 
     # ---- the authority ----------------------------------------------------------------------------------------------

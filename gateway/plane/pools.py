@@ -6,7 +6,8 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from gateway.providers import Provider
-from gateway.terms import Account, Deadlines, Deployment, Headers
+from gateway.terms import Account, Deadlines, Deployment
+from gateway.wire.lines import lines
 
 
 class Exchange(Protocol):
@@ -55,7 +56,7 @@ class Pool:
         self._busy: dict[str, int] = {}
         self._via = via
         self._heads: dict[tuple[str, str], bytes] = {}
-        self._told: dict[tuple[str, str], Headers] = {}
+        self._told: dict[tuple[str, str], bytes] = {}
 
     def is_full(self, deployment: Deployment) -> bool:
         """Return whether the account or the deployment has as many calls in flight as it may."""
@@ -83,15 +84,17 @@ class Pool:
             head = self._heads[endpoint, upstream_model] = self.raw_head("POST", path)
         return head
 
-    def told(self, model: str, deployment: str) -> Headers:
-        """Return the prepared headers that tell a caller who served them."""
+    def told(self, model: str, deployment: str) -> bytes:
+        """Return the prepared header lines that tell a caller who served them. Raises UnsafeHeader."""
         told = self._told.get((model, deployment))
         if told is None:
-            told = self._told[model, deployment] = (
-                (b"x-sgw-model", model.encode()),
-                (b"x-sgw-provider", self.provider.slug.encode()),
-                (b"x-sgw-deployment", deployment.encode()),
-                (b"x-sgw-cache", b"off"),
+            told = self._told[model, deployment] = lines(
+                (
+                    (b"x-sgw-model", model.encode()),
+                    (b"x-sgw-provider", self.provider.slug.encode()),
+                    (b"x-sgw-deployment", deployment.encode()),
+                    (b"x-sgw-cache", b"off"),
+                )
             )
         return told
 

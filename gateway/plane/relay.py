@@ -7,7 +7,6 @@ from typing import Protocol
 from gateway.errors import UpstreamFault
 from gateway.plane.pools import Exchange
 from gateway.plane.speak import Reader
-from gateway.terms import Header
 from gateway.wire import WireError
 
 EVENT_STREAM = b"text/event-stream"
@@ -19,12 +18,12 @@ class Reply(Protocol):
 
     started: bool
 
-    async def whole(self, status: int, headers: list[Header], body: bytes) -> None:
-        """Send a whole answer."""
+    async def whole(self, status: int, head: bytes, body: bytes) -> None:
+        """Send a whole answer; `head` are its headers as lines (see gateway.wire.lines)."""
         ...
 
-    async def start(self, status: int, headers: list[Header]) -> None:
-        """Send status and headers of a body that follows in parts."""
+    async def start(self, status: int, head: bytes) -> None:
+        """Send status and headers, as lines, of a body that follows in parts."""
         ...
 
     async def write(self, data: bytes) -> None:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from msgspec import structs
 
+from billing.money import NANOUSD_PER_USD
 from billing.receipts import Charge, Settle, encode
 from gateway.errors import DependencyUnavailable, OverBudget, Refusal, UpstreamFailed, UpstreamFault, UpstreamTimeout
 from gateway.plane import speak
@@ -21,8 +22,9 @@ from gateway.plane.relay import EVENT_STREAM, Reply, content_type, open_stream, 
 from gateway.plane.send import Sender, Sent, VendorRefusal
 from gateway.plane.settle import NOTHING_HELD, Held, Times, attempted, bill, charge, flagged, intent, progress, receipt, together
 from gateway.plane.snapshot import Snapshot
-from gateway.terms import Attempt, Call, Caller, Deployment, Header, Model, Plan, Usage
+from gateway.terms import Attempt, Call, Caller, Deployment, Model, Plan, Usage
 from gateway.wire import openai_chat
+from gateway.wire.lines import lines
 
 T = TypeVar("T")
 
@@ -34,10 +36,10 @@ KEEP_ALIVE_S = 15.0
 KEEP_ALIVE = b": keep-alive\n\n"
 # kinds of fault by which an answer that came makes no sense
 GARBLED = frozenset({"protocol", "too_large"})
-JSON = (b"content-type", b"application/json")
-SSE = (b"content-type", b"text/event-stream; charset=utf-8")
-SAFE: tuple[Header, ...] = ((b"x-content-type-options", b"nosniff"), (b"content-security-policy", b"sandbox"), (b"cache-control", b"no-store"))
-CACHE_OFF = (b"x-sgw-cache", b"off")
+JSON = b"content-type: application/json\r\n"
+SSE = b"content-type: text/event-stream; charset=utf-8\r\n"
+SAFE = b"x-content-type-options: nosniff\r\ncontent-security-policy: sandbox\r\ncache-control: no-store\r\n"
+CACHE_OFF = b"x-sgw-cache: off\r\n"
 # said to the task of a call whose key was revoked as compromised
 CUT = "key revoked"
 
@@ -185,12 +187,10 @@ class Walk:
             self.settle()
             if self._corridor.journal.strict:
                 await self._corridor.journal.flushed()
-            headers = self._headers(sent)
-            headers.append(JSON)
-            headers.append((b"content-length", b"%d" % len(answer.body)))
+            head = b"%bcontent-length: %d\r\n%b" % (self._head(sent), len(answer.body), JSON)
             if len(answer.body) <= PRICED_BODY_BYTES:
-                headers.append((b"x-sgw-cost-usd", usd(self.billed_nanousd)))
-            await self.reply.whole(200, headers, answer.body)
+                head += b"x-sgw-cost-usd: %d.%09d\r\n" % divmod(self.billed_nanousd, NANOUSD_PER_USD)
+            await self.reply.whole(200, head, answer.body)
         finally:
             sent.pool.leave(sent.deployment)
             sent.exchange.close()
@@ -201,9 +201,7 @@ class Walk:
             self._answered()
             self._progress_at = self._corridor.clock()
             if not self.reply.started:
-                headers = self._headers(sent)
-                headers.append(SSE)
-                await self.reply.start(200, headers)
+                await self.reply.start(200, self._head(sent) + SSE)
             assert self.reader is not None
             await stream(sent.exchange, self.reader, sent.opening, self.reply, self._settle_stably, self._note_progress)
         finally:
@@ -295,27 +293,30 @@ class Walk:
         self._served = True
         self.answered_at = self.first_byte_at = self._corridor.clock()
 
-    def _headers(self, sent: Sent[T]) -> list[Header]:
-        assert self.plan is not None
-        headers = [
-            (b"x-request-id", self.call.id.encode()),
-            *sent.pool.told(self.plan.model.name, sent.deployment.slug),
-            (b"x-sgw-attempts", b"%d" % len(self.attempts)),
-            (b"server-timing", b"gateway;dur=%.2f, upstream;dur=%.2f" % ((self.sent_at - self.began) * 1000, (self.answered_at - self.sent_at) * 1000)),
-            *SAFE,
-        ]
-        board = self._board
+    def _head(self, sent: Sent[T]) -> bytes:
+        """Return the headers every answer has, as lines. Raises UnsafeHeader when a vendor's would break them."""
+        plan, board = self.plan, self._board
+        assert plan is not None
+        head = b"x-request-id: %b\r\n%bx-sgw-attempts: %d\r\nserver-timing: gateway;dur=%.2f, upstream;dur=%.2f\r\n%b" % (
+            self.call.id.encode(),
+            sent.pool.told(plan.model.name, sent.deployment.slug),
+            len(self.attempts),
+            (self.sent_at - self.began) * 1000,
+            (self.answered_at - self.sent_at) * 1000,
+            SAFE,
+        )
+        passed = sent.headers
         if board.told:
             # the tighter of ours and the vendor's is not known: callers are told what this gateway will do
-            headers += [header for header in sent.headers if not header[0].startswith(b"x-ratelimit-")]
-            headers += self._corridor.holds.headers(board)
-        else:
-            headers += sent.headers
-        if self.plan.output_cap_tokens:
-            headers.append((b"x-sgw-max-tokens", b"%d" % self.plan.output_cap_tokens))
+            passed = tuple([header for header in passed if not header[0].startswith(b"x-ratelimit-")])
+            head += self._corridor.holds.head(board)
+        if passed:
+            head += lines(passed)
+        if plan.output_cap_tokens:
+            head += b"x-sgw-max-tokens: %d\r\n" % plan.output_cap_tokens
         if self.dropped:
-            headers.append((b"x-sgw-dropped", ",".join(self.dropped).encode()))
-        return headers
+            head += lines([(b"x-sgw-dropped", ",".join(self.dropped).encode())])
+        return head
 
     def _keep_alive(self) -> None:
         """Tell a waiting caller that the call is alive; from here on, failures are events of the stream."""
@@ -329,7 +330,7 @@ class Walk:
         if self.settled:
             return
         if not self.reply.started:
-            await self.reply.start(200, [(b"x-request-id", self.call.id.encode()), CACHE_OFF, *SAFE, SSE])
+            await self.reply.start(200, b"x-request-id: %b\r\n" % self.call.id.encode() + CACHE_OFF + SAFE + SSE)
         await self.reply.write(KEEP_ALIVE)
 
     async def _pass_on(self, refusal: VendorRefusal) -> None:
@@ -450,11 +451,10 @@ class Unmetered(Walk):
         try:
             self._answered()
             self._served = False
-            headers = self._headers(sent)
             kind = content_type(sent.exchange)
             # an answer is data, never a page: whatever the vendor says, no browser may run it
-            headers.append((b"content-type", kind if kind and kind != b"text/html" else b"application/octet-stream"))
-            await self.reply.start(sent.exchange.status, headers)
+            told = lines([(b"content-type", kind if kind and kind != b"text/html" else b"application/octet-stream")])
+            await self.reply.start(sent.exchange.status, self._head(sent) + told)
             data = sent.opening
             while data:
                 await self.reply.write(data)
@@ -501,8 +501,3 @@ def refusal_of(fault: UpstreamFault) -> Refusal:
     if fault.kind.endswith("_timeout"):
         return UpstreamTimeout("The provider stopped sending in the middle of the answer. Try again.")
     return UpstreamFailed("The provider's answer broke off or was damaged. Try again.")
-
-
-def usd(nanousd: int) -> bytes:
-    """Return nano-USD as a decimal number of dollars."""
-    return b"%d.%09d" % divmod(nanousd, 1_000_000_000)

@@ -14,7 +14,8 @@ from gateway.plane.pools import Exchange, Pools
 from gateway.plane.send import Sender
 from gateway.plane.serve import Corridor
 from gateway.providers import Provider
-from gateway.terms import Account, Call, Caller, Deadlines, Header, Rules
+from gateway.terms import Account, Call, Caller, Deadlines, Rules
+from gateway.wire.lines import headers
 from tests.gateway.plane import builders
 from tests.gateway.plane.test_hold import Bank
 
@@ -110,12 +111,12 @@ class Heard:
     def __init__(self) -> None:
         self.started, self.status, self.headers, self.body = False, 0, dict[bytes, bytes](), b""
 
-    async def whole(self, status: int, headers: list[Header], body: bytes) -> None:
-        await self.start(status, headers)
+    async def whole(self, status: int, head: bytes, body: bytes) -> None:
+        await self.start(status, head)
         self.body = body
 
-    async def start(self, status: int, headers: list[Header]) -> None:
-        self.started, self.status, self.headers = True, status, dict(headers)
+    async def start(self, status: int, head: bytes) -> None:
+        self.started, self.status, self.headers = True, status, dict(headers(head))
 
     async def write(self, data: bytes) -> None:
         self.body += data
