@@ -206,7 +206,8 @@ class Siege:
         wait_for(all_is_spent, BACK_WITHIN_S, "all is spent but what is disputed")
         amount, spent, _ = self.figures(budgeted)
         assert counted(answers).keys() <= {200, 402, 503}
-        assert counted(all_at_once(self.origins, budgeted.key, [ask("over")] * AT_ONCE)) == {402: AT_ONCE}
+        over = counted(all_at_once(self.origins, budgeted.key, [ask("over")] * AT_ONCE))
+        assert over.keys() <= {402, 503}, over  # 503 where an instance has not reached the database again
         delivered = [*spenders.delivered, *(answer.call_id for answer in answers if answer.status == 200)]
         rows = self.database.rows(f"SELECT call_id, cost_nanousd, outcome FROM billing_usagerecord WHERE key = '{budgeted.public_key}'")
         outcomes = {call_id: outcome for call_id, _, outcome in rows}
