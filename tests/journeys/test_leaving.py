@@ -99,7 +99,8 @@ def test_a_caller_who_leaves_before_the_first_byte(service: Service, vendor: Ups
     assert let_go(vendor, closed, leave(connection, reset=reset)) < LEAVES_WITHIN_S
     row = one_row(service, mark)
     assert (row["outcome"], row["error_code"], row["status"], row["usage_source"]) == ("aborted", "client_closed_request", 499, "estimated")
-    assert (row["input_tokens"] > 0, row["output_tokens"], row["cost_nanousd"] > 0) == (True, 0, True)
+    # what had come of half an answer is counted, if it came before the caller left: 40 bytes, four to a token
+    assert (row["input_tokens"] > 0, row["output_tokens"] in ({0, 10} if way == "half" else {0}), row["cost_nanousd"] > 0) == (True, True, True)
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closes", "resets"])
