@@ -1,4 +1,4 @@
-"""Break-glass: the host's operator lets a person in as an administrator for one hour, when no other way is left. Everybody in charge is told."""
+"""Break-glass: the host's operator lets a person in as an administrator for one hour, when no other way is left. The platform's channels are told."""
 
 import hashlib
 import secrets
@@ -28,7 +28,7 @@ def break_glass(user: User, reason: str) -> str:
     """Make the user an administrator for an hour and return the path of a link that signs in once. Raises ValidationError."""
     reason = reason.strip()
     if len(reason) < LEAST_REASON_CHARACTERS:
-        raise ValidationError("Say why in a sentence: it goes to every administrator and to the audit trail.")
+        raise ValidationError("Say why in a sentence: it goes to the platform's notification channels and to the audit trail.")
     if not user.is_active:
         raise ValidationError(f"{user} is deactivated. Name another user.")
     token, now = secrets.token_urlsafe(32), timezone.now()
