@@ -62,9 +62,9 @@ def test_the_rights_end_with_the_hour_whatever_way_the_user_came_in(clock: Any) 
     user = person()
     run(user)
     assert first_step(user)[0].get("/admin/").headers["Location"].startswith("/account/authenticator")
-    during = access.may(User.objects.get(pk=user.pk), "keys", "write")
+    during = access.may(User.objects.get(pk=user.pk), "POST business-units")
     clock.shift(timedelta(minutes=61))
-    assert (during, access.may(User.objects.get(pk=user.pk), "keys", "write"), access.sees_everything(user)) == (True, False, False)
+    assert (during, access.may(User.objects.get(pk=user.pk), "POST business-units"), access.sees_everything(user)) == (True, False, False)
 
 
 def test_everybody_in_charge_is_told_and_it_is_on_record() -> None:
