@@ -13,7 +13,7 @@ from tests.fakes.service import Service, wait_for
 from tests.journeys.budgets import Budgeted, ask
 from tests.journeys.crowd import Database, all_at_once, counted
 
-pytestmark = [pytest.mark.journey, pytest.mark.chaos]
+pytestmark = [pytest.mark.journey, pytest.mark.chaos, pytest.mark.faketime]
 LIBRARIES = "*/faketime/libfaketimeMT.so.1"
 
 
