@@ -93,6 +93,6 @@ def test_each_call_is_one_line_of_the_log_with_its_id_and_no_content(two: Servic
     assert "canary" not in two.log()
 
 
-def test_the_root_leads_to_the_admin(two: Service) -> None:
+def test_the_root_leads_a_stranger_to_sign_in(two: Service) -> None:
     with urllib.request.urlopen(two.origin + "/", timeout=10) as answer:
-        assert answer.url.startswith(two.origin + "/admin/")
+        assert answer.url.startswith(two.origin + "/login")
