@@ -285,6 +285,9 @@ class Walk:
 
     async def _read_opening(self, exchange: Exchange, pool: Pool, deployment: Deployment) -> bytes:
         self.reader = speak.reader(self.call, pool.provider.wires[self.call.endpoint], int(self._corridor.wall()), EVENT_BYTES)
+        if content_type(exchange) == b"application/json":
+            # no stream, and refused below; but the vendor answered, and what that was billed stands in it
+            self._body = await exchange.read(ANSWER_BYTES)
         return await open_stream(exchange, self.reader)
 
     # ---- what the caller hears --------------------------------------------------------------------------------------
