@@ -23,7 +23,13 @@ class Entry:
 
 
 # title, icon, name of the page, whether only those who may open the admin see it
-NAVIGATION = (("Overview", "home", "portal:overview", False), ("Keys", "key", "portal:keys", False), ("Administration", "settings", "admin:index", True))
+NAVIGATION = (
+    ("Overview", "home", "portal:overview", False),
+    ("Keys", "key", "portal:keys", False),
+    ("Requests", "file-text", "portal:requests", False),
+    ("Approvals", "inbox", "portal:approvals", False),
+    ("Administration", "settings", "admin:index", True),
+)
 ACCOUNT: tuple[tuple[str, str], ...] = (("Sign-in and security", "account:security"), ("Personal tokens", "portal:tokens"))
 
 

@@ -1,12 +1,10 @@
 """The pages of keys: list, create, one key with its rotation, pause and revocation. A secret is shown in one answer and nowhere else."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -19,6 +17,7 @@ from accounts.models import User, VirtualKey
 from accounts.portal.page import page_of, signed_in
 from gateway import keymaking
 from gateway.forms_keys import KeyForm, ReasonForm, RevokeForm, RotateForm, projects_for
+from gateway.portal.refusals import tried
 
 DEFAULT_LIFE = timedelta(days=90)
 SOON = timedelta(days=14)
@@ -109,20 +108,6 @@ def found_key(user: User, public_id: str) -> VirtualKey:
     if row is None:
         raise Http404
     return row
-
-
-def tried(form: forms.Form, act: Callable[[], Any]) -> Any:
-    """Return what an act returned; what it refuses stands in the form, and None is returned."""
-    try:
-        return act()
-    except PermissionDenied as refusal:
-        form.add_error(None, str(refusal))
-    except ValidationError as refusal:
-        told = refusal.message_dict if hasattr(refusal, "error_dict") else {"": refusal.messages}
-        for name, words in told.items():
-            place = {"expires_at": "expires_on"}.get(name, name)
-            form.add_error(place if place in form.fields else None, ValidationError(words))
-    return None
 
 
 def revealed(request: HttpRequest, row: VirtualKey, text: str) -> HttpResponse:

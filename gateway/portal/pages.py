@@ -4,6 +4,7 @@ from django.urls import path
 
 from gateway.portal.keys import act, key, keys, new_key
 from gateway.portal.overview import overview
+from gateway.portal.requests import act_on_request, approvals, new_request, one_request, requests
 from gateway.portal.tokens import revoke_token, tokens
 
 app_name = "portal"
@@ -12,6 +13,12 @@ urlpatterns = [
     path("keys", keys, name="keys"),
     path("tokens", tokens, name="tokens"),
     path("tokens/<str:public_id>/revoke", revoke_token, name="revoke-token"),
+    path("requests", requests, name="requests"),
+    path("requests/new/<str:kind>", new_request, name="new-request"),
+    path("requests/<str:public_id>", one_request, name="request"),
+    path("requests/<str:public_id>/<str:verb>", act_on_request, name="request-act"),
+    path("approvals", approvals, name="approvals"),
+    path("approvals/<str:public_id>", one_request, name="approval"),
     path("keys/new", new_key, name="new-key"),
     path("keys/<str:public_id>", key, name="key"),
     path("keys/<str:public_id>/<str:verb>", act, name="key-act"),

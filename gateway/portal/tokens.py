@@ -5,7 +5,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -19,6 +18,7 @@ from accounts.personal_tokens import make_personal_token
 from accounts.portal.page import page_of, signed_in
 from accounts.service_accounts import SCOPES
 from gateway.actions import newest_pepper
+from gateway.portal.refusals import tried
 
 DEFAULT_LIFE = timedelta(days=30)
 
@@ -51,13 +51,9 @@ def made(user: User, form: TokenForm) -> str:
     """Return the text of a new token; "" where the action refused, which then stands in the form."""
     data: dict[str, Any] = form.cleaned_data
     expires_at = datetime.combine(data["expires_on"], time(23, 59, 59), UTC)
-    try:
-        return make_personal_token(user=user, name=data["name"], scopes=data["scopes"], expires_at=expires_at, **newest_pepper())[1]
-    except ValidationError as refusal:
-        for name, words in (refusal.message_dict if hasattr(refusal, "error_dict") else {"": refusal.messages}).items():
-            place = {"expires_at": "expires_on"}.get(name, name)
-            form.add_error(place if place in form.fields else None, ValidationError(words))
-    return ""
+    given = {"name": data["name"], "scopes": data["scopes"], "expires_at": expires_at}
+    token = tried(form, lambda: make_personal_token(user=user, **given, **newest_pepper()))
+    return token[1] if token is not None else ""
 
 
 @signed_in
