@@ -41,6 +41,7 @@ def make_worker() -> Worker:
             trusted_proxies=settings.trusted_proxies,
             # the same for every process of an installation, different between two, and it tells nothing
             instance=hashlib.sha256(b"instance" + settings.secret_key.encode()).hexdigest()[:12],
+            public_url=settings.public_url,
         ),
         Sealer(settings.kek),
     )

@@ -489,7 +489,10 @@ class GatewayConsumer(AsyncHttpConsumer):
         """Answer with a refusal in the surface's shape; the connection ends, for the body may not have been read."""
         if visitor.reply.started:
             return
-        body = openai_chat.error_body(refusal.status, refusal.code, refusal.kind, refusal.message, refusal.param, {"call_id": visitor.id, **refusal.detail})
+        detail = {"call_id": visitor.id, **refusal.detail}
+        if refusal.remedy and self.worker.settings.public_url:
+            detail["request_url"] = f"{self.worker.settings.public_url}/requests/new/{refusal.remedy}"
+        body = openai_chat.error_body(refusal.status, refusal.code, refusal.kind, refusal.message, refusal.param, detail)
         head = head_of(visitor, body)
         if refusal.retry_after_s is not None:
             head += b"retry-after: %d\r\n" % refusal.retry_after_s

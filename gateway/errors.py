@@ -11,6 +11,8 @@ class Refusal(Exception):
     kind = "api_error"
     retryable = False
     billable = False
+    # the kind of request, accounts.grants knows them, that would let the call pass
+    remedy = ""
 
     def __init__(self, message: str, *, param: str | None = None, retry_after_s: int | None = None, detail: Mapping[str, object] | None = None) -> None:
         super().__init__(message)
@@ -48,6 +50,7 @@ class OverBudget(Refusal):
     """A budget above the call has nothing left; `detail` says which, its limit, what is spent and held, and when it resets (Unix seconds)."""
 
     status, code, kind = 402, "budget_exceeded", "insufficient_quota"
+    remedy = "credit"
 
     def __init__(self, name: str, reason: str, detail: Mapping[str, object]) -> None:
         held = reason == "held"
@@ -56,27 +59,31 @@ class OverBudget(Refusal):
         self.retryable = held
 
 
-class NotAllowed(Refusal):
-    status, code, kind = 403, "model_not_allowed", "permission_error"
+class Forbidden(Refusal):
+    status, kind = 403, "permission_error"
 
 
-class ProjectNotAllowed(NotAllowed):
-    code = "project_not_allowed"
+class NotAllowed(Forbidden):
+    code, remedy = "model_not_allowed", "model"
 
 
-class KeySuspended(NotAllowed):
+class ProjectNotAllowed(Forbidden):
+    code, remedy = "project_not_allowed", "join_project"
+
+
+class KeySuspended(Forbidden):
     code = "key_suspended"
 
 
-class IpNotAllowed(NotAllowed):
+class IpNotAllowed(Forbidden):
     code = "ip_not_allowed"
 
 
-class ProjectSuspended(NotAllowed):
+class ProjectSuspended(Forbidden):
     code = "project_suspended"
 
 
-class PriceUnknown(NotAllowed):
+class PriceUnknown(Forbidden):
     code = "price_unknown"
 
 

@@ -51,6 +51,7 @@ class Settings(Frozen, frozen=True):
     private_upstreams: str
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     instance: str
+    public_url: str = ""
 
 
 class Opener(Protocol):
