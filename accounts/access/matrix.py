@@ -117,6 +117,10 @@ POST   webhooks/{id}/rotate                  all  -    -    -        | here    -
 GET    webhooks/{id}/deliveries              all  all  all  all      | here    -      | here  -         -         | -
 POST   webhooks/{id}/resend                  all  -    -    -        | here    -      | here  -         -         | -
 
+GET    config                                all  all  all  all      | -       -      | -     -         -         | -
+POST   config/plan                           all  -    -    -        | -       -      | -     -         -         | -
+POST   config/apply                          all  -    -    -        | -       -      | -     -         -         | -
+
 GET    credit-requests                       all  all  all  all      | here    -      | here  -         -         | named
 POST   credit-requests                       named -    -    -        | named   -      | named -         -         | named
 GET    credit-requests/{id}                  all  all  all  all      | here    -      | here  -         -         | named

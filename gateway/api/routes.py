@@ -20,6 +20,7 @@ from billing.api.calls import Calls
 from billing.api.credit import CreditAccounts
 from billing.api.limits import Limits
 from billing.api.requests import Approvals, CreditRequests
+from gateway.api.config import ApplyGiven, Config, DocumentGiven
 from gateway.api.document import Docs, Nothing, Schema
 from gateway.api.keys import Keys
 
@@ -32,8 +33,15 @@ router = SimpleRouter(trailing_slash=False)
 for resource in RESOURCES:
     router.register(resource.resource, resource, basename=resource.resource)
 
-# who calls is one object and no list of them
-resource_urls = [path("leaked-keys", LeakedKeys.as_view(), name="leaked-keys"), path("me", Me.as_view({"get": "list"}), name="me"), *router.urls]
+# one object each, and no list of them
+resource_urls = [
+    path("leaked-keys", LeakedKeys.as_view(), name="leaked-keys"),
+    path("me", Me.as_view({"get": "list"}), name="me"),
+    path("config", Config.as_view({"get": "list"}), name="config"),
+    path("config/plan", Config.as_view({"post": "plan"}, takes=DocumentGiven), name="config-plan"),
+    path("config/apply", Config.as_view({"post": "apply"}, takes=ApplyGiven), name="config-apply"),
+    *router.urls,
+]
 
 urlpatterns = [
     path("v1/", include(resource_urls)),

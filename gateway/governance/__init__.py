@@ -26,10 +26,11 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 @dataclass(frozen=True)
 class Hand:
-    """Who carries a document out, and why."""
+    """Who carries a document out, and why; whether secrets are read where a document says they are, which only its host's operator may."""
 
     actor: User | None
     reason: str
+    follows_references: bool = True
 
 
 @dataclass(frozen=True, eq=False)

@@ -75,6 +75,11 @@ def _settle(
     kind: Kind, name: Name, one: Stated, present: tuple[Entry, Any] | None, hand: Hand, steps: list[Step], mistakes: list[Mistake]
 ) -> None:
     """Make or change one thing as it is stated."""
+    secrets = [field for field in kind.secret or () if getattr(one.entry, field) is not msgspec.UNSET]
+    if secrets and not hand.follows_references:
+        said = f"{secrets[0]} is read on the gateway's host: carry this document out there, with `manage.py apply`, or leave {secrets[0]} out."
+        mistakes.append(Mistake(one.line, f"{kind.section}: {' / '.join(name)}: {said}"))
+        return
     try:
         with transaction.atomic():
             if present is None:
