@@ -16,6 +16,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts import four_eyes
 from accounts.models import User
+from accounts.signin import stepup
 
 
 class ReasonForm(forms.Form):
@@ -24,10 +25,14 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(max_length=500, widget=UnfoldAdminTextInputWidget, help_text="Kept with the act.")
 
 
+def _nothing(row: Any) -> dict[str, Any]:
+    return {}
+
+
 class Act(NamedTuple):
     """One act: its title, what it does in a sentence, what it asks, and the action it calls with object, person and cleaned form.
 
-    After an act that `ends` its object the list is shown.
+    After an act that `ends` its object the list is shown; `initial` fills the form in.
     """
 
     title: str
@@ -35,6 +40,7 @@ class Act(NamedTuple):
     form: type[forms.Form]
     run: Callable[[Any, User, dict[str, Any]], Any]
     ends: bool = False
+    initial: Callable[[Any], dict[str, Any]] = _nothing
 
 
 class ActsMixin:
@@ -60,9 +66,11 @@ class ActsMixin:
         act = self.acts.get(name)
         if act is None or not self.may_act(request):
             raise PermissionDenied
+        if getattr(self, "needs_fresh_proof", False):
+            stepup.require(request)
         assert isinstance(request.user, User)
         row = get_object_or_404(self.get_queryset(request), pk=pk)
-        form = act.form(request.POST or None)
+        form = act.form(request.POST or None, initial=act.initial(row))
         back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])
         if request.method == "POST" and form.is_valid():
             try:

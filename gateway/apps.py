@@ -35,8 +35,10 @@ class GatewayConfig(AppConfig):
         from gateway.changes import note_saved
         from gateway.grants import GRANTS
 
-        models = {name: apps.get_model(name) for name in ("gateway.ProviderAccount", "gateway.Model", "gateway.Deployment", "django_celery_beat.PeriodicTask")}
+        watched = ("gateway.ProviderAccount", "gateway.Verification", "gateway.Model", "gateway.Deployment", "django_celery_beat.PeriodicTask")
+        models = {name: apps.get_model(name) for name in watched}
         watch(models["gateway.ProviderAccount"], "provider-account", "pva", secret=("sealed_credential",), ignored=("checked_at", "check_result"))
+        watch(models["gateway.Verification"], "verification", "ver")
         watch(models["gateway.Model"], "model", "mdl")
         watch(models["gateway.Deployment"], "deployment", "dep")
         watch(models["django_celery_beat.PeriodicTask"], "schedule", "sch", ignored=("last_run_at", "total_run_count", "date_changed"))

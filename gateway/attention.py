@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.models import AuditAnchor, OutboxMessage, ServiceAccount, VirtualKey
 from billing.models import AlertEvent, DisputedHold, QuarantinedReceipt
 from gateway.models import ProviderAccount, State
+from gateway.verifications import REMIND_DAYS, today
 
 SOON = timedelta(days=14)
 
@@ -32,6 +33,11 @@ def _all() -> Iterator[Matter]:
     soon = {"state": "active", "expires_at__gt": now, "expires_at__lte": now + SOON}
     failing = ProviderAccount.objects.filter(checked_at__isnull=False).exclude(check_result__startswith="ok").exclude(state=State.DISABLED)
     yield _matter(failing, "provider accounts failed their last check", "gateway_provideraccount")
+    used = ProviderAccount.objects.exclude(state=State.DISABLED)
+    due = used.filter(verification__review_on__lte=today() + timedelta(days=max(REMIND_DAYS)))
+    missing = used.filter(verification=None, is_demo=False)
+    yield _matter(missing, "provider accounts have no verification record", "gateway_provideraccount", "verification=missing")
+    yield _matter(due, "verifications of provider accounts are to be reviewed", "gateway_provideraccount", "verification=due")
     yield _matter(AlertEvent.objects.filter(acknowledged_at=None), "alerts nobody has acknowledged", "billing_alertevent")
     yield _matter(VirtualKey.objects.filter(**soon), "keys expire within 14 days", "accounts_virtualkey", "o=expires_at")
     yield _matter(ServiceAccount.objects.filter(**soon), "service accounts expire within 14 days", "accounts_serviceaccount")

@@ -1,12 +1,14 @@
 """What is governed: provider accounts, catalogue models, deployments, and the revision every change bumps. No prices, no people."""
 
 import uuid
+from datetime import date
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Lower
 
+from accounts.models import User
 from billing.models import Price
 
 ACCOUNT_SLUG = RegexValidator(r"\A[a-z][a-z0-9-]{1,30}\Z", "Use 2 to 31 lower-case letters, digits and hyphens, starting with a letter.")
@@ -63,6 +65,40 @@ class ProviderAccount(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+
+class Verification(models.Model):
+    """What somebody checked about a provider account before it may be relied on, and when it has to be looked at again; dates are UTC."""
+
+    class TrainingUse(models.TextChoices):
+        """Whether the vendor may train on what is sent there."""
+
+        NEVER = "never", "never, by the agreement"
+        OPTED_OUT = "opted_out", "opted out"
+        ALLOWED = "allowed", "allowed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.OneToOneField(ProviderAccount, on_delete=models.CASCADE, related_name="verification")
+    agreement = models.CharField(max_length=300, help_text="The contract or data processing agreement: its name, number or date.")
+    region = models.CharField(max_length=64, help_text="Where the vendor processes what is sent, such as EU or us-east-1.")
+    training_use = models.CharField("use for training", max_length=16, choices=TrainingUse.choices)
+    verified_on = models.DateField()
+    verified_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    review_on = models.DateField("to be reviewed on")
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(condition=~Q(agreement="") & ~Q(region=""), name="verification_says_what"),
+            models.CheckConstraint(condition=Q(training_use__in=["never", "opted_out", "allowed"]), name="verification_training_use_known"),
+            models.CheckConstraint(condition=Q(review_on__gt=F("verified_on")), name="verification_ends"),
+        )
+
+    def __str__(self) -> str:
+        return f"Verification of {self.account}"
+
+    def days_left(self, today: date) -> int:
+        """Return the days until it has to be reviewed; 0 or less when that is due."""
+        return (self.review_on - today).days
 
 
 class Model(models.Model):

@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.sealing import SealBroken
 from accounts.session_store import SessionStore
 from billing.prices import seed_prices
-from gateway import actions
+from gateway import actions, verifications
 from gateway.changes import publish_change
 from gateway.discovery import ProbeFailed
 from gateway.models import Change, ProviderAccount, State
@@ -39,6 +39,12 @@ def check_provider_accounts() -> int:
             actions.record_check(account, str(broken))
             failed += 1
     return failed
+
+
+@shared_task
+def remind_of_verifications() -> int:
+    """Tell about verifications of provider accounts to be reviewed; return how many there are."""
+    return verifications.remind()
 
 
 @shared_task

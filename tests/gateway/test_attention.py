@@ -28,6 +28,7 @@ def test_what_expires_fails_or_waits_is_counted_once_with_its_list() -> None:
     AuditAnchor.objects.create(id="1", name="file:///x", last_error="full", failing_since=timezone.now() - timedelta(days=1))
     assert [(matter.number, matter.words) for matter in matters()] == [
         (1, "provider accounts failed their last check"),
+        (1, "provider accounts have no verification record"),
         (1, "keys expire within 14 days"),
         (1, "service accounts expire within 14 days"),
         (1, "audit anchors take no checkpoint"),

@@ -1,4 +1,4 @@
-"""The admin of provider accounts, the catalogue and virtual keys. Faces are thin: every write goes to an action."""
+"""The admin of provider accounts: credentials, connections, and what is known about their vendors."""
 
 from __future__ import annotations
 
@@ -6,30 +6,28 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import models
 from django.db.models import Count, Q, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
-from accounts import access
-from accounts import actions as account_actions
 from accounts.admin import STATE_COLOURS, GovernedAdmin, said
-from accounts.models import User, VirtualKey
-from gateway import actions
+from billing.admin_acts import Act, ActsMixin
+from gateway import actions, verifications
+from gateway.admin.verifications import VERIFICATION_COLOURS, ByVerification, recorded, standing_of, verification_of
 from gateway.discovery import ProbeFailed
-from gateway.forms import AddModelsForm, CatalogueModelForm, ProviderAccountForm, VirtualKeyForm
-from gateway.models import Deployment, Model, ProviderAccount, State
+from gateway.forms import AddModelsForm, ProviderAccountForm
+from gateway.forms_verifications import RenewForm, VerificationForm
+from gateway.models import ProviderAccount, State
 from gateway.providers import shelf
 
 
 @admin.register(ProviderAccount)
-class ProviderAccountAdmin(GovernedAdmin):
-    """Credentials and base URLs at providers."""
+class ProviderAccountAdmin(ActsMixin, GovernedAdmin):
+    """Credentials and base URLs at providers, and what is known about their vendors."""
 
     needs_fresh_proof = True
     form = ProviderAccountForm
@@ -39,14 +37,32 @@ class ProviderAccountAdmin(GovernedAdmin):
         "base_url",
         "shown_state",
         "deployment_count",
+        "shown_verification",
         "check_result",
         "checked_at",
     )
-    list_filter = ("state", "provider")
+    list_filter = ("state", ByVerification, "provider")
+    list_select_related = ("verification",)
     search_fields = ("slug", "name", "base_url")
-    readonly_fields = ("credential_hint", "checked_at", "check_result")
+    readonly_fields = ("credential_hint", "checked_at", "check_result", "agreement", "region", "training_use", "verified", "review_on")
     actions = ("activate", "drain", "disable", "test")
-    actions_detail = ("connection",)
+    actions_detail = ("connection", "verify", "renew")
+    acts = {
+        "verify": Act(
+            "Record a verification",
+            "What was checked today about the vendor behind this account, in the place of what was recorded before. A reminder comes before it has to "
+            "be reviewed, and on the day.",
+            VerificationForm,
+            lambda row, who, given: verifications.record(row, who, **given),
+            initial=recorded,
+        ),
+        "renew": Act(
+            "Renew the verification",
+            "Says that everything recorded about the vendor was checked today and still holds.",
+            RenewForm,
+            lambda row, who, given: verifications.renew(row, who, **given),
+        ),
+    }
     fieldsets = (
         (
             None,
@@ -64,6 +80,7 @@ class ProviderAccountAdmin(GovernedAdmin):
                 )
             },
         ),
+        ("Verification", {"classes": ("tab",), "fields": ("agreement", "region", "training_use", "verified", "review_on")}),
         (
             "Connection",
             {
@@ -100,6 +117,41 @@ class ProviderAccountAdmin(GovernedAdmin):
         """State as a coloured label."""
         return account.state
 
+    @display(description="verification", label=VERIFICATION_COLOURS)
+    def shown_verification(self, account: ProviderAccount) -> str:
+        """How the verification stands, as a coloured label."""
+        return standing_of(account)
+
+    @admin.display
+    def agreement(self, account: ProviderAccount) -> str:
+        """What was agreed with the vendor."""
+        row = verification_of(account)
+        return row.agreement if row else "-"
+
+    @admin.display
+    def region(self, account: ProviderAccount) -> str:
+        """Where the vendor processes."""
+        row = verification_of(account)
+        return row.region if row else "-"
+
+    @admin.display(description="use for training")
+    def training_use(self, account: ProviderAccount) -> str:
+        """Whether the vendor may train on what is sent."""
+        row = verification_of(account)
+        return row.get_training_use_display() if row else "-"
+
+    @admin.display
+    def verified(self, account: ProviderAccount) -> str:
+        """When that was checked, and by whom."""
+        row = verification_of(account)
+        return f"{row.verified_on} by {row.verified_by or 'the operator of the host'}" if row else "-"
+
+    @admin.display(description="to be reviewed on")
+    def review_on(self, account: ProviderAccount) -> str:
+        """When it has to be looked at again."""
+        row = verification_of(account)
+        return str(row.review_on) if row else "-"
+
     def store(self, request: HttpRequest, obj: ProviderAccount, form: ModelForm[Any]) -> None:
         """Store the account, sealing a credential typed now."""
         actions.save_provider_account(obj, form.cleaned_data.get("credential", ""))
@@ -113,6 +165,16 @@ class ProviderAccountAdmin(GovernedAdmin):
     def connection(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Lead to the connection page."""
         return HttpResponseRedirect(reverse("admin:gateway_provideraccount_connect", args=[object_id]))
+
+    @action(description="Record a verification", icon="verified_user", url_path="record-verification", permissions=["change"])
+    def verify(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Lead to recording."""
+        return self.lead_to(object_id, "verify")
+
+    @action(description="Renew the verification", icon="event_repeat", url_path="renew-verification", permissions=["change"])
+    def renew(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Lead to renewing."""
+        return self.lead_to(object_id, "renew")
 
     def connection_page(self, request: HttpRequest, pk: Any) -> HttpResponse:
         """Test the connection, discover models and add chosen ones; only POST acts."""
@@ -180,138 +242,3 @@ class ProviderAccountAdmin(GovernedAdmin):
     def disable(self, request: HttpRequest, queryset: QuerySet[ProviderAccount]) -> None:
         """Serve nothing through the chosen accounts."""
         self.tell(request, sum(actions.set_state(account, State.DISABLED) for account in queryset), "disabled")
-
-
-class DeploymentInline(TabularInline):
-    """Where a model is served."""
-
-    model = Deployment
-    extra = 0
-    autocomplete_fields = ("account",)
-    raw_id_fields = ("price",)
-    fields = ("account", "upstream_model", "order", "weight", "region", "max_parallel", "state", "price")
-
-
-@admin.register(Model)
-class CatalogueAdmin(GovernedAdmin):
-    """The catalogue."""
-
-    list_display = ("name", "kind", "owned_by", "is_active", "unknown_price", "deployment_count", "is_demo")
-    list_filter = ("kind", "is_active", "is_demo")
-    search_fields = ("name", "description")
-    form = CatalogueModelForm
-    fields = ("name", "kind", "owned_by", "description", "is_active", ("unknown_price", "assumed_price"))
-    autocomplete_fields = ("assumed_price",)
-    inlines = (DeploymentInline,)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
-        """Return models with their number of active deployments."""
-        return super().get_queryset(request).annotate(deployment_count=Count("deployments", filter=Q(deployments__state="active")))  # type: ignore[no-any-return]
-
-    @admin.display(description="active deployments", ordering="deployment_count")
-    def deployment_count(self, model: Any) -> int:
-        """Number of active deployments."""
-        return int(model.deployment_count)
-
-    def store(self, request: HttpRequest, obj: Model, form: ModelForm[Any]) -> None:
-        """Store the model."""
-        actions.save_row(obj)
-
-    def store_inline(self, row: models.Model) -> None:
-        """Store a deployment."""
-        actions.save_row(row)
-
-
-@admin.register(VirtualKey)
-class VirtualKeyAdmin(GovernedAdmin):
-    """Keys of applications: made here, shown once."""
-
-    form = VirtualKeyForm
-    list_display = ("name", "shown_id", "project", "shown_models", "environment", "shown_state", "expires_at", "last_used_at", "is_demo")
-    list_filter = ("state", "environment", "project")
-    list_select_related = ("project",)
-    search_fields = ("name", "public_id", "project__name")
-    autocomplete_fields = ("project", "owner")
-    fields = (*VirtualKeyForm.Meta.fields, "shown_state", "state_reason", "previous_until", "created_by", "last_used_at", "last_used_ip", "last_used_agent")
-    readonly_fields = ("shown_state", "state_reason", "previous_until", "created_by", "last_used_at", "last_used_ip", "last_used_agent")
-    actions = ("suspend", "resume", "revoke")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[VirtualKey]:
-        """Return the keys the signed-in user may see."""
-        assert isinstance(request.user, User)
-        return access.visible_keys(request.user)
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """A key that is not made yet has no history."""
-        return self.fields if obj else VirtualKeyForm.Meta.fields
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """A key stays in its project and whose it is."""
-        return (*self.readonly_fields, "project", "owner") if obj else self.readonly_fields
-
-    @admin.display(description="key")
-    def shown_id(self, key: VirtualKey) -> str:
-        """The public part of the key."""
-        return f"sgw_vk_{key.public_id}_…"
-
-    @admin.display(description="models")
-    def shown_models(self, key: VirtualKey) -> str:
-        """The first models of the key."""
-        return ", ".join(key.models[:3]) + (f" +{len(key.models) - 3}" if len(key.models) > 3 else "")
-
-    @display(description="state", ordering="state", label=STATE_COLOURS)
-    def shown_state(self, key: VirtualKey) -> str:
-        """State as a coloured label."""
-        return key.state
-
-    def store(self, request: HttpRequest, obj: VirtualKey, form: ModelForm[Any]) -> None:
-        """Change a key, or make one and keep its text for the answer to this request only."""
-        if not obj._state.adding:
-            account_actions.save_key(obj)
-            return
-        assert isinstance(request.user, User)
-        row, text = actions.create_virtual_key(
-            created_by=request.user, **{name: form.cleaned_data[name] for name in VirtualKeyForm.Meta.fields}
-        )
-        obj.__dict__.update(row.__dict__)
-        request.__dict__["made_key"] = text
-
-    def response_add(self, request: HttpRequest, obj: VirtualKey, post_url_continue: str | None = None) -> HttpResponse:
-        """Show the new key in this very answer; it is stored nowhere."""
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "The new key",
-            "key": request.__dict__["made_key"],
-            "row": obj,
-            "opts": self.opts,
-        }
-        return TemplateResponse(request, "admin/gateway/new_key.html", context, headers={"Cache-Control": "no-store"})
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Keys are revoked, not deleted: usage refers to them."""
-        return False
-
-    def _set(self, request: HttpRequest, queryset: QuerySet[VirtualKey], state: str, words: str) -> None:
-        assert isinstance(request.user, User)
-        done = 0
-        for key in queryset:
-            try:
-                done += account_actions.set_key_state(key, state, level=access.level(request.user, key))
-            except ValidationError as refusal:
-                self.message_user(request, said(refusal), messages.ERROR)
-        self.tell(request, done, words)
-
-    @admin.action(description="Suspend", permissions=["change"])
-    def suspend(self, request: HttpRequest, queryset: QuerySet[VirtualKey]) -> None:
-        """Refuse calls of the chosen keys until they are resumed."""
-        self._set(request, queryset, VirtualKey.State.SUSPENDED, "suspended")
-
-    @admin.action(description="Resume", permissions=["change"])
-    def resume(self, request: HttpRequest, queryset: QuerySet[VirtualKey]) -> None:
-        """Serve the chosen keys again."""
-        self._set(request, queryset, VirtualKey.State.ACTIVE, "resumed")
-
-    @admin.action(description="Revoke for good", permissions=["change"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[VirtualKey]) -> None:
-        """Refuse calls of the chosen keys for good."""
-        self._set(request, queryset, VirtualKey.State.REVOKED, "revoked")

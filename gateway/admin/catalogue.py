@@ -1,0 +1,57 @@
+"""The admin of the catalogue: models and where they are served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import models
+from django.db.models import Count, Q, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from unfold.admin import TabularInline
+
+from accounts.admin import GovernedAdmin
+from gateway import actions
+from gateway.forms import CatalogueModelForm
+from gateway.models import Deployment, Model
+
+
+class DeploymentInline(TabularInline):
+    """Where a model is served."""
+
+    model = Deployment
+    extra = 0
+    autocomplete_fields = ("account",)
+    raw_id_fields = ("price",)
+    fields = ("account", "upstream_model", "order", "weight", "region", "max_parallel", "state", "price")
+
+
+@admin.register(Model)
+class CatalogueAdmin(GovernedAdmin):
+    """The catalogue."""
+
+    list_display = ("name", "kind", "owned_by", "is_active", "unknown_price", "deployment_count", "is_demo")
+    list_filter = ("kind", "is_active", "is_demo")
+    search_fields = ("name", "description")
+    form = CatalogueModelForm
+    fields = ("name", "kind", "owned_by", "description", "is_active", ("unknown_price", "assumed_price"))
+    autocomplete_fields = ("assumed_price",)
+    inlines = (DeploymentInline,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
+        """Return models with their number of active deployments."""
+        return super().get_queryset(request).annotate(deployment_count=Count("deployments", filter=Q(deployments__state="active")))  # type: ignore[no-any-return]
+
+    @admin.display(description="active deployments", ordering="deployment_count")
+    def deployment_count(self, model: Any) -> int:
+        """Number of active deployments."""
+        return int(model.deployment_count)
+
+    def store(self, request: HttpRequest, obj: Model, form: ModelForm[Any]) -> None:
+        """Store the model."""
+        actions.save_row(obj)
+
+    def store_inline(self, row: models.Model) -> None:
+        """Store a deployment."""
+        actions.save_row(row)
