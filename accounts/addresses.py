@@ -40,6 +40,17 @@ def visitor(peer: str, forwarded_for: str, proxies: Sequence[Network]) -> str:
     return found
 
 
+def network_of(text: str) -> str:
+    """Return the network that one visitor can be expected to have all of: 256 addresses of IPv4, a /56 of IPv6; "" for what is no address."""
+    try:
+        address = ipaddress.ip_address(text.strip())
+    except ValueError:
+        return ""
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 56), strict=False))
+
+
 def forms(address: Address) -> Iterator[Address]:
     """Yield the address and every IPv4 address an IPv6 form of it would reach: mapped, compatible, 6to4, Teredo, NAT64."""
     yield address

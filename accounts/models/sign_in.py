@@ -104,7 +104,8 @@ class BackupCode(models.Model):
 class PasswordLink(models.Model):
     """A link that sets a new password once: made by an administrator, or wished for by e-mail, in which case it is made when the mail goes out.
 
-    The secret is in the link alone; here stands its digest. `user` is empty when nobody has the address that was typed.
+    The secret is in the link alone; here stands its digest. `user` is empty when nobody has the address that was typed; `wished_at_address` and
+    `wished_in_network` say where a wish came from, so that one visitor's wishes are few.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -112,6 +113,8 @@ class PasswordLink(models.Model):
     digest = models.CharField(max_length=64, unique=True, null=True, editable=False)
     issued_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
     by_mail = models.BooleanField(default=False)
+    wished_at_address = models.CharField(max_length=45, blank=True, editable=False)
+    wished_in_network = models.CharField(max_length=49, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
     mailed_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField()
@@ -119,7 +122,10 @@ class PasswordLink(models.Model):
 
     class Meta:
         ordering = ("-created_at",)
-        indexes = (models.Index(fields=("created_at",), name="password_link_to_mail", condition=Q(by_mail=True, mailed_at__isnull=True)),)
+        indexes = (
+            models.Index(fields=("created_at",), name="password_link_to_mail", condition=Q(by_mail=True, mailed_at__isnull=True)),
+            models.Index(fields=("wished_in_network", "created_at"), name="password_link_wished", condition=Q(by_mail=True)),
+        )
 
     def __str__(self) -> str:
         return f"link for {self.user}"

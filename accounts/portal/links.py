@@ -25,7 +25,7 @@ def forgotten(request: HttpRequest) -> HttpResponse:
         raise Http404
     form = AddressForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        passwords.wish_for_link(form.cleaned_data["email"])
+        passwords.wish_for_link(form.cleaned_data["email"], request.META.get("REMOTE_ADDR", ""))
         messages.success(request, SENT)
         return HttpResponseRedirect(reverse("sign-in:login"))
     return render(request, "accounts/sign_in/forgotten.html", {"form": form})

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.actions import save_user
+from accounts.addresses import network_of
 from accounts.audit.record import NOTHING
 from accounts.audit.watch import subject_of
 from accounts.channels import exits
@@ -28,6 +29,8 @@ LINK_LASTS = timedelta(hours=24)
 MAILED_LINK_LASTS = timedelta(hours=1)
 # Mails about one account: whoever wishes for more within the hour is not heard.
 MOST_MAILS_PER_HOUR = 3
+# Wishes of one visitor, whoever they are about: colleagues behind one address share it, and so do networks.
+MOST_WISHES_PER_HOUR = {"wished_at_address": 10, "wished_in_network": 30}
 GONE = "This link does not work any more: it was used, a newer one was made, or its time is over. Ask for another."
 
 log = structlog.get_logger(__name__)
@@ -78,19 +81,28 @@ def _with_token(link: PasswordLink) -> str:
     return reverse("sign-in:reset-link", args=[token])
 
 
-def wish_for_link(email: str) -> None:
-    """Note that somebody wants a link by e-mail. Takes the same steps whether or not there is such an account."""
+def wish_for_link(email: str, address: str) -> None:
+    """Note that somebody at a network address wants a link by e-mail, unless too many wishes came from there within the hour.
+
+    Takes the same steps whether or not there is such an account.
+    """
     user = User.objects.filter(email=email.strip().lower(), is_active=True).first()
-    PasswordLink.objects.create(user=user, by_mail=True, expires_at=timezone.now() + MAILED_LINK_LASTS)
+    origin = {"wished_at_address": address, "wished_in_network": network_of(address)}
+    lately = PasswordLink.objects.filter(by_mail=True, created_at__gt=timezone.now() - timedelta(hours=1))
+    for field, most in MOST_WISHES_PER_HOUR.items():
+        if lately.filter(**{field: origin[field]}).count() >= most:
+            log.warning("password_wish_not_heard", address=address, most=most, counted_by=field)
+            return
+    PasswordLink.objects.create(user=user, by_mail=True, expires_at=timezone.now() + MAILED_LINK_LASTS, **origin)
     audit.record("password.wish", subject_of(user) if user else NOTHING, name=email[:200].replace("\0", ""))
 
 
 def mail_links() -> int:
     """Mail the links that were wished for; return how many went out. One that the server does not take is tried again until its time is over."""
     now = timezone.now()
-    PasswordLink.objects.filter(user=None).delete()
+    PasswordLink.objects.filter(user=None, created_at__lt=now - timedelta(hours=1)).delete()  # until then they count against their visitor
     PasswordLink.objects.filter(expires_at__lt=now - timedelta(days=30)).delete()
-    waiting = PasswordLink.objects.filter(by_mail=True, mailed_at=None, digest=None, expires_at__gt=now)
+    waiting = PasswordLink.objects.filter(by_mail=True, mailed_at=None, digest=None, expires_at__gt=now).exclude(user=None)
     return sum(_mail(link) for link in waiting.select_related("user").order_by("created_at")[:100])
 
 

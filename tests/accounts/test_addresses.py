@@ -2,7 +2,7 @@
 
 import pytest
 
-from accounts.addresses import AddressRules
+from accounts.addresses import AddressRules, network_of
 
 PUBLIC = ("8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8")
 NEVER = (
@@ -63,3 +63,13 @@ def test_a_listed_host_name_may_be_private_but_not_metadata() -> None:
 def test_a_setting_that_means_nothing_is_refused(setting: str) -> None:
     with pytest.raises(ValueError, match="private_upstreams"):
         AddressRules(setting)
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.77", "192.0.2.0/24"), ("::ffff:192.0.2.77", "192.0.2.0/24"), ("2001:db8:1:2ff::9", "2001:db8:1:200::/56"), ("unix:", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_the_network_of_a_visitor(address: str, network: str) -> None:
+    assert network_of(address) == network

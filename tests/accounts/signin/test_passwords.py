@@ -100,7 +100,7 @@ def test_a_link_comes_by_mail_and_an_unknown_address_is_told_the_same(settings: 
         [(to, message)] = server.mails
         text = "".join(part.get_payload(decode=True).decode() for part in message.walk() if not part.is_multipart())  # type: ignore[union-attr]
     path = text.split("http://testserver")[1].split('"')[0].split()[0]
-    assert (to, set_by(path).status_code, PasswordLink.objects.filter(user=None).count()) == ([user.email], 302, 0)
+    assert (to, set_by(path).status_code, PasswordLink.objects.filter(user=None).count()) == ([user.email], 302, 1)
     assert path.rsplit("/", 1)[1] not in str(list(PasswordLink.objects.values()))
 
 
@@ -109,8 +109,31 @@ def test_mails_about_one_account_are_few(settings: Any) -> None:
     with mail_server() as server:
         settings.MAIL_URL, settings.MAIL_FROM, settings.PUBLIC_URL = server.url, "gateway@example.com", "http://testserver"
         for _ in range(6):
-            passwords.wish_for_link(user.email)
+            passwords.wish_for_link(user.email, "192.0.2.1")
         assert (passwords.mail_links(), len(server.mails)) == (3, 3)
+
+
+@pytest.mark.parametrize(("spread", "heard"), [("192.0.2.1", 10), ("192.0.2.{0}", 30), ("2001:db8:0:7{0:02x}::1", 30), ("10.{0}.0.1", 40)])
+def test_wishes_of_one_visitor_are_few_whoever_they_are_about(spread: str, heard: int, clock: Any) -> None:
+    for number in range(40):
+        passwords.wish_for_link(f"user{number}@example.com", spread.format(number))
+    assert PasswordLink.objects.count() == heard
+    passwords.mail_links()
+    passwords.wish_for_link("another@example.com", spread.format(0))
+    assert PasswordLink.objects.count() == heard + (heard == 40)  # mailing does not make room
+    clock.shift(timedelta(minutes=61))
+    passwords.mail_links()
+    passwords.wish_for_link("another@example.com", spread.format(0))
+    assert PasswordLink.objects.count() == 1
+
+
+def test_a_visitor_who_wished_too_often_is_told_the_same(settings: Any) -> None:
+    settings.MAIL_URL, settings.MAIL_FROM, settings.PUBLIC_URL = "smtp://localhost", "gateway@example.com", "http://testserver"
+    browser, told = Client(REMOTE_ADDR="192.0.2.1"), []
+    for _ in range(12):
+        answer = browser.post("/login/forgotten", {"email": person().email if not told else "nobody@example.com"})
+        told.append((answer.status_code, "a link is on its way" in browser.get("/login").content.decode()))
+    assert (set(told), PasswordLink.objects.count()) == ({(302, True)}, 10)
 
 
 def test_a_mail_the_server_refuses_is_tried_again(settings: Any) -> None:
@@ -118,7 +141,7 @@ def test_a_mail_the_server_refuses_is_tried_again(settings: Any) -> None:
     with mail_server() as server:
         settings.MAIL_URL, settings.MAIL_FROM, settings.PUBLIC_URL = server.url, "gateway@example.com", "http://testserver"
         server.refuses = {user.email}
-        passwords.wish_for_link(user.email)
+        passwords.wish_for_link(user.email, "192.0.2.1")
         refused = passwords.mail_links()
         server.refuses = set()
         assert (refused, passwords.mail_links(), len(server.mails)) == (0, 1, 1)
