@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 
-from accounts import audit, credentials, four_eyes, keys
+from accounts import access, audit, credentials, four_eyes, keys
 from accounts.audit.origin import here
 from accounts.models import BusinessUnit, CredentialPolicy, Membership, Project, User, VirtualKey
 from accounts.models.identity import PRIVILEGED_ROLES
@@ -89,20 +89,27 @@ def save_business_unit(unit: BusinessUnit) -> BusinessUnit:
 
 @audit.act()
 def save_project(project: Project) -> Project:
-    """Check and store a project. Raises ValidationError."""
+    """Check and store a project; the state of one there is does not change here. Raises ValidationError."""
     project.full_clean()
-    project.save()
+    is_new = project._state.adding
+    project.save(update_fields=None if is_new else ["name", "business_unit", "environment", "without_authority", "is_listed"])
     return project
 
 
 @audit.act()
-def set_project_state(project: Project, state: str) -> bool:
-    """Suspend or resume a project's keys; return whether anything changed."""
+def set_project_state(project: Project, state: str, *, level: int = 0) -> bool:
+    """Suspend or resume a project's keys; return whether anything changed.
+
+    `level` is how high the actor stands (access.level). Raises PermissionDenied: what a higher one suspended stays suspended.
+    """
     locked = Project.objects.select_for_update().get(pk=project.pk)
-    if locked.state == state:
+    if locked.state == state and not (state == Project.State.SUSPENDED and level > locked.suspended_level):
         return False
+    if state == Project.State.ACTIVE and level < locked.suspended_level:
+        raise PermissionDenied(f"{locked} was suspended by somebody above you. Ask {access.who_stands(locked.suspended_level)} to resume it.")
     locked.state = state
-    locked.save(update_fields=["state"])
+    locked.suspended_level = level if state == Project.State.SUSPENDED else 0
+    locked.save(update_fields=["state", "suspended_level"])
     return True
 
 

@@ -95,11 +95,12 @@ def set_state(row: Credential, state: str, *, reason: str = "", compromised: boo
     """Suspend, resume or revoke a credential; return whether anything changed. Raises ValidationError, PermissionDenied.
 
     `compromised` marks a revocation, also a later one of what is revoked already: running calls are cut. `level` is how high the actor
-    stands; what a higher one suspended stays suspended.
+    stands; what a higher one suspended, first or again, stays suspended.
     """
     locked = type(row)._default_manager.select_for_update().get(pk=row.pk)
     compromised = compromised and state == State.REVOKED
-    if locked.state == state and locked.is_compromised >= compromised:
+    is_raised = state == State.SUSPENDED and level > locked.suspended_level
+    if locked.state == state and locked.is_compromised >= compromised and not is_raised:
         return False
     if locked.state == State.REVOKED and state != State.REVOKED:
         raise ValidationError(f"{locked.name} is revoked and stays so. Create a new {NOUNS[type(locked)]}.")

@@ -189,6 +189,15 @@ def level(actor: Actor, place: Place) -> int:
     return max((LEVELS.get(role, 0) for role, at in standings(actor) if at is None or at in above), default=0)
 
 
+# Who acts on the host itself stands as high as anybody.
+OPERATOR_LEVEL = max(LEVELS.values())
+
+
+def who_stands(at: int) -> str:
+    """Say who stands at a level or above."""
+    return " or ".join(f"the {role.replace('_', ' ')}" for role, height in LEVELS.items() if height >= max(at, 1))
+
+
 def not_grantable(actor: Actor, scopes: Collection[str], place: Place) -> list[str]:
     """Return those of the scopes that the actor may not hand on in a place: nobody grants wider than their own."""
     held = scopes_of(actor)

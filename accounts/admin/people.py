@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Count, Q, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
@@ -187,12 +187,22 @@ class ProjectAdmin(GovernedAdmin):
         """Store a membership."""
         actions.save_membership(row)
 
+    def _set(self, request: HttpRequest, queryset: QuerySet[Project], state: str, words: str) -> None:
+        assert isinstance(request.user, User)
+        done = 0
+        for project in queryset:
+            try:
+                done += actions.set_project_state(project, state, level=access.level(request.user, project))
+            except PermissionDenied as refusal:
+                self.message_user(request, str(refusal), messages.ERROR)
+        self.tell(request, done, words)
+
     @admin.action(description="Suspend: refuse calls of every key", permissions=["change"])
     def suspend(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
         """Suspend the chosen projects."""
-        self.tell(request, sum(actions.set_project_state(project, Project.State.SUSPENDED) for project in queryset), "suspended")
+        self._set(request, queryset, Project.State.SUSPENDED, "suspended")
 
     @admin.action(description="Resume", permissions=["change"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Project]) -> None:
         """Resume the chosen projects."""
-        self.tell(request, sum(actions.set_project_state(project, Project.State.ACTIVE) for project in queryset), "resumed")
+        self._set(request, queryset, Project.State.ACTIVE, "resumed")

@@ -89,5 +89,6 @@ class Projects(Makes, Changes, Resource):
         return self._set(id, Project.State.ACTIVE)
 
     def _set(self, text: str, state: str) -> Response:
-        actions.set_project_state(self.row(text), state)
+        row = self.row(text)
+        actions.set_project_state(row, state, level=access.level(self.actor, row))
         return self.told(self.row(text))

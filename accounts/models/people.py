@@ -97,7 +97,7 @@ class BusinessUnit(models.Model):
 
 
 class Project(models.Model):
-    """What keys belong to and spend is counted against."""
+    """What keys belong to and spend is counted against. `suspended_level` is how high whoever suspended it stood (see accounts.access)."""
 
     class State(models.TextChoices):
         """Whether its keys are served."""
@@ -117,6 +117,7 @@ class Project(models.Model):
     business_unit = models.ForeignKey(BusinessUnit, on_delete=models.PROTECT, related_name="projects")
     environment = models.CharField(max_length=8, choices=Environment.choices, default=Environment.DEV)
     state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)
+    suspended_level = models.PositiveSmallIntegerField(default=0, editable=False)
     without_authority = models.CharField(
         "while budgets cannot be asked",
         max_length=8,
@@ -135,6 +136,7 @@ class Project(models.Model):
             models.UniqueConstraint("business_unit", Lower("name"), name="project_name_once"),
             models.CheckConstraint(condition=Q(environment__in=Environment.values), name="project_environment_known"),
             models.CheckConstraint(condition=Q(state__in=["active", "suspended"]), name="project_state_known"),
+            models.CheckConstraint(condition=Q(state="suspended") | Q(suspended_level=0), name="project_suspended_by_somebody"),
             models.CheckConstraint(condition=~Q(name=""), name="project_named"),
         )
 

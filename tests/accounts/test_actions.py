@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -55,6 +55,26 @@ def test_a_revoked_key_stays_revoked() -> None:
         actions.set_key_state(key, "active")
 
 
+def test_only_those_as_high_as_the_suspender_resume_a_project() -> None:
+    project = actions.save_project(Project(name="p", business_unit=unit("u")))
+    assert [actions.set_project_state(project, "suspended", level=level) for level in (2, 3, 2)] == [True, True, False]
+    with pytest.raises(PermissionDenied, match=r"p was suspended by somebody above you\. Ask the it admin or the security officer to resume it"):
+        actions.set_project_state(project, "active", level=2)
+    stored = Project.objects.get()
+    assert (stored.state, stored.suspended_level) == ("suspended", 3)
+    assert actions.set_project_state(project, "active", level=3)
+    stored = Project.objects.get()
+    assert (stored.state, stored.suspended_level) == ("active", 0)
+
+
+def test_saving_a_project_read_before_it_was_suspended_leaves_it_suspended() -> None:
+    read = actions.save_project(Project(name="p", business_unit=unit("u")))
+    actions.set_project_state(read, "suspended", level=3)
+    read.name = "renamed"
+    actions.save_project(read)
+    assert Project.objects.values_list("name", "state", "suspended_level").get() == ("renamed", "suspended", 3)
+
+
 def test_a_name_is_free_again_after_revocation() -> None:
     project = actions.save_project(Project(name="p", business_unit=unit("u")))
     first = key_of(project)
@@ -72,6 +92,7 @@ def test_the_database_refuses_nonsense() -> None:
         lambda: User.objects.create(email="b@example.com", is_superuser=True),
         lambda: User.objects.create(email="A@example.com"),
         lambda: BusinessUnit.objects.create(name="TOP"),
+        lambda: Project.objects.filter(pk=project.pk).update(suspended_level=3),
         lambda: BusinessUnit.objects.create(name=""),
         lambda: BusinessUnit.objects.filter(pk=top.pk).update(parent=top),
         lambda: Project.objects.create(name="P", business_unit=top),

@@ -123,6 +123,13 @@ def test_only_those_as_high_as_the_suspender_resume() -> None:
     assert (row.state, row.suspended_level) == ("active", 0)
 
 
+def test_somebody_higher_takes_over_what_is_suspended_already() -> None:
+    key, _ = make()
+    assert [credentials.set_state(key, State.SUSPENDED, level=level) for level in (1, 3, 2)] == [True, True, False]
+    with pytest.raises(PermissionDenied):
+        credentials.set_state(key, State.ACTIVE, level=2)
+
+
 def test_the_trail_tells_a_rotation_without_digests() -> None:
     key, _ = make()
     turn(key, 1)

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from msgspec import UNSET, UnsetType
 
-from accounts import actions
+from accounts import access, actions
 from accounts.models import Project
 from gateway.governance import Entry, Hand, Kind, Name
 from gateway.governance.places import project_names, unit_at
@@ -37,15 +37,23 @@ def _entry(path: Name, project: Project) -> ProjectEntry:
 
 def make(entry: ProjectEntry, hand: Hand) -> Project:
     """Make a project."""
-    given = {field: getattr(entry, field) for field in (*SET, "state") if getattr(entry, field) is not UNSET}
-    return actions.save_project(Project(name=entry.name, business_unit=unit_at(entry.business_unit), **given))
+    given = {field: getattr(entry, field) for field in SET if getattr(entry, field) is not UNSET}
+    row = actions.save_project(Project(name=entry.name, business_unit=unit_at(entry.business_unit), **given))
+    if entry.state is not UNSET:
+        _set_state(row, entry, hand)
+    return row
+
+
+def _set_state(row: Project, entry: ProjectEntry, hand: Hand) -> None:
+    level = access.level(hand.actor, row) if hand.actor else access.OPERATOR_LEVEL
+    actions.set_project_state(row, str(entry.state), level=level)
+    row.state = str(entry.state)
 
 
 def change(row: Project, entry: ProjectEntry, names: frozenset[str], hand: Hand) -> None:
     """Change what is stated; suspending and resuming have an action of their own."""
     if "state" in names:
-        actions.set_project_state(row, str(entry.state))
-        row.state = str(entry.state)
+        _set_state(row, entry, hand)
     for field in names & set(SET):
         setattr(row, field, getattr(entry, field))
     if names & set(SET):

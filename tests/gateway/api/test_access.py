@@ -8,7 +8,7 @@ from accounts.models import BusinessUnit, Project
 from billing.budgets import save_budget, save_limit
 from billing.credits import open_account
 from billing.models import Budget, Limit
-from tests.gateway.api.callers import company, program
+from tests.gateway.api.callers import company, person, program
 
 pytestmark = pytest.mark.django_db
 
@@ -56,3 +56,13 @@ def test_a_program_changes_what_binds_those_below_it() -> None:
     _, unit, mine, _ = company()
     budget = save_budget(Budget(name="b", amount=10, project=mine))
     assert program(business_unit=unit).patch(f"budgets/bud_{budget.id}", {"amount": "1000", "reason": "more"}).status_code == 200
+
+
+def test_what_the_platform_suspended_no_manager_or_program_of_the_unit_resumes() -> None:
+    _, unit, mine, _ = company()
+    path = f"projects/prj_{mine.id.hex}"
+    manager, security = person("", "manager", business_unit=unit, role="manager"), person("security_officer", "security")
+    assert [caller.post(f"{path}/suspend").status_code for caller in (manager, security)] == [200, 200]
+    assert [caller.post(f"{path}/resume").status_code for caller in (manager, program(business_unit=unit))] == [403, 403]
+    assert (Project.objects.get(pk=mine.pk).state, security.post(f"{path}/resume").status_code) == ("suspended", 200)
+    assert [caller.post(f"{path}/{verb}").status_code for caller, verb in ((manager, "suspend"), (manager, "resume"))] == [200, 200]
