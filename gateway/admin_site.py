@@ -41,6 +41,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 item("Service accounts", "smart_toy", "accounts_serviceaccount_changelist"),
                 item("Credential policies", "hourglass", "accounts_credentialpolicy_changelist"),
                 item("Users", "person", "accounts_user_changelist"),
+                item("Acceptable use", "contract", "accounts_usepolicy_changelist"),
             ],
         },
         {

@@ -24,7 +24,7 @@ from billing.demo_money import remove_demo_money
 from billing.models import Budget, Limit, Posting, Price, PriceDecision, UsageRecord
 from billing.money import NANOUSD_PER_USD
 from billing.rollups import forget_demo
-from gateway import actions, demo_tokens
+from gateway import actions, demo_policy, demo_tokens
 from gateway.changes import publish_change
 from gateway.demo_usage import past_usage
 from gateway.models import Change, Deployment, Model, ProviderAccount
@@ -86,6 +86,7 @@ def load(portal: str, simulator: str) -> tuple[dict[str, Any], bool]:
     with transaction.atomic():
         project = _company(password)
         _apps(totp)
+        demo_policy.load()
         deployments = _catalogue(simulator)
         text, key = _key(project, str(kept.get("key", "")))
         token = _service_account(token)
@@ -105,6 +106,7 @@ def remove() -> None:
     UsageRecord.objects.filter(is_demo=True).delete()
     forget_demo()
     remove_demo_money()
+    demo_policy.remove()
     about_demo = Q(project__is_demo=True) | Q(business_unit__is_demo=True) | Q(service_account__is_demo=True) | Q(notes__program__is_demo=True)
     GrantRequest.objects.filter(pk__in=GrantRequest.objects.filter(about_demo).values("pk")).delete()
     VirtualKey.objects.filter(project__is_demo=True).delete()

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
 
-from accounts import access, credentials
+from accounts import acceptable_use, access, credentials
 from accounts import actions as account_actions
 from accounts.access import Actor
 from accounts.models import Project, User, VirtualKey
@@ -24,8 +24,8 @@ def refuse_unless_allowed(actor: Actor, route: str, key: VirtualKey) -> None:
 def make_for(actor: Actor, *, project: Project, models: Sequence[str], **given: Any) -> tuple[VirtualKey, str]:
     """Make a key as somebody asks; return its row and its text, to be shown once. Raises PermissionDenied, ValidationError.
 
-    Left out, the environment is the project's, the expiry as late as policy and the actor's rights allow, and the owner the actor where
-    their role makes only keys of their own.
+    Nobody makes or is given a key who has not accepted the acceptable-use policy. Left out, the environment is the project's, the expiry as
+    late as policy and the actor's rights allow, and the owner the actor where their role makes only keys of their own.
     """
     person = actor if isinstance(actor, User) else None
     given.setdefault("environment", project.environment)
@@ -36,6 +36,9 @@ def make_for(actor: Actor, *, project: Project, models: Sequence[str], **given: 
     refuse_unless_allowed(actor, MAKE, draft)
     if owner is not None and owner != person and not access.members_of(project).filter(pk=owner.pk).exists():
         raise ValidationError({"owner": "This person has no role in the project. Add them first, or leave the owner out."})
+    for party in {person, owner}:
+        if party is not None:
+            acceptable_use.check(party)
     check_models(actor, models, project)
     rights_end = access.rights_end(actor)
     given.setdefault("expires_at", credentials.latest_expiry(credentials.policy_of(draft), rights_end))

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from accounts import access
+from accounts.admin.acceptable_use import UsePolicyAdmin
 from accounts.admin.audit import AuditEventAdmin
 from accounts.admin.credential_policies import CredentialPolicyAdmin
 from accounts.admin.governed import STATE_COLOURS, GovernedAdmin, ReadOnlyAdmin, said
@@ -30,6 +31,7 @@ __all__ = [
     "ProjectAdmin",
     "ReadOnlyAdmin",
     "ServiceAccountAdmin",
+    "UsePolicyAdmin",
     "UserAdmin",
     "said",
 ]

@@ -3,9 +3,11 @@
 from django.urls import path
 
 from accounts.portal import security
+from accounts.portal.acceptable_use_page import acceptable_use_policy
 
 app_name = "account"
 urlpatterns = [
+    path("acceptable-use", acceptable_use_policy, name="acceptable-use"),
     path("account", security.security, name="security"),
     path("account/password", security.password, name="password"),
     path("account/authenticator", security.authenticator, name="authenticator"),

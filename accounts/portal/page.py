@@ -11,12 +11,11 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 
 from accounts.models import User
+from accounts.portal.gates import GATES
 
 P = ParamSpec("P")
 Row = TypeVar("Row", bound=Model)
 ROWS_PER_PAGE = 50
-# What must be done before anything else is shown; each returns the page that asks for it, or None.
-GATES: list[Callable[[HttpRequest, User], HttpResponse | None]] = []
 
 
 def signed_in(view: Callable[Concatenate[HttpRequest, User, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
