@@ -14,6 +14,7 @@ from django_otp import login as bind_device
 from django_otp.models import Device
 
 from accounts.models import User
+from accounts.requests.welcome import welcome
 from accounts.session_store import HOW
 
 BACKEND = "accounts.access.RoleBackend"
@@ -34,10 +35,12 @@ class How(StrEnum):
 def sign_in(request: HttpRequest, user: User, how: How, *, device: Device | None = None, is_strong: bool = False, ends_at: datetime | None = None) -> None:
     """Make the request's session the user's, under a new key, until `ends_at` or for the longest time a session may last.
 
-    The session is strong when a second factor was used: `device`, or `is_strong` for a provider that says so. Raises PermissionDenied for a closed account.
+    The session is strong when a second factor was used: `device`, or `is_strong` for a provider that says so. A first sign-in gives what a rule gives
+    newcomers. Raises PermissionDenied for a closed account.
     """
     if not user.is_active:
         raise PermissionDenied("This account is closed. Ask an IT administrator.")
+    is_first = user.last_login is None
     setattr(request, HOW, " and ".join([str(how), *([device.name] if device is not None and how != How.PASSKEY else [])]))
     login(request, user, backend=BACKEND)
     session = request.session
@@ -50,6 +53,8 @@ def sign_in(request: HttpRequest, user: User, how: How, *, device: Device | None
         session[STRONG_BY] = "device"
     elif is_strong:
         session[STRONG_BY] = "other"
+    if is_first:
+        welcome(user)
 
 
 def proved(request: HttpRequest, device: Device | None = None) -> None:

@@ -3,6 +3,7 @@
 import base64
 import hmac
 import time
+from itertools import groupby
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.test import Client
 
 from accounts import actions
-from accounts.models import AuditEvent, IssuerDocument, OidcIdentity, User
+from accounts.models import AuditEvent, GrantRequest, IssuerDocument, Membership, OidcIdentity, User
 from accounts.oidc import people
 from accounts.oidc.configuration import Configuration
 from tests.accounts.oidc.conftest import come_back, sign_in, start, tell
@@ -51,8 +52,10 @@ def test_the_first_sign_in_makes_a_person_and_the_next_finds_them(client: Client
     other = Client()
     sign_in(other)
     assert (signed_in_as(other), User.objects.count(), OidcIdentity.objects.count()) == ("ada@example.com", 1, 1)
-    said = list(AuditEvent.objects.order_by("seq").values_list("action", flat=True))
-    assert said == ["user.create", "identity.link", "session.sign-in", "session.sign-in"]
+    said = [event for event, _ in groupby(AuditEvent.objects.order_by("seq").values_list("action", flat=True))]
+    assert said == ["user.create", "identity.link", "session.sign-in", "request.submit", "session.sign-in"]
+    sandbox = Membership.objects.get(user=first)
+    assert (str(sandbox.project), sandbox.role, GrantRequest.objects.get().state) == ("Sandbox of ada@example.com", "owner", "applied")
 
 
 def test_the_request_is_bound_by_state_nonce_and_code_challenge(client: Client, openid: OpenId) -> None:
