@@ -171,6 +171,7 @@ PATCH  service-accounts/{id}    owner           it_admin manager
 # Pages of the portal: `everybody` may be a stranger, `anyone` is signed in and sees there what the API would show them.
 PORTAL = {
     "": "anyone",
+    "onboarding": "anyone",
     "keys": "anyone",
     "tokens": "anyone",
     "tokens/<str:public_id>/revoke": "anyone",
@@ -192,6 +193,7 @@ PORTAL = {
     "login/new-password/<str:token>": "everybody",
     "login/break-glass/<str:token>": "everybody",
     "logout": "everybody",
+    "acceptable-use": "anyone",
     "account": "anyone",
     "account/password": "anyone",
     "account/authenticator": "anyone",

@@ -25,12 +25,17 @@ class Entry:
 # title, icon, name of the page, whether only those who may open the admin see it
 NAVIGATION = (
     ("Overview", "home", "portal:overview", False),
+    ("First steps", "flag", "portal:onboarding", False),
     ("Keys", "key", "portal:keys", False),
     ("Requests", "file-text", "portal:requests", False),
     ("Approvals", "inbox", "portal:approvals", False),
     ("Administration", "settings", "admin:index", True),
 )
-ACCOUNT: tuple[tuple[str, str], ...] = (("Sign-in and security", "account:security"), ("Personal tokens", "portal:tokens"))
+ACCOUNT: tuple[tuple[str, str], ...] = (
+    ("Sign-in and security", "account:security"),
+    ("Personal tokens", "portal:tokens"),
+    ("Acceptable use", "account:acceptable-use"),
+)
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:

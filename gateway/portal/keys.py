@@ -16,7 +16,9 @@ from accounts import access, credentials
 from accounts.models import User, VirtualKey
 from accounts.portal.page import page_of, signed_in
 from gateway import keymaking
+from gateway.first_steps import model_for, offered
 from gateway.forms_keys import KeyForm, ReasonForm, RevokeForm, RotateForm, projects_for
+from gateway.portal.onboarding import base_url
 from gateway.portal.refusals import tried
 
 DEFAULT_LIFE = timedelta(days=90)
@@ -112,7 +114,8 @@ def found_key(user: User, public_id: str) -> VirtualKey:
 
 def revealed(request: HttpRequest, row: VirtualKey, text: str) -> HttpResponse:
     """Show a new secret in this very answer."""
-    return render(request, "gateway/key_revealed.html", {"row": row, "text": text, "base_url": request.build_absolute_uri("/v1")})
+    told = {"row": row, "text": text, "base_url": base_url(request), "model": model_for([row], tuple(offered(timezone.now())))}
+    return render(request, "gateway/key_revealed.html", told)
 
 
 def shown(request: HttpRequest, user: User, row: VirtualKey, **tried_forms: forms.Form) -> HttpResponse:

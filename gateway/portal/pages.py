@@ -3,6 +3,7 @@
 from django.urls import path
 
 from gateway.portal.keys import act, key, keys, new_key
+from gateway.portal.onboarding import onboarding
 from gateway.portal.overview import overview
 from gateway.portal.requests import act_on_request, approvals, new_request, one_request, requests
 from gateway.portal.tokens import revoke_token, tokens
@@ -10,6 +11,7 @@ from gateway.portal.tokens import revoke_token, tokens
 app_name = "portal"
 urlpatterns = [
     path("", overview, name="overview"),
+    path("onboarding", onboarding, name="onboarding"),
     path("keys", keys, name="keys"),
     path("tokens", tokens, name="tokens"),
     path("tokens/<str:public_id>/revoke", revoke_token, name="revoke-token"),
