@@ -24,6 +24,7 @@ class NotReleasable(Exception):
     """The bytes put aside are no receipt; the message says so to the person who asked."""
 
 
+@audit.act()
 def add_price(
     *,
     provider: str,

@@ -13,6 +13,7 @@ from django.utils import timezone
 from accounts import audit, four_eyes
 from accounts.actions import make_key
 from accounts.addresses import AddressRules
+from accounts.audit.watch import subject_of
 from accounts.models import VirtualKey
 from accounts.sealing import Sealer
 from billing.budgets import save_budget, save_limit
@@ -104,6 +105,16 @@ def provider_of(account: ProviderAccount) -> Provider:
     if found is None:
         raise ValidationError({"provider": f"There is no provider {account.provider!r}. Choose one of: {', '.join(sorted(shelf()))}."})
     return found
+
+
+def address_of(provider: str, base_url: str) -> str:
+    """Return the base URL given, else the one the provider has itself; raises ValidationError when there is neither."""
+    known = shelf().get(provider)
+    if base_url or known is None:  # an unknown kind is refused with the account
+        return base_url
+    if not known.base_url:
+        raise ValidationError({"base_url": f"{known.title} has no address of its own: enter one."})
+    return known.base_url
 
 
 def check_base_url(url: str) -> None:
@@ -215,6 +226,12 @@ def discover_models(account: ProviderAccount) -> list[str]:
         raise
     record_check(account, f"ok: {len(names)} models" if names else "ok: reached")
     return names
+
+
+def test_provider_account(account: ProviderAccount) -> list[str]:
+    """Ask the provider for its models because somebody wants to know; that is an event. Raises ProbeFailed after recording it."""
+    audit.record("provider-account.test", subject_of(account))
+    return discover_models(account)
 
 
 def record_check(account: ProviderAccount, result: str) -> None:

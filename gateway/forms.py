@@ -57,12 +57,11 @@ class ProviderAccountForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         """Fill in the provider's own address."""
         cleaned = super().clean() or {}
-        provider = shelf().get(cleaned.get("provider", ""))
-        if provider and not cleaned.get("base_url") and "base_url" not in self.errors:
-            if provider.base_url:
-                cleaned["base_url"] = provider.base_url
-            else:
-                self.add_error("base_url", f"{provider.title} has no address of its own: enter one.")
+        if "base_url" not in self.errors:
+            try:
+                cleaned["base_url"] = actions.address_of(cleaned.get("provider", ""), cleaned.get("base_url") or "")
+            except ValidationError as refusal:
+                self.add_error(None, refusal)
         return cleaned
 
     def _post_clean(self) -> None:

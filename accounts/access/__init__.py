@@ -11,10 +11,10 @@ from django.contrib.auth.backends import ModelBackend
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from accounts.access.matrix import ADMIN, NARROWED_FIELDS, RESOURCES, ROUTES
+from accounts.access.matrix import ADMIN, NARROWED_FIELDS, PEOPLE_ONLY, RESOURCES, ROUTES
 from accounts.models import AuditEvent, BusinessUnit, Environment, Membership, NotificationChannel, PersonalToken, Project, ServiceAccount, User, VirtualKey
 
-__all__ = ["RESOURCES", "ROUTES"]  # beside what is defined here
+__all__ = ["PEOPLE_ONLY", "RESOURCES", "ROUTES"]  # beside what is defined here
 # Who acts: a person, or a program.
 Actor = User | ServiceAccount
 # Where an object belongs: rights are held in a project or a business unit, and reach everything below; None is the platform.
@@ -123,9 +123,14 @@ def lacks_scope(actor: Actor, route: str) -> str:
     return scope if scope and held is not None and scope not in held else ""
 
 
+def is_for_others(actor: Actor, route: str) -> bool:
+    """Say whether only people take a route and the actor is a program."""
+    return route in PEOPLE_ONLY and isinstance(actor, ServiceAccount)
+
+
 def may(actor: Actor, route: str) -> bool:
     """Say whether the actor may take a route of the matrix at all, for some object; an undeclared route is nobody's."""
-    if route not in ROUTES or lacks_scope(actor, route):
+    if route not in ROUTES or is_for_others(actor, route) or lacks_scope(actor, route):
         return False
     return any(ROUTES[route].cells[standing.role] != "-" for standing in standings(actor))
 
@@ -137,7 +142,7 @@ def allows(actor: Actor, route: str, place: Place, row: object = None) -> bool:
 
 def roles_for(actor: Actor, route: str, place: Place, row: object = None) -> set[str]:
     """Return by which of their roles the actor may take a route for an object, none when they may not."""
-    if route not in ROUTES or lacks_scope(actor, route):
+    if route not in ROUTES or is_for_others(actor, route) or lacks_scope(actor, route):
         return set()
     line, above = ROUTES[route].cells, places_above(place)
     return {standing.role for standing in standings(actor) if _covers(line[standing.role], standing, above, actor, row)}

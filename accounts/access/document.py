@@ -1,6 +1,6 @@
 """The access matrix as a page of the documentation; the suite keeps docs/reference/access.md the same as this."""
 
-from accounts.access.matrix import ADMIN, API, NARROWED_FIELDS, PORTAL, PUBLIC, ROLES
+from accounts.access.matrix import ADMIN, API, NARROWED_FIELDS, PEOPLE_ONLY, PORTAL, PUBLIC, ROLES
 
 HEAD = """# Who may do what
 
@@ -37,7 +37,9 @@ def page() -> str:
         if words:
             cells = ["–" if cell == "-" else cell for cell in words[2:]]
             lines.append(f"| `{words[0]} {words[1]}` | {' | '.join(cells)} |")
-    lines += ["", f"Open to everybody: {', '.join(f'`{route}`' for route in PUBLIC)}.", "", "Fields only some roles write:", ""]
+    lines += ["", f"Open to everybody: {', '.join(f'`{route}`' for route in PUBLIC)}."]
+    lines += ["", f"Never taken by service accounts: {', '.join(f'`{route}`' for route in sorted(PEOPLE_ONLY))}."]
+    lines += ["", "Fields only some roles write:", ""]
     for route, fields in NARROWED_FIELDS.items():
         lines += [f"- `{route}`: `{field}` by {', '.join(sorted(roles))}" for field, roles in fields.items()]
     lines += ["", "## Portal", "", "| page | who |", "|---|---|", *(f"| `/{path}` | {who} |" for path, who in PORTAL.items())]

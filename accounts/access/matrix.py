@@ -10,7 +10,8 @@ A cell says which objects a role may do it to:
     -        none
 A role that may read no object of a kind gets an empty list; an object one may not read is not found (404); one that may be read but not
 changed is refused (403). `anyone` is every signed-in person. A service account stands where the owner of its project, the manager of its
-unit, or for the platform an IT administrator stands; it and a personal token also need the scope, `resource:read` or `resource:write`.
+unit, or for the platform an IT administrator stands; it and a personal token also need the scope, `resource:read` or `resource:write`, and
+it takes no route of PEOPLE_ONLY.
 """
 
 from typing import NamedTuple
@@ -21,6 +22,12 @@ CELLS = frozenset({"all", "here", "below", "mine", "own", "named", "-"})
 PUBLIC = ("POST leaked-keys",)
 # Resources that need no scope: what one is, and one's own tokens, which a token never makes.
 UNSCOPED = frozenset({"me", "personal-tokens"})
+
+# Routes only people take: a program is refused, whatever its scopes.
+PEOPLE_ONLY = frozenset({
+    "POST alerts/{id}/acknowledge", "POST prices/{id}/approve", "POST prices/{id}/reject", "POST prices/{id}/withdraw",
+    "POST providers/{id}/verify", "POST providers/{id}/renew-verification",
+})  # fmt: skip
 
 API = """
                                              platform                | business unit  | project                   |
@@ -116,6 +123,41 @@ POST   webhooks/{id}/test                    all  -    -    -        | here    -
 POST   webhooks/{id}/rotate                  all  -    -    -        | here    -      | here  -         -         | -
 GET    webhooks/{id}/deliveries              all  all  all  all      | here    -      | here  -         -         | -
 POST   webhooks/{id}/resend                  all  -    -    -        | here    -      | here  -         -         | -
+
+GET    providers                             all  all  all  all      | -       -      | -     -         -         | -
+POST   providers                             all  -    -    -        | -       -      | -     -         -         | -
+GET    providers/{id}                        all  all  all  all      | -       -      | -     -         -         | -
+PATCH  providers/{id}                        all  -    -    -        | -       -      | -     -         -         | -
+DELETE providers/{id}                        all  -    -    -        | -       -      | -     -         -         | -
+POST   providers/{id}/test                   all  -    -    -        | -       -      | -     -         -         | -
+POST   providers/{id}/add-models             all  -    -    -        | -       -      | -     -         -         | -
+POST   providers/{id}/activate               all  -    -    -        | -       -      | -     -         -         | -
+POST   providers/{id}/drain                  all  all  -    -        | -       -      | -     -         -         | -
+POST   providers/{id}/disable                all  all  -    -        | -       -      | -     -         -         | -
+POST   providers/{id}/verify                 all  -    -    -        | -       -      | -     -         -         | -
+POST   providers/{id}/renew-verification     all  -    -    -        | -       -      | -     -         -         | -
+
+GET    models                                all  all  all  all      | all     all    | all   all       all       | all
+POST   models                                all  -    -    -        | -       -      | -     -         -         | -
+GET    models/{id}                           all  all  all  all      | all     all    | all   all       all       | all
+PATCH  models/{id}                           all  -    -    -        | -       -      | -     -         -         | -
+DELETE models/{id}                           all  -    -    -        | -       -      | -     -         -         | -
+
+GET    deployments                           all  all  all  all      | -       -      | -     -         -         | -
+POST   deployments                           all  -    -    -        | -       -      | -     -         -         | -
+GET    deployments/{id}                      all  all  all  all      | -       -      | -     -         -         | -
+PATCH  deployments/{id}                      all  -    -    -        | -       -      | -     -         -         | -
+DELETE deployments/{id}                      all  -    -    -        | -       -      | -     -         -         | -
+POST   deployments/{id}/activate             all  -    -    -        | -       -      | -     -         -         | -
+POST   deployments/{id}/drain                all  all  -    -        | -       -      | -     -         -         | -
+POST   deployments/{id}/disable              all  all  -    -        | -       -      | -     -         -         | -
+
+GET    prices                                all  all  all  all      | -       -      | -     -         -         | -
+POST   prices                                all  -    all  -        | -       -      | -     -         -         | -
+GET    prices/{id}                           all  all  all  all      | -       -      | -     -         -         | -
+POST   prices/{id}/approve                   all  -    all  -        | -       -      | -     -         -         | -
+POST   prices/{id}/reject                    all  -    all  -        | -       -      | -     -         -         | -
+POST   prices/{id}/withdraw                  all  -    all  -        | -       -      | -     -         -         | -
 
 GET    config                                all  all  all  all      | -       -      | -     -         -         | -
 POST   config/plan                           all  -    -    -        | -       -      | -     -         -         | -
@@ -279,6 +321,8 @@ def _read_fields(table: str) -> dict[str, dict[str, frozenset[str]]]:
 
 
 ROUTES = _read("\n" + API.strip("\n"))
+if not set(ROUTES) >= PEOPLE_ONLY:
+    raise ValueError("Only people may take a route the access matrix does not have.")
 NARROWED_FIELDS = _read_fields(FIELDS)
 # Resources a scope can name, in the order of the table.
 RESOURCES = tuple(dict.fromkeys(route.resource for route in ROUTES.values() if route.scope))

@@ -37,4 +37,5 @@ class Declared(BasePermission):
 def refusal(route: str) -> str:
     """Return what somebody is told who may not take a route, with who may."""
     roles = [role.replace("_", " ") for role, cell in access.ROUTES[route].cells.items() if cell != "-" and role != "anyone"]
-    return f"Your role does not allow this here. It takes one of: {', '.join(roles)}."
+    people = " A service account never does this." if route in access.PEOPLE_ONLY else ""
+    return f"Your role does not allow this here. It takes one of: {', '.join(roles)}.{people}"

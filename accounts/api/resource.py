@@ -37,6 +37,8 @@ class Resource(ViewSet):
     takes: type[serializers.Serializer[Any]] | None = None
     # Query parameters that narrow the list, and what they mean.
     filters: ClassVar[dict[str, str]] = {}
+    # Actions that ask a far side and may take seconds: they hold no transaction meanwhile, and a repetition asks again.
+    reaches_out: ClassVar[frozenset[str]] = frozenset()
     # Fields that change by themselves and are no part of the ETag.
     live: ClassVar[frozenset[str]] = frozenset()
 
@@ -47,7 +49,7 @@ class Resource(ViewSet):
         if length.isdecimal() and int(length) > MOST_BODY_BYTES:
             raise TooLarge(f"A body may have {MOST_BODY_BYTES} bytes.")
         name = str(request.method).lower()
-        if request.method not in SAFE_METHODS and hasattr(self, name):
+        if request.method not in SAFE_METHODS and hasattr(self, name) and self.action not in self.reaches_out:
             setattr(self, name, self._in_one_transaction(getattr(self, name)))
 
     def _in_one_transaction(self, act: Callable[..., Response]) -> Callable[..., Response]:
@@ -70,6 +72,13 @@ class Resource(ViewSet):
     def person(self) -> User | None:
         """Return the person who calls, None for a program."""
         return self.actor if isinstance(self.actor, User) else None
+
+    @property
+    def human(self) -> User:
+        """Return the person who calls; raises PermissionDenied for a program."""
+        if self.person is None:
+            raise exceptions.PermissionDenied("This is done by people, not by service accounts.")
+        return self.person
 
     def rows(self) -> QuerySet[Any]:
         """Return the rows the caller may see."""

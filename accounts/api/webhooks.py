@@ -111,6 +111,7 @@ class Webhooks(Makes, Changes, Resource):
     shows, makes, changes = WebhookShown, WebhookGiven, WebhookChanged
     shown_by_deliveries = DeliveryShown(many=True)
     live = frozenset({"checked_at", "check_result", "secret"})
+    reaches_out = frozenset({"test"})
 
     def rows(self) -> QuerySet[NotificationChannel]:
         """Return the webhooks the caller sees."""

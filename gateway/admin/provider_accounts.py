@@ -211,7 +211,7 @@ class ProviderAccountAdmin(ActsMixin, GovernedAdmin):
 
     def _ask(self, request: HttpRequest, account: ProviderAccount) -> list[str]:
         try:
-            names = actions.discover_models(account)
+            names = actions.test_provider_account(account)
         except ProbeFailed as failure:
             self.message_user(request, f"{account.slug}: {failure}", messages.ERROR)
             return []

@@ -19,14 +19,17 @@ from billing.api.budgets import Budgets
 from billing.api.calls import Calls
 from billing.api.credit import CreditAccounts
 from billing.api.limits import Limits
+from billing.api.prices import Prices
 from billing.api.requests import Approvals, CreditRequests
+from gateway.api.catalogue import Deployments, Models
 from gateway.api.config import ApplyGiven, Config, DocumentGiven
 from gateway.api.document import Docs, Nothing, Schema
 from gateway.api.keys import Keys
+from gateway.api.providers import Providers
 
 RESOURCES = (
     PersonalTokens, BusinessUnits, Projects, Memberships, ServiceAccounts, Keys, Budgets, Limits, CreditAccounts, Calls, Alerts, AuditEvents, Webhooks,
-    CreditRequests, AccessRequests, Approvals, ApprovalRules,
+    CreditRequests, AccessRequests, Approvals, ApprovalRules, Providers, Models, Deployments, Prices,
 )  # fmt: skip
 
 router = SimpleRouter(trailing_slash=False)

@@ -14,8 +14,9 @@ from accounts.service_accounts import SCOPES
 from accounts.webhooks import make_webhook
 from billing.budgets import save_budget, save_limit
 from billing.credits import open_account
-from billing.models import AlertEvent, Budget, Limit
+from billing.models import AlertEvent, Budget, Limit, Price
 from gateway.actions import create_virtual_key
+from gateway.models import Deployment, Model, ProviderAccount
 from tests.gateway.api.callers import Caller, call, program, service_account
 
 # A place and every place above it, nearest first.
@@ -197,6 +198,35 @@ def _rules(made: Company) -> list[Sample]:
     return [Sample(f"apr_{rule.pk.hex}", "platform")]
 
 
+def account_of(slug: str = "acme") -> ProviderAccount:
+    """Make a provider account that nobody answers at."""
+    return ProviderAccount.objects.get_or_create(slug=slug, defaults={"name": slug, "provider": "vllm", "base_url": "http://127.0.0.1:9009/v1"})[0]
+
+
+def model_of(name: str = "small") -> Model:
+    """Make a model of the catalogue."""
+    return Model.objects.get_or_create(name=name)[0]
+
+
+def _providers(made: Company) -> list[Sample]:
+    return [Sample(f"pva_{account_of('unused').pk.hex}", "platform")]
+
+
+def _models(made: Company) -> list[Sample]:
+    return [Sample(f"mdl_{model_of().pk.hex}", "platform")]
+
+
+def _deployments(made: Company) -> list[Sample]:
+    row = Deployment.objects.create(model=model_of(), account=account_of(), upstream_model="small-8b")
+    return [Sample(f"dep_{row.pk.hex}", "platform")]
+
+
+def _prices(made: Company) -> list[Sample]:
+    rates = {"input_nanousd": 10**9, "output_nanousd": 2 * 10**9}
+    row = Price.objects.create(provider="acme", upstream_model="small-8b", valid_from=timezone.now(), entered_by=made.people["it_admin"], **rates)
+    return [Sample(f"prc_{row.pk.hex}", "platform")]
+
+
 # One entry for every resource of the matrix that has objects.
 SAMPLES: dict[str, Callable[[Company], list[Sample]]] = {
     "business-units": _units,
@@ -216,6 +246,10 @@ SAMPLES: dict[str, Callable[[Company], list[Sample]]] = {
     "access-requests": _requests("join_project"),
     "approvals": _approvals,
     "approval-rules": _rules,
+    "providers": _providers,
+    "models": _models,
+    "deployments": _deployments,
+    "prices": _prices,
 }
 # What is made where: the body of a POST to a list, for a place.
 BODIES: dict[str, Callable[[dict[str, str]], dict[str, Any]]] = {
@@ -232,6 +266,10 @@ BODIES: dict[str, Callable[[dict[str, str]], dict[str, Any]]] = {
     "credit-requests": lambda at: {"amount": "5", "reason": "new", **at},
     "access-requests": lambda at: {"kind": "join_project", "target": at["project"], "reason": "new"},
     "approval-rules": lambda at: {"name": "New"},
+    "providers": lambda at: {"slug": "new", "provider": "vllm", "base_url": "http://127.0.0.1:9009/v1"},
+    "models": lambda at: {"name": "new"},
+    "deployments": lambda at: {"model": "small", "account": "acme", "upstream_model": "new"},
+    "prices": lambda at: {"provider": "acme", "upstream_model": "new", "valid_from": "2026-01-01T00:00:00Z", "input_usd": "1.00", "output_usd": "2.00"},
 }
 # Places a new object may be made in, by resource.
 MADE_IN = {
@@ -246,7 +284,7 @@ MADE_IN = {
     "webhooks": ("project", "unit", "foreign"),
     "credit-requests": ("project", "foreign"),
     "access-requests": ("project", "foreign"),
-    "approval-rules": ("platform",),
+    **dict.fromkeys(("approval-rules", "providers", "models", "deployments", "prices"), ("platform",)),
 }
 
 

@@ -1,0 +1,280 @@
+"""models and deployments: what callers may name, and where it is served."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts import access
+from accounts import actions as account_actions
+from accounts.api.fields import Given, Moment, Shown, uuid_of
+from accounts.api.resource import Changes, Makes, Resource
+from billing.api.fields import Usd, shown_usd
+from billing.prices import Book
+from gateway import actions
+from gateway.access import visible_deployments, visible_models
+from gateway.api.fields import AccountReference, ModelReference, PriceReference
+from gateway.models import Deployment, Model, State
+from gateway.pricing import terms_of
+
+
+class ModelChange(Given):
+    """What of a model can be changed; its name stays, because keys and calls refer to it."""
+
+    kind = serializers.ChoiceField(Model.Kind.choices, required=False)
+    owned_by = serializers.CharField(max_length=100, required=False, allow_blank=True)
+    description = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
+    active = serializers.BooleanField(source="is_active", required=False, help_text="Whether callers may name it.")
+    unknown_price = serializers.ChoiceField(Model.UnknownPrice.choices, required=False, help_text="What becomes of a call whose price nobody knows.")
+    assumed_price = PriceReference(required=False, allow_null=True, help_text="`prc_...`, billed and flagged where `unknown_price` is assume.")
+
+
+class ModelGiven(ModelChange):
+    """A new model of the catalogue."""
+
+    name = serializers.CharField(max_length=200, help_text="What callers write as `model`.")
+
+
+class ModelPriceShown(Shown):
+    """What a deployment's calls cost now."""
+
+    deployment = serializers.CharField(help_text="`dep_...`")
+    provider = serializers.CharField(help_text="The kind of provider.")
+    region = serializers.CharField()
+    input_usd = Usd(help_text="Per million tokens.")
+    output_usd = Usd(help_text="Per million tokens.")
+    assumed = serializers.BooleanField()
+
+
+class ModelShown(Shown):
+    """A model of the catalogue and what it costs where it is served."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(Model.Kind.choices)
+    owned_by = serializers.CharField()
+    description = serializers.CharField()
+    active = serializers.BooleanField()
+    served = serializers.BooleanField(help_text="Whether an active account serves it.")
+    unknown_price = serializers.ChoiceField(Model.UnknownPrice.choices)
+    assumed_price = serializers.CharField(allow_null=True)
+    prices = ModelPriceShown(many=True, help_text="Of active deployments whose price is known, those tried first first.")
+    demo = serializers.BooleanField()
+    created_at = Moment()
+
+
+class Models(Makes, Changes, Resource):
+    """The catalogue."""
+
+    resource = "models"
+    shows, makes, changes = ModelShown, ModelGiven, ModelChange
+    filters = {"name": "The model of this name.", "kind": "chat or embeddings."}
+    live = frozenset({"served", "prices"})
+
+    def rows(self) -> QuerySet[Model]:
+        """Return the models the caller sees."""
+        return visible_models(self.actor)
+
+    def find(self, rows: QuerySet[Any], text: str) -> Any:
+        """Return the model of an id."""
+        found = uuid_of(text, "mdl_")
+        return rows.filter(pk=found).first() if found else None
+
+    def narrowed(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Return the models that fit."""
+        return rows.filter(**{name: value}) if "\0" not in value else rows.none()
+
+    def place_in(self, given: dict[str, Any]) -> access.Place:
+        """Return the platform."""
+        return None
+
+    def shown(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+        """Return models with what they cost, their deployments read at once."""
+        serving: dict[Any, list[Deployment]] = defaultdict(list)
+        active = Deployment.objects.filter(model__in=[row.pk for row in rows], state=State.ACTIVE, account__state=State.ACTIVE)
+        for deployment in active.select_related("account", "price", "model__assumed_price").order_by("order", "-weight", "pk"):
+            serving[deployment.model_id].append(deployment)
+        book = Book()
+        return [_shown_model(row, serving[row.pk], book) for row in rows]
+
+    def make(self, given: dict[str, Any]) -> Model:
+        """Put a model into the catalogue."""
+        return self._stored(Model(**given))
+
+    def change(self, row: Model, given: dict[str, Any]) -> Model:
+        """Change a model."""
+        for name, value in given.items():
+            setattr(row, name, value)
+        return self._stored(row)
+
+    def _stored(self, row: Model) -> Model:
+        actions.save_row(row)
+        return row
+
+    def destroy(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
+        """Take a model out of the catalogue with its deployments; its calls stay on record."""
+        account_actions.remove(self.row(id))
+        return Response(status=204)
+
+
+def _shown_model(row: Model, serving: list[Deployment], book: Book) -> dict[str, Any]:
+    now, prices = timezone.now(), []
+    for deployment in serving:
+        terms = terms_of(deployment, now, book)
+        if terms is None:
+            continue
+        prices.append(
+            {
+                "deployment": f"dep_{deployment.pk.hex}",
+                "provider": deployment.account.provider,
+                "region": deployment.region,
+                "input_usd": shown_usd(terms.rates.input_nanousd),
+                "output_usd": shown_usd(terms.rates.output_nanousd),
+                "assumed": terms.is_assumed,
+            }
+        )
+    return {
+        "id": f"mdl_{row.pk.hex}",
+        "name": row.name,
+        "kind": row.kind,
+        "owned_by": row.owned_by,
+        "description": row.description,
+        "active": row.is_active,
+        "served": bool(serving),
+        "unknown_price": row.unknown_price,
+        "assumed_price": f"prc_{row.assumed_price_id.hex}" if row.assumed_price_id else None,
+        "prices": prices,
+        "demo": row.is_demo,
+        "created_at": Moment().to_representation(row.created_at),
+    }
+
+
+class DeploymentChange(Given):
+    """What of a deployment can be changed."""
+
+    order = serializers.IntegerField(min_value=0, max_value=32_767, required=False, help_text="Lower is tried first.")
+    weight = serializers.IntegerField(min_value=1, max_value=1000, required=False, help_text="Share among deployments of the same order.")
+    region = serializers.CharField(max_length=64, required=False, allow_blank=True)
+    max_parallel = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, help_text="Calls in flight per worker; 0 for no limit.")
+    price = PriceReference(required=False, allow_null=True, help_text="`prc_...`, in place of the price book's.")
+
+
+class DeploymentGiven(DeploymentChange):
+    """A new deployment."""
+
+    model = ModelReference(help_text="`mdl_...` or the catalogue name.")
+    account = AccountReference(help_text="`pva_...` or the account's slug.")
+    upstream_model = serializers.CharField(max_length=200, help_text="What the provider calls it.")
+
+
+class DeploymentShown(Shown):
+    """A model served by one provider account."""
+
+    id = serializers.SerializerMethodField()
+    model = serializers.SerializerMethodField()
+    model_name = serializers.CharField(source="model.name")
+    account = serializers.SerializerMethodField()
+    account_slug = serializers.CharField(source="account.slug")
+    upstream_model = serializers.CharField()
+    order = serializers.IntegerField()
+    weight = serializers.IntegerField()
+    region = serializers.CharField()
+    max_parallel = serializers.IntegerField()
+    price = serializers.SerializerMethodField()
+    state = serializers.ChoiceField(State.choices)
+    created_at = Moment()
+
+    def get_id(self, row: Deployment) -> str:
+        """Return the prefixed id."""
+        return f"dep_{row.pk.hex}"
+
+    def get_model(self, row: Deployment) -> str:
+        """Return the prefixed id of its model."""
+        return f"mdl_{row.model_id.hex}"
+
+    def get_account(self, row: Deployment) -> str:
+        """Return the prefixed id of its provider account."""
+        return f"pva_{row.account_id.hex}"
+
+    def get_price(self, row: Deployment) -> str | None:
+        """Return the prefixed id of the price of its own."""
+        return f"prc_{row.price_id.hex}" if row.price_id else None
+
+
+class Deployments(Makes, Changes, Resource):
+    """Deployments."""
+
+    resource = "deployments"
+    shows, makes, changes = DeploymentShown, DeploymentGiven, DeploymentChange
+    filters = {
+        "model": "Those of this model (`mdl_...` or name).",
+        "account": "Those at this account (`pva_...` or slug).",
+        "state": "active, draining or disabled.",
+    }
+
+    def rows(self) -> QuerySet[Deployment]:
+        """Return the deployments the caller sees."""
+        return visible_deployments(self.actor)
+
+    def find(self, rows: QuerySet[Any], text: str) -> Any:
+        """Return the deployment of an id."""
+        found = uuid_of(text, "dep_")
+        return rows.filter(pk=found).first() if found else None
+
+    def narrowed(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Return the deployments that fit."""
+        if "\0" in value:
+            return rows.none()
+        if name == "state":
+            return rows.filter(state=value)
+        prefix, column = {"model": ("mdl_", "model__name"), "account": ("pva_", "account__slug")}[name]
+        number = uuid_of(value, prefix)
+        return rows.filter(**{name: number} if number else {column: value})
+
+    def place_in(self, given: dict[str, Any]) -> access.Place:
+        """Return the platform."""
+        return None
+
+    def make(self, given: dict[str, Any]) -> Deployment:
+        """Let an account serve a model."""
+        return self._stored(Deployment(**given))
+
+    def change(self, row: Deployment, given: dict[str, Any]) -> Deployment:
+        """Change a deployment."""
+        for name, value in given.items():
+            setattr(row, name, value)
+        return self._stored(row)
+
+    def _stored(self, row: Deployment) -> Deployment:
+        actions.save_row(row)
+        return row
+
+    def destroy(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
+        """Delete a deployment; what it served stays on record."""
+        account_actions.remove(self.row(id))
+        return Response(status=204)
+
+    @action(detail=True, methods=["post"])
+    def activate(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
+        """Let calls through again."""
+        return self._set(id, State.ACTIVE)
+
+    @action(detail=True, methods=["post"])
+    def drain(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
+        """Take no new calls and let running ones end."""
+        return self._set(id, State.DRAINING)
+
+    @action(detail=True, methods=["post"])
+    def disable(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
+        """Serve nothing by it."""
+        return self._set(id, State.DISABLED)
+
+    def _set(self, text: str, state: str) -> Response:
+        actions.set_state(self.row(text), state)
+        return self.told(self.row(text))
