@@ -15,11 +15,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")
 django.setup(set_prefix=False)
 
 from accounts.sealing import Sealer  # noqa: E402
-from gateway.consumers import GatewayConsumer, Receive, Scope, Send  # noqa: E402  (Django's apps come first)
+from gateway.consumers import GatewayConsumer  # noqa: E402  (Django's apps come first)
 from gateway.direct import Turn  # noqa: E402
 from gateway.insight import Insight, answer  # noqa: E402
 from gateway.plane.worker import Settings, Worker  # noqa: E402
 from gateway.settings import settings  # noqa: E402
+from gateway.visitors import Receive, Scope, Send  # noqa: E402
 
 STEWARD_WITHIN_S = 3.0
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})

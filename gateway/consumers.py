@@ -1,22 +1,19 @@
 """The door: bytes to a Call, and refusals to the caller's own error shape. Plain ASGI inside a Channels consumer; no Django on the way."""
 
 import asyncio
-import os
 import re
-import time
-from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-import msgspec
 import structlog
 from channels.generic.http import AsyncHttpConsumer
 
 from accounts import addresses
 from accounts.ranges import is_within, joined_tags
-from gateway import listings
-from gateway.direct import CLOSE, Connection, Turn, take_connection
+from gateway import doors, listings
+from gateway.direct import CLOSE, Turn
+from gateway.doors import CHAT, KNOWN, Door
 from gateway.errors import (
     BadKey,
     BadRequest,
@@ -32,28 +29,19 @@ from gateway.errors import (
     WrongContentType,
 )
 from gateway.plane.identify import AccessToken, UnknownKey
-from gateway.plane.serve import CUT, JSON, SAFE
+from gateway.plane.serve import JSON, SAFE
 from gateway.plane.worker import Worker
 from gateway.providers import shelf
 from gateway.terms import Call, Caller, Header
-from gateway.wire import WireError, auth, openai_chat, strict
-from gateway.wire.lines import headers as headers_of
+from gateway.visitors import Receive, Scope, Send, Visitor, visitor_by_asgi, visitor_by_turn
+from gateway.watchmen import Watchmen
+from gateway.wire import WireError, auth, strict
 
 log = structlog.get_logger("gateway.door")
 
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Scope = dict[str, Any]
-
-ENDPOINTS = {b"/v1/chat/completions": "chat/completions", b"/v1/embeddings": "embeddings"}
-KNOWN = frozenset(ENDPOINTS.values())
 # a check of more than this many bytes would hold up every other call of the worker
 INLINE_BYTES = 32 * 1024
-# most calls end sooner than this and never need a watcher for a caller who leaves
-WATCH_AFTER_S = 0.05
 LABEL_CHARS = 200
-# answers with these have no body to put into chunks (RFC 9110 §15.3.5, §15.4.5)
-NO_BODY = frozenset({204, 304})
 SINGLE = (b"host", b"content-length", b"content-type", b"transfer-encoding")
 
 
@@ -61,166 +49,6 @@ SINGLE = (b"host", b"content-length", b"content-type", b"transfer-encoding")
 ADMINISTRATIVE = frozenset({"organization", "organizations", "admin", "api_keys", "projects", "users", "invites", "audit_logs", "usage", "costs"})
 PLAIN_PATH = re.compile(r"[A-Za-z0-9._~/:-]{1,400}")
 PLAIN_QUERY = re.compile(r"[A-Za-z0-9._~/:?&=%+,;@-]{0,2000}")
-
-
-class StreamOptions(msgspec.Struct):
-    """The one stream option that changes what we do."""
-
-    include_usage: bool | None = None
-
-
-class Head(msgspec.Struct):
-    """The fields of a request that the gateway itself reads; everything else passes."""
-
-    model: str
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    user: str | None = None
-    safety_identifier: str | None = None
-
-
-convert = msgspec.convert
-
-
-class Reply:
-    """What has been given to the caller so far: through our worker's own connection where there is one, else through plain ASGI."""
-
-    __slots__ = ("_connection", "_send", "started")
-
-    def __init__(self, send: Send, connection: Connection | None = None) -> None:
-        self._send, self._connection = send, connection
-        self.started = False
-
-    async def whole(self, status: int, head: bytes, body: bytes) -> None:
-        """Send a whole answer; `head` are its headers as lines."""
-        self.started = True
-        connection = self._connection
-        if connection is None:
-            await self._send({"type": "http.response.start", "status": status, "headers": headers_of(head)})
-            await self._send({"type": "http.response.body", "body": body})
-        elif connection.is_open or await connection.ready():
-            connection.whole(status, head, body)
-
-    async def start(self, status: int, head: bytes) -> None:
-        """Send status and headers, as lines, of a body that follows in parts."""
-        self.started = True
-        if status in NO_BODY:
-            self._connection = None
-        connection = self._connection
-        if connection is None:
-            await self._send({"type": "http.response.start", "status": status, "headers": headers_of(head)})
-        elif connection.is_open or await connection.ready():
-            connection.start(status, head)
-
-    async def write(self, data: bytes) -> None:
-        """Send a part of the body."""
-        connection = self._connection
-        if connection is None:
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
-        elif connection.is_open or await connection.ready():
-            connection.write(data)
-
-    async def end(self, data: bytes) -> None:
-        """Send the last part of the body."""
-        connection = self._connection
-        if connection is None:
-            await self._send({"type": "http.response.body", "body": data})
-        elif connection.is_open or await connection.ready():
-            connection.end(data)
-
-
-_chances: list[str] = []
-
-
-def chance() -> str:
-    """Return 64 random bits as 16 hexadecimal digits; drawn 256 at a time, to save a system call each."""
-    if not _chances:
-        drawn = os.urandom(8 * 256).hex()
-        _chances.extend(drawn[at : at + 16] for at in range(0, len(drawn), 16))
-    return _chances.pop()
-
-
-class Visitor:
-    """One request at the door: its headers once by name, its caller's side, and when it came."""
-
-    __slots__ = (
-        "began", "body", "client", "connection", "headers", "id", "is_revoked", "key", "left", "listed", "method", "path", "query", "receive", "reply",
-        "task", "turn", "version",
-    )  # fmt: skip
-
-    def __init__(
-        self, method: str, path: bytes, query: bytes, version: str, listed: list[Header], client: tuple[str, int] | None, receive: Receive, send: Send,
-        connection: Connection | None, body: bytes | None, turn: Turn | None,
-    ) -> None:  # fmt: skip
-        self.began = time.monotonic()
-        self.id = f"call_{time.time_ns() // 1_000_000:011x}{chance()}"
-        self.method, self.path, self.query, self.version, self.listed, self.client = method, path, query, version, listed, client
-        self.headers: dict[bytes, bytes] = dict(listed)
-        self.receive, self.connection, self.body, self.turn = receive, connection, body, turn
-        self.reply = Reply(send, connection)
-        self.left = self.is_revoked = False
-        self.key = ""
-        self.task: asyncio.Task[object] | None = None
-
-
-def visitor_by_turn(turn: Turn) -> Visitor:
-    """Return the visitor of a request that our own server took whole."""
-    return Visitor("POST", turn.path, b"", turn.version, turn.headers, turn.client, turn.receive, turn.send, Connection(turn), turn.body, turn)  # type: ignore[arg-type]
-
-
-def visitor_by_asgi(scope: Scope, receive: Receive, send: Send) -> Visitor:
-    """Return the visitor of an ASGI request."""
-    connection = take_connection(scope)
-    body = connection.take_body() if connection is not None else None
-    path, client = scope.get("raw_path") or scope["path"].encode(), scope.get("client")
-    return Visitor(scope["method"], path, scope["query_string"], scope["http_version"], scope["headers"], client, receive, send, connection, body, None)
-
-
-class Watchmen:
-    """Begin to watch for callers who leave, once their call is older than most calls get: one timer for all instead of one for each."""
-
-    def __init__(self) -> None:
-        self._young: dict[Visitor, None] = {}
-        self._old: set[Visitor] = set()
-        self._is_timed = False
-
-    def note(self, visitor: Visitor) -> None:
-        """Take a visitor whose body has been read."""
-        self._young[visitor] = None
-        if not self._is_timed:
-            self._time()
-
-    def forget(self, visitor: Visitor) -> None:
-        """Drop a visitor who was served."""
-        if visitor in self._young:
-            del self._young[visitor]
-        else:
-            self._old.discard(visitor)
-
-    def cut(self, keys: frozenset[str]) -> int:
-        """End every call of these keys now; return how many there were."""
-        found = [(visitor, visitor.task) for visitor in (*self._young, *self._old) if visitor.key in keys]
-        for visitor, task in found:
-            visitor.is_revoked = True
-            if task is not None:
-                task.cancel(CUT)
-        return len(found)
-
-    def _time(self) -> None:
-        self._is_timed = True
-        asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._look)
-
-    def _look(self) -> None:
-        self._is_timed = False
-        before = time.monotonic() - WATCH_AFTER_S / 2
-        for visitor in [visitor for visitor in self._young if visitor.began <= before]:
-            del self._young[visitor]
-            self._old.add(visitor)
-            watch(visitor)
-        if self._young:
-            self._time()
 
 
 class GatewayConsumer(AsyncHttpConsumer):
@@ -271,7 +99,6 @@ class GatewayConsumer(AsyncHttpConsumer):
             refuse_repeated(visitor.listed)
         if b"host" not in headers and visitor.version == "1.1":
             raise BadRequest("Send a Host header.")
-        endpoint = ENDPOINTS.get(path)
         try:
             credential = auth.lone_bearer(headers) or auth.credential(visitor.listed, visitor.query, False)
         except WireError as error:
@@ -286,15 +113,16 @@ class GatewayConsumer(AsyncHttpConsumer):
             self._check_ip(visitor, caller)
         visitor.key = caller.key.id
         account = ""
-        if endpoint is None:
+        if not visitor.door.endpoint:
             if await self._list(visitor, path, caller):
                 return
             account, endpoint = self._provider_path(path, visitor)
             if endpoint not in KNOWN:
                 await self._unmetered(visitor, caller, account, endpoint)
                 return
+            visitor.door = doors.at(endpoint)
         if visitor.method != "POST":
-            raise MethodNotAllowed(f"Use POST for /v1/{endpoint}.")
+            raise MethodNotAllowed(f"Use POST for /v1/{visitor.door.endpoint}.")
         self._check_transport(headers)
         body = visitor.body
         if body is None:
@@ -310,7 +138,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             parsed = await asyncio.get_running_loop().run_in_executor(None, parse, body)
         else:
             parsed = parse(body)
-        call = self._call(visitor, endpoint, account, body, parsed, caller.key.tags)
+        call = self._call(visitor, visitor.door, account, body, parsed, caller.key.tags)
         self._watchmen.note(visitor)
         snapshot = self.worker.snapshot
         assert snapshot is not None
@@ -359,30 +187,26 @@ class GatewayConsumer(AsyncHttpConsumer):
         del self.worker.deadlines[task]
         return body
 
-    def _call(self, visitor: Visitor, endpoint: str, account: str, body: bytes, parsed: dict[str, Any], own_tags: str) -> Call:
+    def _call(self, visitor: Visitor, door: Door, account: str, body: bytes, parsed: dict[str, Any], own_tags: str) -> Call:
         try:
-            head = convert(parsed, Head)
-        except msgspec.ValidationError as error:
-            raise BadRequest(f"The request does not fit: {error}.") from None
-        headers, options = visitor.headers, head.stream_options
-        stream = bool(head.stream)
-        if stream and endpoint == "embeddings":
-            raise BadRequest("Embeddings cannot be streamed. Leave `stream` out.", param="stream")
-        output_tokens = head.max_completion_tokens or head.max_tokens or 0
-        if not 0 <= output_tokens <= 10_000_000:
-            raise BadRequest("The output limit must be between 0 and 10 000 000 tokens.", param="max_completion_tokens")
+            head = door.client.read_head(parsed)
+        except WireError as error:
+            raise BadRequest(error.message, param=error.param) from None
+        headers = visitor.headers
+        if head.stream and door.endpoint not in CHAT:
+            raise BadRequest(f"/{door.endpoint} cannot be streamed. Leave `stream` out.", param="stream")
         end_user = label(headers.get(b"x-sgw-user"))
-        if not end_user and (head.safety_identifier or head.user):
-            end_user = label((head.safety_identifier or head.user or "").encode("utf-8", "replace"))
+        if not end_user and head.end_user:
+            end_user = label(head.end_user.encode("utf-8", "replace"))
         return Call(
             visitor.id,
-            "openai",
-            endpoint,
+            door.wire.surface,
+            door.endpoint,
             account,
             body,
-            head.model,
-            stream,
-            options is not None and bool(options.include_usage),
+            head.model or door.model,
+            head.stream,
+            head.wants_usage,
             client_request_id=label(headers.get(b"x-request-id")),
             end_user=end_user,
             session=label(headers.get(b"x-sgw-session")),
@@ -390,7 +214,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             ip=self._ip(visitor),
             user_agent=label(headers.get(b"user-agent")),
             timeout_ms=timeout_ms(headers.get(b"x-sgw-timeout-ms")),
-            max_output_tokens=output_tokens,
+            max_output_tokens=head.max_output_tokens,
             fields=parsed.keys(),
         )
 
@@ -481,7 +305,7 @@ class GatewayConsumer(AsyncHttpConsumer):
         if visitor.is_revoked:
             refusal = KeyRevoked("This key was revoked as compromised, and its calls were ended. Ask the owner of its project for a new one.")
         if visitor.reply.started:
-            await visitor.reply.end(openai_chat.error_event(refusal.status, refusal.code, refusal.kind, refusal.message, None, {}))
+            await visitor.reply.end(visitor.door.client.error_event(refusal.status, refusal.code, refusal.kind, refusal.message, None, {}))
         else:
             await self._refuse(visitor, refusal)
 
@@ -492,7 +316,7 @@ class GatewayConsumer(AsyncHttpConsumer):
         detail = {"call_id": visitor.id, **refusal.detail}
         if refusal.remedy and self.worker.settings.public_url:
             detail["request_url"] = f"{self.worker.settings.public_url}/requests/new/{refusal.remedy}"
-        body = openai_chat.error_body(refusal.status, refusal.code, refusal.kind, refusal.message, refusal.param, detail)
+        body = visitor.door.client.error_body(refusal.status, refusal.code, refusal.kind, refusal.message, refusal.param, detail)
         head = head_of(visitor, body)
         if refusal.retry_after_s is not None:
             head += b"retry-after: %d\r\n" % refusal.retry_after_s
@@ -509,21 +333,6 @@ class GatewayConsumer(AsyncHttpConsumer):
 def head_of(visitor: Visitor, body: bytes) -> bytes:
     """Return the lines of an answer of our own."""
     return b"x-request-id: %b\r\ncontent-length: %d\r\n" % (visitor.id.encode(), len(body)) + JSON + SAFE
-
-
-def watch(visitor: Visitor) -> None:
-    """Begin to watch for a caller who leaves; their call is cancelled at once."""
-    receive, task = visitor.receive, visitor.task
-    assert task is not None
-
-    async def wait() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        visitor.left = True
-        task.cancel()
-
-    watcher = asyncio.ensure_future(wait())
-    task.add_done_callback(lambda _: watcher.cancel())
 
 
 def parse(body: bytes) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from billing.money import TOKENS_PER_RATE
 from gateway.errors import BadRequest, NoSuchModel, NotAllowed, PriceUnknown
 from gateway.plane.snapshot import Snapshot
 from gateway.terms import Call, Caller, Deployment, Model, Plan
+from gateway.wire import chat_endpoints
 
-KIND_OF_ENDPOINT = {"chat/completions": "chat", "embeddings": "embeddings"}
+KIND_OF_ENDPOINT = dict.fromkeys(chat_endpoints(), "chat") | {"embeddings": "embeddings"}
 ASSUMED_OUTPUT_TOKENS = 4_096
 # What a stream without an output limit holds at a time; it is extended as the stream grows.
 BLOCK_TOKENS = 1_024

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from gateway.errors import BadRequest
+from gateway.plane.route import Route, find
 from gateway.providers import Provider
 from gateway.terms import Account, Deadlines, Deployment
 from gateway.wire.lines import lines
@@ -48,14 +50,15 @@ class Client(Protocol):
 class Pool:
     """One account in use."""
 
-    __slots__ = ("_busy", "_heads", "_told", "_via", "account", "client", "in_flight", "provider")
+    __slots__ = ("_busy", "_heads", "_routes", "_told", "_via", "account", "client", "in_flight", "provider")
 
     def __init__(self, account: Account, provider: Provider, client: Client, via: bytes) -> None:
         self.account, self.provider, self.client = account, provider, client
         self.in_flight = 0
         self._busy: dict[str, int] = {}
         self._via = via
-        self._heads: dict[tuple[str, str], bytes] = {}
+        self._heads: dict[tuple[str, str, bool], bytes] = {}
+        self._routes: dict[str, Route | None] = {}
         self._told: dict[tuple[str, str], bytes] = {}
 
     def is_full(self, deployment: Deployment) -> bool:
@@ -76,12 +79,21 @@ class Pool:
         if deployment.max_parallel:
             self._busy[deployment.id] -= 1
 
-    def head(self, endpoint: str, upstream_model: str) -> bytes:
-        """Return the prepared head of a POST, without content-length and the blank line."""
-        head = self._heads.get((endpoint, upstream_model))
+    def route(self, endpoint: str) -> Route:
+        """Return the way for calls of an endpoint. Raises BadRequest where this provider has none."""
+        found = self._routes.get(endpoint)
+        if found is None:
+            found = self._routes[endpoint] = find(self.provider, endpoint)
+            if found is None:
+                raise BadRequest(f"The provider of this model does not serve /{endpoint}. Choose another model.", param="model")
+        return found
+
+    def head(self, endpoint: str, upstream_model: str, stream: bool) -> bytes:
+        """Return the prepared head of a POST to the provider's own endpoint, without content-length and the blank line."""
+        head = self._heads.get((endpoint, upstream_model, stream))
         if head is None:
-            path = self.provider.path(endpoint, upstream_model, self.account.options)
-            head = self._heads[endpoint, upstream_model] = self.raw_head("POST", path)
+            path = self.provider.path(endpoint, upstream_model, self.account.options, stream)
+            head = self._heads[endpoint, upstream_model, stream] = self.raw_head("POST", path)
         return head
 
     def told(self, model: str, deployment: str) -> bytes:

@@ -9,7 +9,6 @@ from gateway.plane.pools import Exchange
 from gateway.plane.speak import Reader
 from gateway.wire import WireError
 
-EVENT_STREAM = b"text/event-stream"
 LAST_BYTES_S = 1.0
 
 
@@ -43,9 +42,9 @@ def content_type(exchange: Exchange) -> bytes:
     return b""
 
 
-async def open_stream(exchange: Exchange, reader: Reader) -> bytes:
+async def open_stream(exchange: Exchange, reader: Reader, stream_type: bytes) -> bytes:
     """Return the first bytes to pass on. Raises UpstreamFault when the stream fails before it said anything."""
-    if content_type(exchange) != EVENT_STREAM:
+    if content_type(exchange) != stream_type:
         raise UpstreamFault("protocol", "a stream was asked for, something else came", sent=True)
     while True:
         data = await exchange.chunks()
@@ -54,7 +53,7 @@ async def open_stream(exchange: Exchange, reader: Reader) -> bytes:
             return out
         if reader.error:
             raise UpstreamFault("stream_error", reader.error, sent=True)
-        if not data or reader.tail:
+        if not data or reader.done:
             raise UpstreamFault("reset", "the stream ended before its first event", sent=True)
 
 
@@ -79,14 +78,14 @@ async def stream(
     Raises UpstreamFault when the stream is cut, stalls, or carries an error.
     """
     out = opening
-    while not reader.tail:
+    while not reader.done:
         if out:
             await reply.write(out)
         if reader.error:
             raise UpstreamFault("stream_error", reader.error, sent=True)
         data = await exchange.chunks()
         out = feed(reader, data)
-        if not data and not reader.tail:
+        if not data and not reader.done:
             raise UpstreamFault("reset", "the stream ended without its end", sent=True)
         waiting = progress()
         if waiting is not None:

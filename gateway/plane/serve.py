@@ -18,12 +18,13 @@ from gateway.plane.journal import Journal, JournalBroken
 from gateway.plane.plan import BLOCK_TOKENS, block_nanousd, capped, lowered
 from gateway.plane.plan import plan as make_plan
 from gateway.plane.pools import Exchange, Pool
-from gateway.plane.relay import EVENT_STREAM, Reply, content_type, open_stream, stream
+from gateway.plane.relay import Reply, content_type, open_stream, stream
+from gateway.plane.route import Route
 from gateway.plane.send import Sender, Sent, VendorRefusal
 from gateway.plane.settle import NOTHING_HELD, Held, Times, attempted, bill, charge, flagged, intent, progress, receipt, together
 from gateway.plane.snapshot import Snapshot
 from gateway.terms import Attempt, Call, Caller, Deployment, Model, Plan, Usage
-from gateway.wire import openai_chat
+from gateway.wire import by_endpoint, chat_endpoints
 from gateway.wire.lines import lines
 
 T = TypeVar("T")
@@ -36,6 +37,8 @@ KEEP_ALIVE_S = 15.0
 KEEP_ALIVE = b": keep-alive\n\n"
 # kinds of fault by which an answer that came makes no sense
 GARBLED = frozenset({"protocol", "too_large"})
+# whose answers an output limit bounds
+CHAT = chat_endpoints()
 JSON = b"content-type: application/json\r\n"
 SSE = b"content-type: text/event-stream; charset=utf-8\r\n"
 SAFE = b"x-content-type-options: nosniff\r\ncontent-security-policy: sandbox\r\ncache-control: no-store\r\n"
@@ -89,7 +92,7 @@ class Walk:
     __slots__ = (
         "_beat", "_board", "_body", "_charges", "_corridor", "_covered_bytes", "_hold", "_is_unheld", "_progress_at", "_served", "answered_at",
         "attempts", "began", "billed_nanousd",
-        "call", "caller", "deployment", "dropped", "error_code", "first_byte_at", "outcome", "plan", "problem", "provider", "reader", "reply",
+        "call", "caller", "deployment", "dropped", "error_code", "first_byte_at", "outcome", "plan", "problem", "provider", "reader", "reply", "route",
         "sent_at", "settled", "status", "text_bytes", "usage",
     )
 
@@ -101,6 +104,7 @@ class Walk:
         self.attempts: list[Attempt] = []
         self.dropped: tuple[str, ...] = ()
         self.reader: speak.Reader | None = None
+        self.route: Route | None = None
         self.usage: Usage | None = None
         self.problem = ""
         self._is_unheld = False
@@ -149,7 +153,7 @@ class Walk:
             if self._hold is None:
                 await self._take(board)
             call = self.call
-            if board.has_budget and not call.stream and not call.max_output_tokens and call.endpoint != "embeddings" and not self.plan.output_cap_tokens:
+            if board.has_budget and not call.stream and not call.max_output_tokens and call.endpoint in CHAT and not self.plan.output_cap_tokens:
                 self.plan = capped(self.plan)
         if self.call.stream:
             self._beat = asyncio.get_running_loop().call_later(KEEP_ALIVE_S, self._keep_alive)
@@ -170,7 +174,7 @@ class Walk:
                 raise
             self._is_unheld = True
         except OverBudget:
-            fewer = lowered(plan, *holds.left(board)) if self.call.endpoint != "embeddings" else None
+            fewer = lowered(plan, *holds.left(board)) if self.call.endpoint in CHAT else None
             if fewer is None:
                 raise
             self._hold = await holds.take(board, fewer.quote_nanousd, fewer.quote_tokens)
@@ -215,10 +219,11 @@ class Walk:
     def prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
         """Return head and body for a try, after its intent is in the journal. Raises JournalBroken, UnsupportedField."""
         assert self.plan is not None
-        spoken = speak.request(self.call, deployment, pool.provider, self.plan.output_cap_tokens)
+        route = self.route = pool.route(self.call.endpoint)
+        spoken = speak.request(self.call, deployment, pool.provider, route, self.plan.output_cap_tokens)
         self.dropped = spoken.dropped
         self._intend(deployment, pool)
-        return pool.head(self.call.endpoint, deployment.upstream_model), spoken.body
+        return pool.head(route.endpoint, deployment.upstream_model, self.call.stream), spoken.body
 
     def _intend(self, deployment: Deployment, pool: Pool) -> None:
         """Journal the intent to call a deployment. Raises JournalBroken."""
@@ -257,16 +262,16 @@ class Walk:
         """Return what a try that served nobody was or may have been billed; nothing unless an answer had begun or the caller left it under way."""
         reader, body = self.reader, self._body
         self.reader, self._body = None, b""
-        plan, wire = self.plan, pool.provider.wires[self.call.endpoint]
-        if plan is None or (exchange is not None and not 200 <= exchange.status < 300):
+        plan, route = self.plan, self.route
+        if plan is None or route is None or (exchange is not None and not 200 <= exchange.status < 300):
             return None
         if exchange is None:
             found = speak.NOTHING_HEARD
-        elif reader is not None and content_type(exchange) == EVENT_STREAM:
+        elif reader is not None and content_type(exchange) == route.wire.stream_type:
             found = speak.heard_of_stream(reader, is_garbled=outcome in GARBLED)
         else:
             came, came_bytes = (body, len(body)) if body else exchange.heard()
-            found = speak.heard(came, came_bytes, wire, content_type(exchange))
+            found = speak.heard(came, came_bytes, route.wire, content_type(exchange))
         if not found.began and outcome != "abandoned":
             return None
         made = charge(self.call, plan, deployment, pool.provider.slug, found.usage, found.partial, found.problem, found.text_bytes)
@@ -277,18 +282,21 @@ class Walk:
         if content_type(exchange) != b"application/json":
             raise UpstreamFault("protocol", "the answer is not JSON", sent=True)
         body = await exchange.read(ANSWER_BYTES)
+        assert self.route is not None
         try:
-            return speak.whole(self.call, body, pool.provider.wires[self.call.endpoint], int(self._corridor.wall()))
+            return speak.whole(self.call, body, self.route, int(self._corridor.wall()))
         except UpstreamFault:
             self._body = body
             raise
 
     async def _read_opening(self, exchange: Exchange, pool: Pool, deployment: Deployment) -> bytes:
-        self.reader = speak.reader(self.call, pool.provider.wires[self.call.endpoint], int(self._corridor.wall()), EVENT_BYTES)
+        route = self.route
+        assert route is not None
+        self.reader = speak.reader(self.call, route, int(self._corridor.wall()), EVENT_BYTES)
         if content_type(exchange) == b"application/json":
             # no stream, and refused below; but the vendor answered, and what that was billed stands in it
             self._body = await exchange.read(ANSWER_BYTES)
-        return await open_stream(exchange, self.reader)
+        return await open_stream(exchange, self.reader, route.wire.stream_type)
 
     # ---- what the caller hears --------------------------------------------------------------------------------------
 
@@ -340,14 +348,13 @@ class Walk:
         """Give a vendor's refusal of the request itself to the caller, in the vendor's own words."""
         # what is recorded is our own word: a vendor's code may repeat what was said
         self.status, self.outcome, self.error_code = refusal.status, "refused", "vendor_refused"
-        wire = refusal.pool.provider.wires[self.call.endpoint]
-        message = speak.vendor_message(refusal.body, refusal.pool.account, wire)
+        message = speak.vendor_message(refusal.body, refusal.pool.account, refusal.pool.route(self.call.endpoint).wire)
         code, param = speak.vendor_code(refusal.body, refusal.pool.account)
         mild = VendorError(message or f"The provider refused the request with status {refusal.status}.", refusal.status, code, param)
         self.settle()
         if not self.reply.started:
             raise mild
-        await self.reply.end(error_event(mild))
+        await self.reply.end(error_event(mild, self.call.endpoint))
 
     async def _fail(self, refusal: Refusal) -> None:
         """Refuse the call: by raising while nothing was given, else by an error event, and never a normal ending after it."""
@@ -356,7 +363,7 @@ class Walk:
         self.settle()
         if not self.reply.started:
             raise refusal
-        await self.reply.end(error_event(refusal))
+        await self.reply.end(error_event(refusal, self.call.endpoint))
 
     # ---- settlement -------------------------------------------------------------------------------------------------
 
@@ -494,9 +501,11 @@ class VendorError(Refusal):
         self.status, self.code = status, code
 
 
-def error_event(refusal: Refusal) -> bytes:
-    """Return a refusal as the last event of a stream."""
-    return openai_chat.error_event(refusal.status, refusal.code, refusal.kind, refusal.message, refusal.param, refusal.detail)
+def error_event(refusal: Refusal, endpoint: str) -> bytes:
+    """Return a refusal as the last event of a stream, in the shape of the wire that is spoken at an endpoint."""
+    client = by_endpoint()[endpoint].client
+    assert client is not None
+    return client.error_event(refusal.status, refusal.code, refusal.kind, refusal.message, refusal.param, refusal.detail)
 
 
 def refusal_of(fault: UpstreamFault) -> Refusal:

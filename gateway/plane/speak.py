@@ -5,19 +5,19 @@ import re
 import msgspec
 
 from gateway.errors import BadRequest, UnsupportedField, UpstreamFault
+from gateway.plane.route import Route
 from gateway.providers import Provider
-from gateway.terms import Account, Call, ChunkKind, Deployment, Frozen, Usage
-from gateway.wire import WireError, anthropic_messages, openai_chat
+from gateway.terms import Account, Call, Chunk, ChunkKind, Deployment, Frozen, Usage
+from gateway.wire import Buffer, Told, Wire, WireError
 from gateway.wire.cut import member
-from gateway.wire.sse import EventBuffer
 from gateway.wire.strict import add_first, replace_model, splice
 from gateway.wire.strict import fields as fields_of
 
-CLIENT_WIRE = "openai_chat"
 PLAIN_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 PLAIN_PARAM = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]]{0,127}")
-OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 STREAM_OPTIONS_WITH_USAGE = b'{"include_usage":true}'
+# the one wire whose streams tell their usage only on request
+ASKED_FOR_USAGE = "openai_chat"
 
 
 class Spoken(Frozen, frozen=True):
@@ -27,38 +27,34 @@ class Spoken(Frozen, frozen=True):
     dropped: tuple[str, ...] = ()
 
 
-def request(call: Call, deployment: Deployment, provider: Provider, output_cap_tokens: int = 0) -> Spoken:
+def request(call: Call, deployment: Deployment, provider: Provider, route: Route, output_cap_tokens: int = 0) -> Spoken:
     """Return the body for a deployment: untouched bytes wherever the wire is the same. Raises BadRequest, UnsupportedField.
 
     `output_cap_tokens`, if not 0, takes the place of the caller's own output limit.
     """
-    wire = provider.wires[call.endpoint]
-    if wire != CLIENT_WIRE:
-        try:
-            ask = openai_chat.read_ask(fields_of(call.body))
-            if output_cap_tokens:
-                ask = msgspec.structs.replace(ask, max_output_tokens=output_cap_tokens)
-            told, dropped = anthropic_messages.compose(ask, deployment.upstream_model)
-            return Spoken(told, dropped)
-        except WireError as error:
-            kind = UnsupportedField if error.code == "unsupported_field" else BadRequest
-            raise kind(error.message, param=error.param) from None
-    asks_usage = call.stream and provider.asks_stream_usage and not call.wants_usage
-    limits_output = output_cap_tokens and not OUTPUT_LIMITS.isdisjoint(call.fields)
+    if not route.is_same:
+        return _translated(call, deployment, route, output_cap_tokens)
+    wire = route.wire
+    asks_usage = call.stream and provider.asks_stream_usage and not call.wants_usage and wire.name == ASKED_FOR_USAGE
+    names = wire.output_limits
+    limits_output = output_cap_tokens and (wire.limit_output is not None or any(name in call.fields for name in names))
     if not (asks_usage or provider.drop or provider.rename or limits_output):
         body: bytes | None = call.body
-        if call.model != deployment.upstream_model:
+        if wire.names_model and call.model != deployment.upstream_model:
             body = replace_model(call.body, call.model, deployment.upstream_model)
         if body is not None and output_cap_tokens:
-            body = add_first(body, provider.output_limit, b"%d" % output_cap_tokens)
+            body = add_first(body, _output_limit(provider, wire), b"%d" % output_cap_tokens)
         if body is not None:
-            return Spoken(body)
+            return Spoken(body=body)
     changes: dict[str, bytes | None] = {}
     fields = fields_of(call.body)
-    if call.model != deployment.upstream_model:
+    if wire.names_model and call.model != deployment.upstream_model:
         changes["model"] = msgspec.json.encode(deployment.upstream_model)
     if output_cap_tokens:
-        changes |= {**dict.fromkeys(OUTPUT_LIMITS), provider.output_limit: b"%d" % output_cap_tokens}
+        if wire.limit_output is not None:
+            changes |= wire.limit_output(fields, output_cap_tokens)
+        else:
+            changes |= {**dict.fromkeys(names), _output_limit(provider, wire): b"%d" % output_cap_tokens}
     if asks_usage:
         changes["stream_options"] = _with_usage(fields.get("stream_options"))
     dropped = tuple(name for name in fields if name in provider.drop)
@@ -67,7 +63,29 @@ def request(call: Call, deployment: Deployment, provider: Provider, output_cap_t
     for old, new in provider.rename.items():
         if old in fields and new not in fields:
             changes[new], changes[old] = bytes(fields[old]), None
-    return Spoken(splice(fields, changes) if changes else call.body, dropped)
+    return Spoken(body=splice(fields, changes) if changes else call.body, dropped=dropped)
+
+
+def _output_limit(provider: Provider, wire: Wire) -> str:
+    return provider.output_limit if provider.output_limit in wire.output_limits else wire.output_limits[0]
+
+
+def _translated(call: Call, deployment: Deployment, route: Route, output_cap_tokens: int) -> Spoken:
+    client, upstream = route.sides
+    try:
+        ask = client.read_ask(fields_of(call.body), call.model, call.stream)
+        if output_cap_tokens:
+            ask = msgspec.structs.replace(ask, max_output_tokens=output_cap_tokens)
+        body, dropped = upstream.compose(ask, deployment.upstream_model)
+        return Spoken(body=body, dropped=dropped)
+    except WireError as error:
+        kind = UnsupportedField if error.code == "unsupported_field" else BadRequest
+        raise kind(error.message, param=error.param) from None
+
+
+def told(call: Call, created_at_s: int) -> Told:
+    """Return who is told the answer to a call."""
+    return Told(model=call.model, call_id=call.id, created_at_s=created_at_s, wants_usage=call.wants_usage)
 
 
 def _with_usage(given: msgspec.Raw | None) -> bytes:
@@ -86,16 +104,16 @@ class Whole(Frozen, frozen=True):
     text_bytes: int = 0
 
 
-def whole(call: Call, body: bytes, wire: str, created_at_s: int) -> Whole:
+def whole(call: Call, body: bytes, route: Route, created_at_s: int) -> Whole:
     """Return the answer for the caller, dated `created_at_s` (Unix) if undated. Raises UpstreamFault when it is none."""
     try:
-        if wire == CLIENT_WIRE:
-            usage, problem = openai_chat.read_usage(body)
-            return Whole(body, usage, problem, 0 if usage is not None else _message_bytes(body))
-        answer = anthropic_messages.read_answer(body)
-        told = openai_chat.write_answer(answer, call.model, created_at_s)
+        if route.is_same:
+            usage, problem = route.wire.read_usage(body)
+            return Whole(body=body, usage=usage, problem=problem, text_bytes=0 if usage is not None else route.wire.text_bytes(body))
+        client, upstream = route.sides
+        answer = upstream.read_answer(body)
         text_bytes = sum(len(part.text.encode("utf-8", "replace")) for part in answer.parts)
-        return Whole(body=told, usage=answer.usage, problem=answer.problem, text_bytes=text_bytes)
+        return Whole(body=client.write_answer(answer, told(call, created_at_s)), usage=answer.usage, problem=answer.problem, text_bytes=text_bytes)
     except WireError as error:
         raise UpstreamFault("protocol", error.message, sent=True) from None
 
@@ -116,7 +134,7 @@ ANSWERS = (b"application/json", b"text/event-stream")
 SEARCHED_BYTES = 1024 * 1024
 
 
-def heard(body: bytes, came_bytes: int, wire: str, content_type: bytes = ANSWERS[0]) -> Heard:
+def heard(body: bytes, came_bytes: int, wire: Wire, content_type: bytes = ANSWERS[0]) -> Heard:
     """Return what is known of a whole answer that broke: of another type than an answer's, or without a byte, it had not begun."""
     if not came_bytes or content_type not in ANSWERS:
         return NOTHING_HEARD
@@ -128,15 +146,10 @@ def heard(body: bytes, came_bytes: int, wire: str, content_type: bytes = ANSWERS
     return Heard(began=True, usage=usage, problem=problem, text_bytes=came_bytes)
 
 
-def _usage_in(body: bytes, wire: str) -> tuple[Usage | None, str]:
-    told = member(body, "usage") if len(body) <= SEARCHED_BYTES else b""
-    if not told:
-        return None, "usage_missing"
-    if wire == CLIENT_WIRE:
-        return openai_chat.read_usage(b'{"usage":' + told + b"}")
-    reported = anthropic_messages.read_vendor_usage(msgspec.Raw(told))
-    usage = anthropic_messages.usage_of(reported) if reported is not None and reported.output_tokens is not None else None
-    return usage, "" if usage is not None else "usage_invalid"
+def _usage_in(body: bytes, wire: Wire) -> tuple[Usage | None, str]:
+    name = wire.usage_member
+    found = member(body, name) if len(body) <= SEARCHED_BYTES else b""
+    return wire.read_usage(b'{"%b":%b}' % (name.encode(), found)) if found else (None, "usage_missing")
 
 
 def heard_of_stream(reader: "Reader", *, is_garbled: bool) -> Heard:
@@ -147,48 +160,36 @@ def heard_of_stream(reader: "Reader", *, is_garbled: bool) -> Heard:
     return Heard(began=began, usage=usage, partial=partial, problem=problem, text_bytes=text_bytes)
 
 
-class _Choice(msgspec.Struct):
-    message: msgspec.Raw = msgspec.Raw(b"")
-
-
-class _Choices(msgspec.Struct):
-    choices: list[_Choice] = []
-
-
-def _message_bytes(body: bytes) -> int:
-    """Return the size in bytes of an answer's messages, to estimate tokens from; the whole answer's if its shape is unknown."""
-    try:
-        return sum(len(bytes(choice.message)) for choice in msgspec.json.decode(body, type=_Choices).choices)
-    except (msgspec.DecodeError, RecursionError):
-        return len(body)
-
-
-def pending_bytes(buffer: EventBuffer) -> int:
+def pending_bytes(buffer: Buffer) -> int:
     """Return the size of an event that has begun and not ended, 0 for a comment."""
     pending = buffer.pending
     return 0 if pending.startswith(b":") else len(pending.strip())
 
 
 class SameWire:
-    """A stream in the caller's own wire: events pass byte for byte, the usage event only to callers who asked."""
+    """A stream in the caller's own wire: events pass byte for byte, those that tell usage alone only to callers who asked.
 
-    __slots__ = ("_buffer", "_keep_usage", "_meter", "error", "finished", "problem", "tail", "text_bytes", "usage")
+    `tail` is the terminal event, written once `done`.
+    """
 
-    def __init__(self, *, keep_usage: bool, limit_bytes: int) -> None:
-        self._buffer = EventBuffer(limit_bytes)
-        self._meter = openai_chat.Meter()
+    __slots__ = ("_buffer", "_keep_usage", "_meter", "_terminal", "done", "error", "finished", "problem", "tail", "text_bytes", "usage")
+
+    def __init__(self, wire: Wire, *, keep_usage: bool, limit_bytes: int) -> None:
+        self._buffer = wire.buffer(limit_bytes)
+        self._meter = wire.meter()
         self._keep_usage = keep_usage
+        self._terminal = wire.terminal
         self.usage: Usage | None = None
         self.problem = ""
         self.text_bytes = 0
         self.error = ""
-        self.finished = False
+        self.finished = self.done = False
         self.tail = b""
 
     @property
     def partial(self) -> Usage | None:
-        """Return what the vendor told of a stream that is cut: nothing, for usage comes with its end."""
-        return self.usage
+        """Return what the vendor told of a stream that is cut."""
+        return self.usage or self._meter.usage_so_far
 
     @property
     def pending_bytes(self) -> int:
@@ -202,18 +203,18 @@ class SameWire:
     def ending(self) -> bytes:
         """Return what was left when the upstream ended; a stream that had finished gets the terminal event it lacked."""
         out = self._pass(self._buffer.end())
-        if self.finished or self.tail:
-            self.tail = b"data: [DONE]\n\n"
-            self._note_missing()
+        if self._terminal is not None and (self.finished or self.done):
+            self._end(self._terminal)
         return out
 
     def _pass(self, events: list[bytes]) -> bytes:
         out = []
         for event in events:
             seen = self._meter.feed(event)
+            if seen.usage is not None or seen.problem:
+                self._take(seen.usage, seen.problem)
             if seen.terminal:
-                self.tail = event
-                self._note_missing()
+                self._end(event)
                 break
             if seen.error:
                 self.error = seen.error
@@ -221,13 +222,12 @@ class SameWire:
             self.text_bytes += seen.text_bytes
             if seen.finish:
                 self.finished = True
-            if seen.usage is not None or seen.problem:
-                self._take(seen.usage, seen.problem)
             if not seen.usage_only or self._keep_usage:
                 out.append(event)
         return out[0] if len(out) == 1 else b"".join(out)
 
-    def _note_missing(self) -> None:
+    def _end(self, event: bytes) -> None:
+        self.tail, self.done = event, True
         if self.usage is None:
             self.problem = self.problem or "usage_missing"
 
@@ -239,19 +239,20 @@ class SameWire:
 
 
 class Translated:
-    """An Anthropic stream told to the caller as OpenAI chunks."""
+    """A stream told to the caller on another wire than the provider's; `tail` is what ends it, written once `done`."""
 
-    __slots__ = ("_buffer", "_reader", "_writer", "error", "finished", "problem", "tail", "text_bytes", "usage")
+    __slots__ = ("_buffer", "_reader", "_writer", "done", "error", "finished", "problem", "tail", "text_bytes", "usage")
 
-    def __init__(self, call: Call, created_at_s: int, *, limit_bytes: int) -> None:
-        self._buffer = EventBuffer(limit_bytes)
-        self._reader = anthropic_messages.ChunkReader()
-        self._writer = openai_chat.ChunkWriter(call.model, include_usage=call.wants_usage, id="chatcmpl-" + call.id, created_at_s=created_at_s)
+    def __init__(self, call: Call, route: Route, created_at_s: int, *, limit_bytes: int) -> None:
+        client, upstream = route.sides
+        self._buffer = route.wire.buffer(limit_bytes)
+        self._reader = upstream.chunk_reader()
+        self._writer = client.chunk_writer(told(call, created_at_s))
         self.usage: Usage | None = None
         self.problem = ""
         self.text_bytes = 0
         self.error = ""
-        self.finished = False
+        self.finished = self.done = False
         self.tail = b""
 
     @property
@@ -265,48 +266,55 @@ class Translated:
         return pending_bytes(self._buffer)
 
     def feed(self, data: bytes) -> bytes:
-        """Return the bytes to pass on now; the terminal event goes to `tail`. Raises WireError on garbage."""
-        return self._tell(self._buffer.feed(data))
+        """Return the bytes to pass on now; what ends the stream goes to `tail`. Raises WireError on garbage."""
+        return self._read(self._buffer.feed(data))
 
     def ending(self) -> bytes:
-        """Return what was left when the upstream ended; without message_stop it was cut."""
-        return self._tell(self._buffer.end())
+        """Return what was left when the upstream ended; where its wire has an event for the end and that did not come, it was cut."""
+        out = self._read(self._buffer.end())
+        return out if self.done or self.error else out + self._tell(self._reader.end())
 
-    def _tell(self, events: list[bytes]) -> bytes:
+    def _read(self, events: list[bytes]) -> bytes:
+        if len(events) == 1:
+            return self._tell(self._reader.feed(events[0]))
+        return b"".join([self._tell(self._reader.feed(event)) for event in events if not (self.done or self.error)])
+
+    def _tell(self, chunks: list[Chunk]) -> bytes:
         out: list[bytes] = []
-        for event in events:
-            for chunk in self._reader.feed(event):
-                if chunk.kind == ChunkKind.ERROR:
-                    self.error = chunk.text or "the provider reported an error"
-                    return b"".join(out)
-                if chunk.usage is not None:
-                    self.usage = chunk.usage
-                if chunk.kind == ChunkKind.FINISH:
-                    self.finished = True
-                if chunk.kind == ChunkKind.END:
-                    self.tail = self._writer.write(chunk)
-                    if self.usage is None:
-                        self.problem = self._reader.problem or "usage_missing"
-                    return b"".join(out)
+        for chunk in chunks:
+            kind = chunk.kind
+            if kind is ChunkKind.ERROR:
+                self.error = chunk.text or "the provider reported an error"
+                break
+            if chunk.usage is not None:
+                self.usage = chunk.usage
+            if kind is ChunkKind.FINISH:
+                self.finished = True
+            if kind is ChunkKind.END:
+                self.tail, self.done = self._writer.write(chunk), True
+                if self.usage is None:
+                    self.problem = self._reader.problem or "usage_missing"
+                break
+            if kind in TEXTS:
                 self.text_bytes += len(chunk.text)
-                out.append(self._writer.write(chunk))
-        return b"".join(out)
+            out.append(self._writer.write(chunk))
+        return out[0] if len(out) == 1 else b"".join(out)
 
 
+TEXTS = frozenset({ChunkKind.TEXT, ChunkKind.REASONING, ChunkKind.REFUSAL, ChunkKind.TOOL_ARGUMENTS})
 Reader = SameWire | Translated
 
 
-def reader(call: Call, wire: str, created_at_s: int, limit_bytes: int) -> Reader:
+def reader(call: Call, route: Route, created_at_s: int, limit_bytes: int) -> Reader:
     """Return what reads this deployment's stream for this caller."""
-    if wire == CLIENT_WIRE:
-        return SameWire(keep_usage=call.wants_usage, limit_bytes=limit_bytes)
-    return Translated(call, created_at_s, limit_bytes=limit_bytes)
+    if route.is_same:
+        return SameWire(route.wire, keep_usage=call.wants_usage, limit_bytes=limit_bytes)
+    return Translated(call, route, created_at_s, limit_bytes=limit_bytes)
 
 
-def vendor_message(body: bytes, account: Account, wire: str) -> str:
+def vendor_message(body: bytes, account: Account, wire: Wire) -> str:
     """Return the vendor's own words from an error body, without our credential should the vendor have repeated it."""
-    module = openai_chat if wire == CLIENT_WIRE else anthropic_messages
-    message: str = module.error_message(body)
+    message = wire.error_message(body)
     if account.credential and account.credential in message:
         message = message.replace(account.credential, "[credential]")
     return message[:2_000]

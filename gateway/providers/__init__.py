@@ -14,7 +14,7 @@ def bearer(credential: str) -> Headers:
     return ((b"authorization", b"Bearer " + credential.encode()),) if credential else ()
 
 
-def same_path(endpoint: str, model: str, options: Mapping[str, str]) -> str:
+def same_path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
     """Return the path under the base URL for a vendor whose paths are the endpoints themselves."""
     return "/" + endpoint
 
@@ -32,9 +32,10 @@ def listed_ids(listing: Mapping[str, Any]) -> list[str]:
 class Provider(Frozen, frozen=True):
     """A kind of vendor.
 
-    `wires` maps an endpoint (`chat/completions`, `embeddings`) to the wire spoken there; `headers` builds the
+    `wires` maps the endpoints the vendor has (`chat/completions`, `messages`, `embeddings`) to the wire spoken there, the best to translate to
+    first; `headers` builds the
     authentication headers from the opened credential; `path` the path under the account's base URL from endpoint,
-    upstream model and account options; `locate` finds the endpoint from the rest of a provider path;
+    upstream model, account options and whether it streams; `locate` finds the endpoint from the rest of a provider path;
     `options` lists the option names an account of this kind needs, with a hint.
     `drop` are request fields the vendor refuses; `rename` maps request fields to the vendor's names.
     `output_limit` is the request field that bounds a chat answer's tokens.
@@ -47,7 +48,7 @@ class Provider(Frozen, frozen=True):
     wires: Mapping[str, str]
     base_url: str = ""
     headers: Callable[[str], Headers] = bearer
-    path: Callable[[str, str, Mapping[str, str]], str] = same_path
+    path: Callable[[str, str, Mapping[str, str], bool], str] = same_path
     locate: Callable[[str], str] = same_endpoint
     options: Mapping[str, str] = {}
     needs_credential: bool = True

@@ -11,14 +11,14 @@ def _headers(credential: str) -> Headers:
     return ((b"x-api-key", credential.encode()), (b"anthropic-version", b"2023-06-01"))
 
 
-def _path(endpoint: str, model: str, options: Mapping[str, str]) -> str:
+def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
     return "/v1/messages"
 
 
 PROVIDER = Provider(
     slug="anthropic",
     title="Anthropic",
-    wires={"chat/completions": "anthropic_messages"},
+    wires={"messages": "anthropic_messages"},
     base_url="https://api.anthropic.com",
     headers=_headers,
     path=_path,

@@ -15,7 +15,7 @@ def _headers(credential: str) -> Headers:
     return ((b"api-key", credential.encode()),)
 
 
-def _path(endpoint: str, model: str, options: Mapping[str, str]) -> str:
+def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
     version = options.get("api_version") or API_VERSION
     return f"/openai/deployments/{quote(model, safe='')}/{endpoint}?api-version={quote(version, safe='')}"
 

@@ -10,14 +10,14 @@ def _headers(credential: str) -> Headers:
     return ((b"x-api-key", credential.encode()), (b"anthropic-version", b"2023-06-01"))
 
 
-def _path(endpoint: str, model: str, options: Mapping[str, str]) -> str:
+def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
     return "/v1/messages"
 
 
 PROVIDER = Provider(
     slug="simulator_anthropic",
     title="Simulator (Anthropic wire, simulated)",
-    wires={"chat/completions": "anthropic_messages"},
+    wires={"messages": "anthropic_messages"},
     headers=_headers,
     path=_path,
     models_path="/v1/models",

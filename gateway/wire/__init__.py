@@ -1,8 +1,18 @@
-"""How a wire speaks: bytes to terms and back. Knows only gateway.terms; what goes wrong is a WireError, never a response."""
+"""How wires speak: bytes to terms and back. Each package on this shelf exports WIRE and knows only gateway.terms; what goes wrong is a WireError.
+
+A wire that applications speak has an `endpoint`; one that providers speak has what reads their answers. A call whose wire its provider speaks too
+passes byte for byte; every other goes through the neutral conversation of gateway.terms.
+"""
 
 import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
 from functools import cache
-from types import ModuleType
+from typing import Any, Protocol
+
+import msgspec
+
+from gateway.terms import Answer, Ask, Chunk, Frozen, Usage
 
 
 class WireError(Exception):
@@ -15,12 +25,170 @@ class WireError(Exception):
         self.param = param
 
 
+class Head(Frozen, frozen=True):
+    """What the gateway itself reads of a request: the model ("" where the path names it), whether it streams, its output limit, its end user.
+
+    `wants_usage` is whether the caller's stream tells its usage.
+    """
+
+    model: str = ""
+    stream: bool = False
+    max_output_tokens: int = 0
+    wants_usage: bool = True
+    end_user: str = ""
+
+
+class Told(Frozen, frozen=True):
+    """Who is told an answer: the model as the caller named it, the call's id, when it was (Unix seconds), and whether its stream tells usage."""
+
+    model: str
+    call_id: str
+    created_at_s: int
+    wants_usage: bool = True
+
+
+class Seen(msgspec.Struct, frozen=True, gc=False):
+    """What one event of a stream said. `text_bytes` counts UTF-8 bytes of text, reasoning and tool arguments; `problem` says why usage is None."""
+
+    text_bytes: int = 0
+    usage: Usage | None = None
+    problem: str = ""
+    usage_only: bool = False
+    finish: bool = False
+    terminal: bool = False
+    error: str | None = None
+
+
+class Buffer(Protocol):
+    """Cuts a stream's bytes into whole events."""
+
+    @property
+    def pending(self) -> bytes:
+        """Bytes of an event that has not ended yet."""
+        ...
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the events completed by `data`; raises WireError when one is too large or none."""
+        ...
+
+    def end(self) -> list[bytes]:
+        """Return what is left when the stream ends."""
+        ...
+
+
+class Meter(Protocol):
+    """Meters the events of a stream that passes unchanged."""
+
+    @property
+    def usage_so_far(self) -> Usage | None:
+        """What the vendor told before the end."""
+        ...
+
+    def feed(self, event: bytes) -> Seen:
+        """Return what a raw event says; raises WireError("garbage")."""
+        ...
+
+
+class ChunkReader(Protocol):
+    """Reads a provider's stream. After END or ERROR nothing comes."""
+
+    @property
+    def usage_so_far(self) -> Usage | None:
+        """Tokens reported up to now: for streams that are cut."""
+        ...
+
+    @property
+    def problem(self) -> str:
+        """Say why no usage came."""
+        ...
+
+    def feed(self, event: bytes) -> list[Chunk]:
+        """Return the chunks a raw event stands for; raises WireError("garbage")."""
+        ...
+
+    def end(self) -> list[Chunk]:
+        """Return what the end of the provider's body stands for: END where that is how a finished stream ends, nothing where it was cut."""
+        ...
+
+
+class ChunkWriter(Protocol):
+    """Writes a stream for a caller. After END or ERROR it writes nothing more."""
+
+    def write(self, chunk: Chunk) -> bytes:
+        """Return the chunk's bytes; b"" for what this caller does not get."""
+        ...
+
+
+class ClientSide(Frozen, frozen=True):
+    """How applications are understood and told: `endpoint` is where they call, `error_body` and `error_event` take status, code, type, message, field, detail.
+
+    `read_ask` takes a request's raw fields, the model and whether it streams. Raises WireError.
+    """
+
+    endpoint: str
+    read_head: Callable[[Mapping[str, Any]], Head]
+    read_ask: Callable[[Mapping[str, msgspec.Raw], str, bool], Ask]
+    write_answer: Callable[[Answer, Told], bytes]
+    chunk_writer: Callable[[Told], ChunkWriter]
+    error_body: Callable[[int, str, str, str, str | None, Mapping[str, Any]], bytes]
+    error_event: Callable[[int, str, str, str, str | None, Mapping[str, Any]], bytes]
+
+
+class UpstreamSide(Frozen, frozen=True):
+    """How providers are asked and understood: `compose` returns the body for an upstream model and the names of the caller's fields it does not carry."""
+
+    compose: Callable[[Ask, str], tuple[bytes, tuple[str, ...]]]
+    read_answer: Callable[[bytes], Answer]
+    chunk_reader: Callable[[], ChunkReader]
+
+
+class Wire(Frozen, frozen=True):
+    """One wire.
+
+    `surface` names the SDKs whose shape its errors have. `also` are endpoints with its usage that are never translated.
+    `output_limits` are the top-level request fields that bound an answer's tokens; `limit_output` returns the changes that set such a bound, where it
+    is no top-level field. `usage_member` is the answer's field that holds the usage. `names_model` is whether the body does.
+    `terminal` ends a stream whose provider sent everything but its last event; None where such a stream counts as cut.
+    `text_bytes` tells how much of a whole answer is text, to estimate tokens from.
+    """
+
+    name: str
+    surface: str
+    buffer: Callable[[int], Buffer]
+    error_message: Callable[[bytes], str]
+    read_usage: Callable[[bytes], tuple[Usage | None, str]]
+    meter: Callable[[], Meter]
+    client: ClientSide | None = None
+    upstream: UpstreamSide | None = None
+    also: tuple[str, ...] = ()
+    names_model: bool = True
+    output_limits: tuple[str, ...] = ()
+    limit_output: Callable[[Mapping[str, msgspec.Raw], int], Mapping[str, bytes | None]] | None = None
+    usage_member: str = "usage"
+    terminal: bytes | None = None
+    stream_type: bytes = b"text/event-stream"
+    text_bytes: Callable[[bytes], int] = len
+
+
 @cache
-def wire(name: str) -> ModuleType:
-    """Return the module that speaks the named wire (`openai_chat`, `anthropic_messages`); raises LookupError for an unknown one."""
-    if not name.isidentifier():
-        raise LookupError(f"no wire named {name!r}")
-    try:
-        return importlib.import_module(f"{__name__}.{name}")
-    except ModuleNotFoundError as error:
-        raise LookupError(f"no wire named {name!r}") from error
+def shelf() -> Mapping[str, Wire]:
+    """Return every wire by name, found by looking, not by a list."""
+    found = {}
+    for module in pkgutil.iter_modules(__path__):
+        if module.ispkg:
+            spoken: Wire = importlib.import_module(f"{__name__}.{module.name}").WIRE
+            found[spoken.name] = spoken
+    return found
+
+
+@cache
+def chat_endpoints() -> frozenset[str]:
+    """Return the endpoints whose calls can be translated to another wire."""
+    return frozenset(wire.client.endpoint for wire in shelf().values() if wire.client is not None)
+
+
+@cache
+def by_endpoint() -> Mapping[str, Wire]:
+    """Return the wire applications speak at each endpoint."""
+    found = {endpoint: wire for wire in shelf().values() for endpoint in wire.also}
+    return found | {wire.client.endpoint: wire for wire in shelf().values() if wire.client is not None}

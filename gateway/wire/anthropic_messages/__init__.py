@@ -1,7 +1,23 @@
 """Anthropic's Messages wire, upstream side: writes what we ask, reads whole answers and streams."""
 
-from gateway.wire.anthropic_messages.answer import error_message, read_answer, read_vendor_usage, usage_of
-from gateway.wire.anthropic_messages.ask import compose, write_ask
-from gateway.wire.anthropic_messages.stream import ChunkReader
+from functools import partial
 
-__all__ = ["ChunkReader", "compose", "error_message", "read_answer", "read_vendor_usage", "usage_of", "write_ask"]
+from gateway.wire import UpstreamSide, Wire
+from gateway.wire.anthropic_messages.answer import error_message, read_answer, read_usage
+from gateway.wire.anthropic_messages.ask import compose
+from gateway.wire.anthropic_messages.stream import ChunkReader
+from gateway.wire.metering import ReaderMeter
+from gateway.wire.sse import EventBuffer
+
+__all__ = ["WIRE", "ChunkReader", "compose", "error_message", "read_answer", "read_usage"]
+
+WIRE = Wire(
+    name="anthropic_messages",
+    surface="anthropic",
+    upstream=UpstreamSide(compose=compose, read_answer=read_answer, chunk_reader=ChunkReader),
+    output_limits=("max_tokens",),
+    buffer=EventBuffer,
+    error_message=error_message,
+    read_usage=read_usage,
+    meter=partial(ReaderMeter, ChunkReader),
+)

@@ -107,16 +107,39 @@ def read_answer(body: bytes) -> Answer:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise WireError("garbage", "the provider's answer is not a message") from None
     reported = read_vendor_usage(message.usage)
-    usage = usage_of(reported) if reported is not None and reported.output_tokens is not None else None
+    usage, problem = _believed(message.usage)
     return Answer(
         id=message.id,
         model=message.model,
         parts=tuple(part for block in message.content if (part := _part(block)) is not None),
         finish=finish_of(message.stop_reason),
         usage=usage,
-        problem="" if usage is not None else "usage_missing" if bytes(message.usage) == b"null" else "usage_invalid",
+        problem=problem,
         service_tier=_TIERS.get((reported.service_tier or "") if reported else "", ""),
     )
+
+
+class _Usage(msgspec.Struct, frozen=True, gc=False):
+    usage: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_USAGE_ONLY = msgspec.json.Decoder(_Usage)
+
+
+def read_usage(body: bytes) -> tuple[Usage | None, str]:
+    """Return the tokens a whole answer reports, and "" or what is wrong (usage_missing, usage_invalid). Raises WireError("garbage")."""
+    try:
+        raw = _USAGE_ONLY.decode(body).usage
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise WireError("garbage", "the provider's answer is not a JSON object") from None
+    return _believed(raw)
+
+
+def _believed(raw: msgspec.Raw) -> tuple[Usage | None, str]:
+    reported = read_vendor_usage(raw)
+    if reported is not None and reported.output_tokens is not None:
+        return usage_of(reported), ""
+    return None, "usage_missing" if bytes(raw) == b"null" else "usage_invalid"
 
 
 def _part(block: _Block) -> Part | None:

@@ -30,13 +30,8 @@ _USER_ID_LIMIT = 256
 _Block = dict[str, Any]
 
 
-def write_ask(ask: Ask, upstream_model: str) -> bytes:
-    """Return the Messages request body; raises WireError naming what Anthropic would refuse and we cannot mend."""
-    return compose(ask, upstream_model)[0]
-
-
 def compose(ask: Ask, upstream_model: str) -> tuple[bytes, tuple[str, ...]]:
-    """Return the Messages request body and the names of the caller's fields it does not carry; raises WireError like write_ask."""
+    """Return the Messages request body and the caller's fields it does not carry; raises WireError naming what Anthropic would refuse and we cannot mend."""
     system, turns = _conversation(ask)
     body: dict[str, Any] = {
         "model": upstream_model,

@@ -123,6 +123,10 @@ class ChunkReader:
             return self._error(read.error or _Error())
         return [Chunk(kind=ChunkKind.PING)] if kind == "ping" else []
 
+    def end(self) -> list[Chunk]:
+        """Return nothing: a stream without message_stop was cut."""
+        return []
+
     def _start(self, read: _Event) -> list[Chunk]:
         if self._started:
             return []

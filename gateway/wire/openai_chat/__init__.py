@@ -1,13 +1,16 @@
 """OpenAI's chat and embeddings wire: reads what clients ask, writes what they get, meters what upstreams of the same wire send."""
 
+from gateway.wire import ClientSide, Wire
 from gateway.wire.openai_chat.answer import ChunkWriter, error_body, error_event, write_answer
 from gateway.wire.openai_chat.ask import read_ask
-from gateway.wire.openai_chat.meter import Meter, Seen, error_message, read_usage, usage_from
+from gateway.wire.openai_chat.head import read_head
+from gateway.wire.openai_chat.meter import Meter, error_message, message_bytes, read_usage, usage_from
+from gateway.wire.sse import EventBuffer
 
 __all__ = [
+    "WIRE",
     "ChunkWriter",
     "Meter",
-    "Seen",
     "error_body",
     "error_event",
     "error_message",
@@ -16,3 +19,25 @@ __all__ = [
     "usage_from",
     "write_answer",
 ]
+
+WIRE = Wire(
+    name="openai_chat",
+    surface="openai",
+    client=ClientSide(
+        endpoint="chat/completions",
+        read_head=read_head,
+        read_ask=read_ask,
+        write_answer=write_answer,
+        chunk_writer=ChunkWriter,
+        error_body=error_body,
+        error_event=error_event,
+    ),
+    also=("embeddings",),
+    output_limits=("max_tokens", "max_completion_tokens"),
+    terminal=b"data: [DONE]\n\n",
+    buffer=EventBuffer,
+    error_message=error_message,
+    read_usage=read_usage,
+    meter=Meter,
+    text_bytes=message_bytes,
+)

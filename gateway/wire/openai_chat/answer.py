@@ -6,12 +6,13 @@ from typing import Any
 import orjson
 
 from gateway.terms import Answer, Chunk, ChunkKind, PartKind, Usage
+from gateway.wire import Told
 
 _CREATED_BY_GATEWAY = "chatcmpl-"
 
 
-def write_answer(answer: Answer, model: str, created_at_s: int = 0) -> bytes:
-    """Return a chat.completion naming the caller's model; `created_at_s` stands in when the vendor gave no moment."""
+def write_answer(answer: Answer, told: Told) -> bytes:
+    """Return a chat.completion naming the caller's model; the call's own moment stands in when the vendor gave none."""
     text = _joined(answer, PartKind.TEXT)
     calls = [part for part in answer.parts if part.kind is PartKind.TOOL_CALL]
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": _joined(answer, PartKind.REFUSAL)}
@@ -27,8 +28,8 @@ def write_answer(answer: Answer, model: str, created_at_s: int = 0) -> bytes:
     body: dict[str, Any] = {
         "id": answer.id if answer.id.startswith(_CREATED_BY_GATEWAY) else _CREATED_BY_GATEWAY + answer.id,
         "object": "chat.completion",
-        "created": answer.created_at_s or created_at_s,
-        "model": model,
+        "created": answer.created_at_s or told.created_at_s,
+        "model": told.model,
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": answer.finish}],
     }
     if answer.usage is not None:
@@ -62,11 +63,11 @@ class ChunkWriter:
 
     __slots__ = ("_closed", "_head", "_include_usage", "_tail")
 
-    def __init__(self, model: str, include_usage: bool, id: str, created_at_s: int) -> None:  # noqa: A002 - the wire names it so
-        head = orjson.dumps({"id": id, "object": "chat.completion.chunk", "created": created_at_s, "model": model})
+    def __init__(self, told: Told) -> None:
+        head = orjson.dumps({"id": _CREATED_BY_GATEWAY + told.call_id, "object": "chat.completion.chunk", "created": told.created_at_s, "model": told.model})
         self._head = b"data: " + head[:-1] + b',"choices":['
-        self._tail = b'],"usage":null}\n\n' if include_usage else b"]}\n\n"
-        self._include_usage = include_usage
+        self._tail = b'],"usage":null}\n\n' if told.wants_usage else b"]}\n\n"
+        self._include_usage = told.wants_usage
         self._closed = False
 
     def write(self, chunk: Chunk) -> bytes:
@@ -94,9 +95,12 @@ class ChunkWriter:
             if not self._include_usage or chunk.usage is None:
                 return b""
             return self._head + b'],"usage":' + orjson.dumps(_usage(chunk.usage)) + b"}\n\n"
-        self._closed = True
         if kind is ChunkKind.END:
+            self._closed = True
             return b"data: [DONE]\n\n"
+        if kind is not ChunkKind.ERROR:
+            return b""
+        self._closed = True
         return error_event(chunk.status or 502, "upstream_error", "api_error", chunk.text, None, chunk.extra or {})
 
     def _delta(self, delta: bytes, finish: bytes = b"null") -> bytes:

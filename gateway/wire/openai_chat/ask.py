@@ -47,7 +47,7 @@ _DROPPED_LIMIT = 32
 _SAYS_NOTHING = frozenset((b"null", b"0", b"0.0", b"false", b"{}", b"[]"))
 
 
-def read_ask(fields: Mapping[str, msgspec.Raw]) -> Ask:
+def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask:
     """Return the request in neutral form; names of fields that have no neutral form are in `dropped`.
 
     Raises WireError("invalid_request") for nonsense and WireError("unsupported_field") for what cannot be translated
@@ -67,9 +67,9 @@ def read_ask(fields: Mapping[str, msgspec.Raw]) -> Ask:
         raise _invalid("reasoning_effort", f"reasoning_effort must be one of {', '.join(sorted(_EFFORTS))}")
     limit = values.get("max_completion_tokens", values.get("max_tokens"))
     return Ask(
-        model=_text(values.get("model"), "model"),
+        model=model,
         messages=_messages(values.get("messages"), dropped),
-        stream=values.get("stream") is True,
+        stream=stream,
         tools=tools,
         tool_choice=choice,
         max_output_tokens=_integer(limit, "max_completion_tokens" if "max_completion_tokens" in values else "max_tokens", 1),

@@ -6,7 +6,7 @@ import msgspec
 import orjson
 
 from gateway.terms import Usage
-from gateway.wire import WireError
+from gateway.wire import Seen, WireError
 from gateway.wire.sse import data_of
 
 # No answer bills more; a larger figure is a vendor's mistake and must not become money.
@@ -41,18 +41,6 @@ class VendorUsage(msgspec.Struct, frozen=True, gc=False):
     prompt_tokens_details: InputDetails | None = None
     completion_tokens_details: OutputDetails | None = None
     prompt_cache_hit_tokens: int | None = None
-
-
-class Seen(msgspec.Struct, frozen=True, gc=False):
-    """What one event said. `text_bytes` counts UTF-8 bytes of text, reasoning and tool arguments; `problem` says why usage is None."""
-
-    text_bytes: int = 0
-    usage: Usage | None = None
-    problem: str = ""
-    usage_only: bool = False
-    finish: bool = False
-    terminal: bool = False
-    error: str | None = None
 
 
 class _Function(msgspec.Struct, frozen=True, gc=False):
@@ -110,6 +98,11 @@ class Meter:
     """Reads the events of one stream, in order. Keeps nothing between events."""
 
     __slots__ = ()
+
+    @property
+    def usage_so_far(self) -> Usage | None:
+        """Return nothing: usage comes with the end."""
+        return None
 
     def feed(self, event: bytes) -> Seen:
         """Return what a raw event says; raises WireError("garbage") when its data is neither JSON nor [DONE]."""
@@ -204,6 +197,22 @@ def read_usage(body: bytes) -> tuple[Usage | None, str]:
         raise WireError("garbage", "the provider's answer is not a JSON object") from None
     usage, problem = _usage_of(answer.usage, answer.service_tier)
     return usage, problem or ("usage_missing" if usage is None else "")
+
+
+class _Message(msgspec.Struct):
+    message: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Choices(msgspec.Struct):
+    choices: list[_Message] = []
+
+
+def message_bytes(body: bytes) -> int:
+    """Return the size in bytes of an answer's messages, to estimate tokens from; the whole answer's if its shape is unknown."""
+    try:
+        return sum(len(bytes(choice.message)) for choice in msgspec.json.decode(body, type=_Choices).choices)
+    except (msgspec.DecodeError, RecursionError):
+        return len(body)
 
 
 def usage_from(reported: VendorUsage, service_tier: object = None) -> tuple[Usage | None, str]:

@@ -22,7 +22,7 @@ from tests.gateway.plane.test_hold import Bank
 NOW_S = 1_795_521_600.0
 SHELF = {
     **builders.SHELF,
-    "anthropic": Provider(slug="anthropic", title="Anthropic", wires={"chat/completions": "anthropic_messages"}),
+    "anthropic": Provider(slug="anthropic", title="Anthropic", wires={"messages": "anthropic_messages"}),
 }
 
 

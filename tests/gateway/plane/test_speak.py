@@ -4,12 +4,15 @@ import json
 
 import pytest
 
+from gateway.plane.route import Route
 from gateway.plane.speak import request
 from gateway.providers import Provider
+from gateway.wire.openai_chat import WIRE as OPENAI
 from gateway.wire.strict import check
 from tests.gateway.plane.builders import call, deployment
 
 PLAIN = Provider(slug="plain", title="Plain", wires={"chat/completions": "openai_chat"})
+ROUTE = Route(endpoint="chat/completions", wire=OPENAI, client=OPENAI, is_same=True)
 TEXT = b'"messages":[{"role":"user","content":"say \\"model\\": \\"chat\\" and max_tokens"}]'
 
 
@@ -17,7 +20,7 @@ def sent(body: bytes, upstream: str = "chat", cap_tokens: int = 0) -> bytes:
     """Return the body sent for a checked one that asks for the model `chat`."""
     parsed = check(body)
     most = parsed.get("max_completion_tokens") or parsed.get("max_tokens") or 0
-    return request(call(body=body, fields=parsed.keys(), max_output_tokens=most), deployment(upstream=upstream), PLAIN, cap_tokens).body
+    return request(call(body=body, fields=parsed.keys(), max_output_tokens=most), deployment(upstream=upstream), PLAIN, ROUTE, cap_tokens).body
 
 
 @pytest.mark.parametrize("body", [b'{"model":"chat",' + TEXT + b"}", b'{ "model": "chat",\n' + TEXT + b" }", b"{" + TEXT + b',"model":"chat"}'])

@@ -8,8 +8,9 @@ import pytest
 from openai import APIError, OpenAI
 
 from gateway.terms import Chunk, ChunkKind, Usage
-from gateway.wire import WireError, wire
-from gateway.wire.openai_chat import ChunkWriter, Meter, Seen, error_body, error_message, read_ask, read_usage
+from gateway.wire import Head, Seen, Told, WireError, by_endpoint, shelf
+from gateway.wire.openai_chat import ChunkWriter, Meter, error_body, error_message, read_ask, read_usage
+from gateway.wire.openai_chat.head import read_head
 from gateway.wire.strict import fields
 
 
@@ -40,7 +41,7 @@ CHUNKS = [
 
 @pytest.mark.parametrize("include_usage", [False, True])
 def test_the_official_sdk_reads_our_stream(include_usage: bool) -> None:
-    writer = ChunkWriter("m", include_usage, "chatcmpl-1", 1_700_000_000)
+    writer = ChunkWriter(Told(model="m", call_id="1", created_at_s=1_700_000_000, wants_usage=include_usage))
     client = _client(b"".join(writer.write(chunk) for chunk in CHUNKS))
     text, finish, usages = "", [], []
     calls: dict[int, list[Any]] = {}
@@ -60,7 +61,7 @@ def test_the_official_sdk_reads_our_stream(include_usage: bool) -> None:
 
 
 def test_the_official_sdk_raises_on_our_error_event_and_nothing_follows() -> None:
-    writer = ChunkWriter("m", False, "chatcmpl-1", 1)
+    writer = ChunkWriter(Told(model="m", call_id="1", created_at_s=1, wants_usage=False))
     stream = writer.write(Chunk(kind=ChunkKind.START)) + writer.write(Chunk(kind=ChunkKind.ERROR, text="Overloaded", status=529))
     assert writer.write(Chunk(kind=ChunkKind.END)) == b""
     with pytest.raises(APIError) as caught:
@@ -184,18 +185,18 @@ def test_the_vendors_words_are_found(body: bytes, message: str) -> None:
     assert error_message(body) == message
 
 
-def test_wires_are_found_by_name() -> None:
-    assert wire("openai_chat").read_usage is read_usage
-    for name in ("telnet", "../sse", ""):
-        with pytest.raises(LookupError):
-            wire(name)
+def test_wires_are_found_by_looking() -> None:
+    found = shelf()
+    assert found["openai_chat"].read_usage is read_usage
+    assert all(name == wire.name for name, wire in found.items())
+    assert by_endpoint()["chat/completions"] is by_endpoint()["embeddings"] is found["openai_chat"]
 
 
 def test_dropped_names_cannot_leave_their_header() -> None:
     asked = {"model": "m", "messages": [{"role": "user", "content": "x"}], "a\r\nset-cookie": 1, "é": 1, "top_k": 5}
-    assert read_ask(fields(orjson.dumps(asked))).dropped == ("other", "top_k")
+    assert read_ask(fields(orjson.dumps(asked)), "m", False).dropped == ("other", "top_k")
     many = {**asked, **{f"x{number}": 1 for number in range(100)}}
-    assert len(read_ask(fields(orjson.dumps(many))).dropped) == 32
+    assert len(read_ask(fields(orjson.dumps(many)), "m", False).dropped) == 32
 
 
 @pytest.mark.parametrize(
@@ -212,7 +213,6 @@ def test_dropped_names_cannot_leave_their_header() -> None:
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}]}]},
             "messages[0].content[0].image_url.url",
         ),
-        ({"model": 5}, "model"),
         ({"max_tokens": 0.5}, "max_tokens"),
         ({"max_tokens": True}, "max_tokens"),
         ({"top_p": "1"}, "top_p"),
@@ -228,5 +228,18 @@ def test_dropped_names_cannot_leave_their_header() -> None:
 )
 def test_nonsense_is_refused_with_its_field_named(change: dict[str, Any], param: str) -> None:
     with pytest.raises(WireError) as caught:
-        read_ask(fields(orjson.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}], **change})))
+        read_ask(fields(orjson.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}], **change})), "m", False)
     assert (caught.value.code, caught.value.param) == ("invalid_request", param)
+
+
+def test_the_gateway_reads_what_it_needs() -> None:
+    asked = {"model": "m", "stream": True, "stream_options": {"include_usage": True}, "max_tokens": 5, "max_completion_tokens": 7, "user": "u", "messages": 1}
+    assert read_head(asked) == Head(model="m", stream=True, max_output_tokens=7, wants_usage=True, end_user="u")
+    assert read_head({"model": "m"}) == Head(model="m", stream=False, max_output_tokens=0, wants_usage=False, end_user="")
+
+
+@pytest.mark.parametrize("asked", [{}, {"model": 3}, {"model": "m", "stream": "yes"}, {"model": "m", "max_tokens": -1}, {"model": "m", "max_tokens": 10**8}])
+def test_a_head_that_makes_no_sense_is_refused(asked: dict[str, Any]) -> None:
+    with pytest.raises(WireError) as caught:
+        read_head(asked)
+    assert caught.value.code == "invalid_request"

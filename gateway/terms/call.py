@@ -1,20 +1,13 @@
-"""The words of a call as frozen values, shared by every room of the data plane. No behaviour, no I/O, no Django."""
+"""The words of a call: who calls, what is governed, where it may go."""
 
 from collections.abc import Collection, Mapping
-from enum import StrEnum
-from typing import Any
-
-import msgspec
 
 from billing.money import Price
 from billing.receipts import Charge
+from gateway.terms.base import Frozen
 
 Header = tuple[bytes, bytes]
 Headers = tuple[Header, ...]
-
-
-class Frozen(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Base of all terms: immutable and cheap to create."""
 
 
 class Deadlines(Frozen, frozen=True):
@@ -212,134 +205,3 @@ class Attempt(Frozen, frozen=True):
     status: int
     elapsed_ms: int
     charge: Charge | None = None
-
-
-# ---- the neutral conversation, used only when the caller's wire is not the upstream's ---------------------------------
-
-
-class PartKind(StrEnum):
-    """What a piece of a message is."""
-
-    TEXT = "text"
-    IMAGE = "image"
-    TOOL_CALL = "tool_call"
-    TOOL_RESULT = "tool_result"
-    REASONING = "reasoning"
-    REFUSAL = "refusal"
-
-
-class Part(Frozen, frozen=True):
-    """One piece of a message. `text` is the text, the image URL or data URL, the tool arguments or the tool's result."""
-
-    kind: PartKind
-    text: str = ""
-    id: str = ""
-    name: str = ""
-    media_type: str = ""
-    is_error: bool = False
-    parts: tuple["Part", ...] = ()
-    signature: str = ""
-
-
-class Message(Frozen, frozen=True):
-    """One turn: role is system, user or assistant (a tool's result is a part of a user turn)."""
-
-    role: str
-    parts: tuple[Part, ...]
-
-
-class Tool(Frozen, frozen=True):
-    """A function the model may call; `schema` is its JSON schema as raw JSON."""
-
-    name: str
-    description: str = ""
-    schema: msgspec.Raw | None = None
-    strict: bool | None = None
-
-
-class ToolChoice(Frozen, frozen=True):
-    """mode is auto, none, required or function (then `name`); `parallel` False forbids more than one call per turn."""
-
-    mode: str = "auto"
-    name: str = ""
-    parallel: bool | None = None
-
-
-class Ask(Frozen, frozen=True):
-    """A chat request in neutral form. None means the caller said nothing."""
-
-    model: str
-    messages: tuple[Message, ...]
-    stream: bool = False
-    tools: tuple[Tool, ...] = ()
-    tool_choice: ToolChoice | None = None
-    max_output_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    stop: tuple[str, ...] = ()
-    seed: int | None = None
-    json_schema: msgspec.Raw | None = None
-    json_schema_name: str = ""
-    json_object: bool = False
-    reasoning_effort: str = ""
-    end_user: str = ""
-    service_tier: str = ""
-    dropped: tuple[str, ...] = ()
-
-
-class Usage(Frozen, frozen=True):
-    """Tokens by kind. The input kinds (cached, cache write, audio) are subsets of `input_tokens`; reasoning and audio output of `output_tokens`.
-
-    `tier` is the service tier the vendor says it served (batch, flex, priority, fast), "" for the standard one.
-    """
-
-    input_tokens: int = 0
-    cached_tokens: int = 0
-    cache_write_tokens: int = 0
-    audio_input_tokens: int = 0
-    output_tokens: int = 0
-    reasoning_tokens: int = 0
-    audio_output_tokens: int = 0
-    tier: str = ""
-
-
-class Answer(Frozen, frozen=True):
-    """A whole answer in neutral form; `finish` is stop, length, tool_calls, content_filter; `problem` says why usage is None."""
-
-    id: str
-    model: str
-    parts: tuple[Part, ...]
-    finish: str
-    usage: Usage | None
-    problem: str = ""
-    created_at_s: int = 0
-    service_tier: str = ""
-
-
-class ChunkKind(StrEnum):
-    """What a neutral stream event says."""
-
-    START = "start"
-    TEXT = "text"
-    REASONING = "reasoning"
-    TOOL_START = "tool_start"
-    TOOL_ARGUMENTS = "tool_arguments"
-    FINISH = "finish"
-    USAGE = "usage"
-    END = "end"
-    ERROR = "error"
-    PING = "ping"
-
-
-class Chunk(Frozen, frozen=True):
-    """One neutral stream event. `index` numbers tool calls of a turn from 0; `text` is the delta or the error's message."""
-
-    kind: ChunkKind
-    text: str = ""
-    index: int = 0
-    id: str = ""
-    name: str = ""
-    finish: str = ""
-    usage: Usage | None = None
-    status: int = 0
-    extra: Mapping[str, Any] | None = None

@@ -1,0 +1,46 @@
+"""Reads the few fields of an OpenAI chat or embeddings request that the gateway itself needs; everything else passes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.wire import Head, WireError
+
+MOST_OUTPUT_TOKENS = 10_000_000
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+class _Fields(msgspec.Struct):
+    model: str
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    user: str | None = None
+    safety_identifier: str | None = None
+
+
+_convert = msgspec.convert
+
+
+def read_head(parsed: Mapping[str, Any]) -> Head:
+    """Return what the gateway reads of a request. Raises WireError("invalid_request")."""
+    try:
+        fields = _convert(parsed, _Fields)
+    except msgspec.ValidationError as error:
+        raise WireError("invalid_request", f"The request does not fit: {error}.") from None
+    output_tokens = fields.max_completion_tokens or fields.max_tokens or 0
+    if not 0 <= output_tokens <= MOST_OUTPUT_TOKENS:
+        raise WireError("invalid_request", "The output limit must be between 0 and 10 000 000 tokens.", "max_completion_tokens")
+    options = fields.stream_options
+    return Head(
+        model=fields.model,
+        stream=bool(fields.stream),
+        max_output_tokens=output_tokens,
+        wants_usage=options is not None and bool(options.include_usage),
+        end_user=fields.safety_identifier or fields.user or "",
+    )
