@@ -36,8 +36,7 @@ def request(call: Call, deployment: Deployment, provider: Provider, route: Route
         return _translated(call, deployment, route, output_cap_tokens)
     wire = route.wire
     asks_usage = call.stream and provider.asks_stream_usage and not call.wants_usage and wire.name == ASKED_FOR_USAGE
-    names = wire.output_limits
-    limits_output = output_cap_tokens and (wire.limit_output is not None or any(name in call.fields for name in names))
+    limits_output = output_cap_tokens and (wire.limit_output is not None or not wire.output_limits.isdisjoint(call.fields))
     if not (asks_usage or provider.drop or provider.rename or limits_output):
         body: bytes | None = call.body
         if wire.names_model and call.model != deployment.upstream_model:
@@ -45,7 +44,7 @@ def request(call: Call, deployment: Deployment, provider: Provider, route: Route
         if body is not None and output_cap_tokens:
             body = add_first(body, _output_limit(provider, wire), b"%d" % output_cap_tokens)
         if body is not None:
-            return Spoken(body=body)
+            return Spoken(body)
     changes: dict[str, bytes | None] = {}
     fields = fields_of(call.body)
     if wire.names_model and call.model != deployment.upstream_model:
@@ -54,7 +53,7 @@ def request(call: Call, deployment: Deployment, provider: Provider, route: Route
         if wire.limit_output is not None:
             changes |= wire.limit_output(fields, output_cap_tokens)
         else:
-            changes |= {**dict.fromkeys(names), _output_limit(provider, wire): b"%d" % output_cap_tokens}
+            changes |= {**dict.fromkeys(wire.output_limits), _output_limit(provider, wire): b"%d" % output_cap_tokens}
     if asks_usage:
         changes["stream_options"] = _with_usage(fields.get("stream_options"))
     dropped = tuple(name for name in fields if name in provider.drop)
@@ -63,11 +62,11 @@ def request(call: Call, deployment: Deployment, provider: Provider, route: Route
     for old, new in provider.rename.items():
         if old in fields and new not in fields:
             changes[new], changes[old] = bytes(fields[old]), None
-    return Spoken(body=splice(fields, changes) if changes else call.body, dropped=dropped)
+    return Spoken(splice(fields, changes) if changes else call.body, dropped)
 
 
 def _output_limit(provider: Provider, wire: Wire) -> str:
-    return provider.output_limit if provider.output_limit in wire.output_limits else wire.output_limits[0]
+    return provider.output_limit if provider.output_limit in wire.output_limits else wire.output_limit
 
 
 def _translated(call: Call, deployment: Deployment, route: Route, output_cap_tokens: int) -> Spoken:
@@ -77,7 +76,7 @@ def _translated(call: Call, deployment: Deployment, route: Route, output_cap_tok
         if output_cap_tokens:
             ask = msgspec.structs.replace(ask, max_output_tokens=output_cap_tokens)
         body, dropped = upstream.compose(ask, deployment.upstream_model)
-        return Spoken(body=body, dropped=dropped)
+        return Spoken(body, dropped)
     except WireError as error:
         kind = UnsupportedField if error.code == "unsupported_field" else BadRequest
         raise kind(error.message, param=error.param) from None
@@ -109,7 +108,7 @@ def whole(call: Call, body: bytes, route: Route, created_at_s: int) -> Whole:
     try:
         if route.is_same:
             usage, problem = route.wire.read_usage(body)
-            return Whole(body=body, usage=usage, problem=problem, text_bytes=0 if usage is not None else route.wire.text_bytes(body))
+            return Whole(body, usage, problem, 0 if usage is not None else route.wire.text_bytes(body))
         client, upstream = route.sides
         answer = upstream.read_answer(body)
         text_bytes = sum(len(part.text.encode("utf-8", "replace")) for part in answer.parts)

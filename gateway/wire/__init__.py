@@ -146,7 +146,8 @@ class Wire(Frozen, frozen=True):
     """One wire.
 
     `surface` names the SDKs whose shape its errors have. `also` are endpoints with its usage that are never translated.
-    `output_limits` are the top-level request fields that bound an answer's tokens; `limit_output` returns the changes that set such a bound, where it
+    `output_limits` are the top-level request fields that bound an answer's tokens, `output_limit` the one to set;
+    `limit_output` returns the changes that set such a bound, where it
     is no top-level field. `usage_member` is the answer's field that holds the usage. `names_model` is whether the body does.
     `terminal` ends a stream whose provider sent everything but its last event; None where such a stream counts as cut.
     `text_bytes` tells how much of a whole answer is text, to estimate tokens from.
@@ -162,7 +163,8 @@ class Wire(Frozen, frozen=True):
     upstream: UpstreamSide | None = None
     also: tuple[str, ...] = ()
     names_model: bool = True
-    output_limits: tuple[str, ...] = ()
+    output_limits: frozenset[str] = frozenset()
+    output_limit: str = ""
     limit_output: Callable[[Mapping[str, msgspec.Raw], int], Mapping[str, bytes | None]] | None = None
     usage_member: str = "usage"
     terminal: bytes | None = None

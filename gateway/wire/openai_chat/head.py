@@ -37,10 +37,6 @@ def read_head(parsed: Mapping[str, Any]) -> Head:
     if not 0 <= output_tokens <= MOST_OUTPUT_TOKENS:
         raise WireError("invalid_request", "The output limit must be between 0 and 10 000 000 tokens.", "max_completion_tokens")
     options = fields.stream_options
-    return Head(
-        model=fields.model,
-        stream=bool(fields.stream),
-        max_output_tokens=output_tokens,
-        wants_usage=options is not None and bool(options.include_usage),
-        end_user=fields.safety_identifier or fields.user or "",
-    )
+    wants_usage = options is not None and bool(options.include_usage)
+    # by position: a third of the time by name
+    return Head(fields.model, bool(fields.stream), output_tokens, wants_usage, fields.safety_identifier or fields.user or "")
