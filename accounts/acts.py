@@ -1,4 +1,4 @@
-"""Acts on people that take two: a privileged platform role, and a group that gives one."""
+"""Acts on people that take two: a privileged platform role, a group or a SCIM token that gives one, a sign-in for somebody who has one."""
 
 from typing import Any
 from uuid import UUID
@@ -8,7 +8,10 @@ from django.core.exceptions import ValidationError
 from accounts import actions, four_eyes, groups
 from accounts.access_grants import GRANTING_ROLES
 from accounts.grants import Line
-from accounts.models import GrantRequest, GroupMapping, User
+from accounts.models import GrantRequest, GroupMapping, OidcIdentity, ScimToken, User
+from accounts.models.identity import PRIVILEGED_ROLES
+from accounts.oidc import people
+from accounts.scim import tokens
 
 
 def locked_person(request: GrantRequest) -> User:
@@ -50,8 +53,32 @@ def save_mapping(request: GrantRequest) -> None:
 def preview_mapping(request: GrantRequest) -> list[Line]:
     """Say what the group gives and would give."""
     mapping = GroupMapping.objects.filter(pk=request.parameters["mapping"]).first()
-    label = str(User.PlatformRole(request.parameters["role"]).label)
-    return [Line(f"Group {request.parameters['group']}", str(mapping).partition("→")[2].strip() if mapping else "nothing", label)]
+    label, group = str(User.PlatformRole(request.parameters["role"]).label), request.parameters["group"]
+    members = ", ".join(sorted(map(str, groups.members_of(group)))) or "nobody"
+    return [
+        Line(f"Group {group}", str(mapping).partition("→")[2].strip() if mapping else "nothing", label),
+        Line("Who is in it", members, members),
+    ]
+
+
+def preview_token(request: GrantRequest) -> list[Line]:
+    """Say what the token may give and might."""
+    token = ScimToken.objects.filter(pk=request.parameters["token"]).first()
+    mappings = sorted(map(str, GroupMapping.objects.filter(role__in=PRIVILEGED_ROLES)))
+    return [Line(str(token), "no privileged role", ", ".join(mappings) or "none yet: no group gives one")] if token else []
+
+
+def link_identity(request: GrantRequest) -> None:
+    """Let the identity sign in as the person."""
+    wanted = request.parameters
+    people.link(locked_person(request), wanted["issuer"], wanted["subject"], by=request.requester)
+
+
+def preview_identity(request: GrantRequest) -> list[Line]:
+    """Say who signs in as the person and would."""
+    present = ", ".join(OidcIdentity.objects.filter(user=request.parameters["user"]).values_list("subject", flat=True)) or "nobody"
+    user = User.objects.filter(pk=request.parameters["user"]).first()
+    return [Line(f"Who signs in as {user} ({user.get_role_display()})", present, request.parameters["subject"])] if user else []
 
 
 ACTS = (
@@ -64,4 +91,12 @@ ACTS = (
         beneficiaries=person,
     ),
     four_eyes.act("act.group_mapping", title="A group that gives a privileged role", roles=GRANTING_ROLES, run=save_mapping, preview=preview_mapping),
+    four_eyes.act(tokens.ACT, title="A SCIM token that may give privileged roles", roles=GRANTING_ROLES, run=tokens.let_give_privileged, preview=preview_token),
+    four_eyes.act(
+        people.ACT,
+        title="A sign-in for somebody with a privileged role",
+        roles=GRANTING_ROLES,
+        run=link_identity,
+        preview=preview_identity,
+    ),
 )

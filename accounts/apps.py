@@ -42,6 +42,8 @@ class AccountsConfig(AppConfig):
             grants.register(grant)
         watch(models.OidcIdentity, "identity", "idt", ignored=("groups", "last_sign_in_at"))
         watch(models.GroupMapping, "group-mapping", "gmp")
+        watch(models.DirectoryPerson, "directory-person", "dpr", ignored=("updated_at",))
+        watch(models.ScimToken, "scim-token", "sct", **credential)
         watch(models.DirectoryGroup, "directory-group", "dgr", ignored=("updated_at",))
         sessions.listen()
         LISTENERS.append(webhooks.tell)

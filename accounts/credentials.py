@@ -10,14 +10,14 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts import audit, keys
-from accounts.models import Credential, CredentialPolicy, PersonalToken, ServiceAccount, VirtualKey
+from accounts.models import Credential, CredentialPolicy, PersonalToken, ScimToken, ServiceAccount, VirtualKey
 
 C = TypeVar("C", bound=Credential)
 State = Credential.State
 LAST_USE_KEPT = timedelta(minutes=1)
 MOST_AGENT_CHARACTERS = 200
-KINDS: dict[type[Credential], str] = {VirtualKey: "vk", ServiceAccount: "sa", PersonalToken: "pt"}
-NOUNS: dict[type[Credential], str] = {VirtualKey: "key", ServiceAccount: "service account", PersonalToken: "personal token"}
+KINDS: dict[type[Credential], str] = {VirtualKey: "vk", ServiceAccount: "sa", PersonalToken: "pt", ScimToken: "sc"}
+NOUNS: dict[type[Credential], str] = {VirtualKey: "key", ServiceAccount: "service account", PersonalToken: "personal token", ScimToken: "SCIM token"}
 
 
 def policy(kind: str) -> CredentialPolicy:
@@ -29,7 +29,8 @@ def policy_of(row: Credential) -> CredentialPolicy:
     """Return the policy that binds a credential."""
     if isinstance(row, VirtualKey):
         return policy(f"key-{row.environment}")
-    return policy(CredentialPolicy.Kind.SERVICE_ACCOUNT if isinstance(row, ServiceAccount) else CredentialPolicy.Kind.PERSONAL_TOKEN)
+    kinds = {ServiceAccount: CredentialPolicy.Kind.SERVICE_ACCOUNT, ScimToken: CredentialPolicy.Kind.SCIM_TOKEN}
+    return policy(kinds.get(type(row), CredentialPolicy.Kind.PERSONAL_TOKEN))
 
 
 def latest_expiry(found: CredentialPolicy, rights_end: datetime | None = None) -> datetime:
@@ -75,7 +76,8 @@ def rotate(row: C, *, pepper: bytes, pepper_version: int, overlap: timedelta) ->
     locked.previous_pepper_version = locked.pepper_version if has_overlap else None
     locked.previous_until = now + overlap if has_overlap else None
     locked.digest, locked.pepper_version, locked.rotated_at = keys.digest(made.text.encode(), pepper), pepper_version, now
-    locked.save(update_fields=["digest", "pepper_version", "previous_digest", "previous_pepper_version", "previous_until", "rotated_at"])
+    locked.rotate_by = None
+    locked.save(update_fields=["digest", "pepper_version", "previous_digest", "previous_pepper_version", "previous_until", "rotated_at", "rotate_by"])
     return locked, made.text
 
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.utils import timezone
 
@@ -18,7 +19,7 @@ from accounts import outbox
 from accounts.access import role_of
 from accounts.audit.origin import here
 from accounts.grants import Asked, Asking, Grant, Line, Outcome, nobody
-from accounts.models import BusinessUnit, GrantRequest, Project, ServiceAccount, Severity, User
+from accounts.models import BusinessUnit, GrantRequest, Project, ScimToken, ServiceAccount, Severity, User
 from accounts.requests import routing
 from accounts.requests.approvers import deciders, open_step
 from accounts.requests.notes import note
@@ -30,6 +31,13 @@ _settled: ContextVar[bool] = ContextVar("four_eyes_settled", default=False)
 def is_needed() -> bool:
     """Say whether somebody acts who needs a second person: anybody signed in or with a token; not the host's operator, nor what was agreed already."""
     return not _settled.get() and here().who() is not None
+
+
+def check_token() -> None:
+    """Raise PermissionDenied where the directory acts by a SCIM token that two people have not let give privileged roles."""
+    who = here().who()
+    if isinstance(who, ScimToken) and not who.may_give_privileged:
+        raise PermissionDenied("This concerns a privileged role, and the SCIM token may not give one. An IT administrator can let it, with a second person.")
 
 
 @contextmanager
@@ -96,6 +104,8 @@ def hold(
     The same act filed again is one request; another one on the same target takes the place of the first.
     """
     who = here().who()
+    if isinstance(who, ScimToken):
+        raise PermissionDenied("This takes two people, and the directory is none.")
     asker: dict[str, Any] = {"requester": who if isinstance(who, User) else None, "service_account": who if isinstance(who, ServiceAccount) else None}
     waiting = GrantRequest.objects.select_for_update(of=("self",)).filter(kind=name, target=target, state__in=GrantRequest.OPEN, **asker).first()
     if waiting is not None and waiting.parameters == parameters and not sealed:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from accounts import actions, audit, four_eyes
 from accounts.models import BusinessUnit, DirectoryGroup, GroupGrant, GroupMapping, Membership, OidcIdentity, Project, User
+from accounts.models.identity import PRIVILEGED_ROLES
 
 STRONGEST_FIRST = ("it_admin", "security_officer", "finance", "auditor", "owner", "manager", "developer", "viewer")
 Place = Project | BusinessUnit
@@ -39,11 +40,17 @@ def remove_mapping(mapping: GroupMapping) -> None:
 
 def apply_to_members(groups: Iterable[str]) -> None:
     """Apply the mappings to everybody who is in one of these groups, or has something by a group."""
+    concerned = Q(pk__in=members_of(*groups).values("pk")) | Q(group_grants__isnull=False)
+    for user in User.objects.filter(concerned).distinct().order_by("pk"):
+        apply_groups(user)
+
+
+def members_of(*groups: str) -> QuerySet[User]:
+    """Return who is in one of some groups: as the directory keeps them here, or as named at the last sign-in."""
     names = set(groups)
     in_directory = User.objects.filter(Q(directory_groups__name__in=names) | Q(directory_groups__external_id__in=names - {""}))
     told = {user_id for user_id, said in OidcIdentity.objects.exclude(groups=[]).values_list("user_id", "groups") if names & set(said)}
-    for user in User.objects.filter(Q(pk__in=in_directory.values("pk")) | Q(pk__in=told) | Q(group_grants__isnull=False)).distinct().order_by("pk"):
-        apply_groups(user)
+    return User.objects.filter(Q(pk__in=in_directory.values("pk")) | Q(pk__in=told))
 
 
 def groups_of(user: User) -> set[str]:
@@ -56,7 +63,10 @@ def groups_of(user: User) -> set[str]:
 
 @audit.act("groups.apply")
 def apply_groups(user: User) -> None:
-    """Give a person what their groups give now, and take away what they had by a group that gives it no more."""
+    """Give a person what their groups give now, and take away what they had by a group that gives it no more.
+
+    Raises PermissionDenied when the directory would give a privileged role by a token that may not.
+    """
     locked = User.objects.select_for_update().get(pk=user.pk)
     mappings = list(GroupMapping.objects.filter(group__in=groups_of(locked)).select_related("project", "business_unit")) if locked.is_active else []
     _apply_role(locked, strongest(mapping.role for mapping in mappings if mapping.role))
@@ -80,6 +90,8 @@ def _apply_role(user: User, wanted: str) -> None:
     if user.role not in ("", given):
         wanted = ""  # given by hand: theirs whatever their groups say, and no longer the group's to take away
     elif user.role != wanted:
+        if wanted in PRIVILEGED_ROLES:
+            four_eyes.check_token()
         user.role = wanted
         with four_eyes.settled():  # two people agreed when the mapping was made
             actions.save_user(user)

@@ -8,8 +8,8 @@ from string import ascii_lowercase, ascii_uppercase, digits
 import msgspec
 
 ALPHABET = digits + ascii_uppercase + ascii_lowercase
-# Virtual key, service account, personal token.
-KINDS = (b"vk", b"sa", b"pt")
+# Virtual key, service account, personal token, SCIM token.
+KINDS = (b"vk", b"sa", b"pt", b"sc")
 ID_LENGTH, SECRET_LENGTH, CHECK_LENGTH = 10, 32, 6
 ID_START = len("sgw_vk_")
 SECRET_START = ID_START + ID_LENGTH + 1

@@ -45,5 +45,5 @@ def suspend_idle_credentials() -> int:
 
 @shared_task
 def announce_ends_of_credentials() -> int:
-    """Tell about keys and tokens that end soon; return how many notices were written."""
-    return upkeep.announce_ends()
+    """Tell about keys and tokens that end soon or must be rotated; return how many notices were written."""
+    return upkeep.announce_ends() + upkeep.announce_rotations()

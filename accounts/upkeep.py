@@ -1,4 +1,4 @@
-"""What becomes of credentials by themselves: unused ones rest, those that end soon are announced. Each is told through the outbox."""
+"""What becomes of credentials by themselves: unused ones rest, those that end soon or must be rotated are announced. Each is told through the outbox."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,13 +7,19 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts import audit, credentials
-from accounts.models import BusinessUnit, Credential, CredentialPolicy, PersonalToken, Project, ServiceAccount, Severity, VirtualKey
+from accounts.models import BusinessUnit, Credential, CredentialPolicy, PersonalToken, Project, ScimToken, ServiceAccount, Severity, VirtualKey
 from accounts.outbox import notify
 
 State = Credential.State
 REMIND_DAYS = (30, 7, 1)
-TYPES: tuple[type[Credential], ...] = (VirtualKey, ServiceAccount, PersonalToken)
-PATHS: dict[type[Credential], str] = {VirtualKey: "/keys", ServiceAccount: "/admin/accounts/serviceaccount/", PersonalToken: "/keys"}
+ROTATE_DAYS = (7, 1, 0)
+TYPES: tuple[type[Credential], ...] = (VirtualKey, ServiceAccount, PersonalToken, ScimToken)
+PATHS: dict[type[Credential], str] = {
+    VirtualKey: "/keys",
+    ServiceAccount: "/admin/accounts/serviceaccount/",
+    PersonalToken: "/keys",
+    ScimToken: "/admin/accounts/scimtoken/",
+}
 
 
 def place_of(row: Credential) -> tuple[Project | None, BusinessUnit | None]:
@@ -41,6 +47,8 @@ def suspend_idle() -> int:
 def _bound_by(policy: CredentialPolicy) -> QuerySet[Any]:
     if policy.kind.startswith("key-"):
         return VirtualKey.objects.filter(environment=policy.kind.removeprefix("key-"), is_demo=False).select_related("project")
+    if policy.kind == CredentialPolicy.Kind.SCIM_TOKEN:
+        return ScimToken.objects.all()
     model = ServiceAccount if policy.kind == CredentialPolicy.Kind.SERVICE_ACCOUNT else PersonalToken
     return model._default_manager.filter(is_demo=False)
 
@@ -63,6 +71,19 @@ def announce_ends() -> int:
             severity = Severity.INFO if days > 1 else Severity.WARNING
             text = f"It ends at {row.expires_at:%Y-%m-%d %H:%M} UTC. Rotate does not move its end: change its expiry, or make another in time."
             written += tell(row, "expiring", f"{days}:{row.expires_at.isoformat()}", severity, f"{_named(row)} ends within {days} days", text)
+    return written
+
+
+def announce_rotations() -> int:
+    """Tell about active credentials whose secret somebody who left knows, 7 and 1 days before it must be another and once after; return how many."""
+    now, written = timezone.now(), 0
+    for model in TYPES:
+        for row in model._default_manager.filter(state=State.ACTIVE, rotate_by__lte=now + timedelta(days=max(ROTATE_DAYS))):
+            assert row.rotate_by is not None
+            days = min(step for step in ROTATE_DAYS if row.rotate_by <= now + timedelta(days=step))
+            when = f"within {days} {'day' if days == 1 else 'days'}" if days else "now"
+            text = f"Somebody who left knows its secret, which should be another by {row.rotate_by:%Y-%m-%d %H:%M} UTC."
+            written += tell(row, "rotate_by", f"{days}:{row.rotate_by.isoformat()}", Severity.WARNING, f"{_named(row)} must be rotated {when}", text)
     return written
 
 

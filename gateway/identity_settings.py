@@ -30,6 +30,7 @@ class IdentitySettings(BaseSettings):
     oidc_trust_email: bool = False
     oidc_second_factors: Words = ()
     oidc_external_id_claim: str = ""
+    oidc_active_claim: str = ""
     private_issuers: str = "none"
     leaver_rotate_days: int = Field(14, ge=1, le=365)
     leaver_revoke_project_keys: bool = False
@@ -94,6 +95,7 @@ class IdentitySettings(BaseSettings):
             trusts_email=self.oidc_trust_email,
             second_factors=self.oidc_second_factors,
             external_id_claim=self.oidc_external_id_claim,
+            active_claim=self.oidc_active_claim,
             private_addresses=self.private_issuers,
             name=self.oidc_name,
         )

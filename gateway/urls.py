@@ -17,5 +17,6 @@ urlpatterns = [
     path("admin/password_change/", RedirectView.as_view(pattern_name="account:password")),
     path("admin/", admin.site.urls),
     path("api/", include("gateway.api.routes")),
+    path("scim/v2/", include("accounts.scim.routes")),
     path("oidc/", include("accounts.portal.oidc_routes")),
 ]

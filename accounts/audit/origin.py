@@ -9,7 +9,9 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from accounts.models import ServiceAccount, User
+from accounts.models import ScimToken, ServiceAccount, User
+
+Acts = User | ServiceAccount | ScimToken
 
 MOST_AGENT_CHARACTERS = 200
 
@@ -21,13 +23,13 @@ class Origin:
     face: str = "system"
     request: HttpRequest | None = None
     request_id: str = ""
-    actor: User | ServiceAccount | None = None
+    actor: Acts | None = None
     on_behalf_of: User | None = None
 
-    def who(self) -> User | ServiceAccount | None:
+    def who(self) -> Acts | None:
         """Return who acts, None for the system and for strangers."""
         found: Any = self.actor or getattr(self.request, "user", None)
-        return found if isinstance(found, User | ServiceAccount) else None
+        return found if isinstance(found, Acts) else None
 
 
 _origin: ContextVar[Origin] = ContextVar("audit_origin", default=Origin())  # noqa: B039  # frozen
@@ -39,7 +41,7 @@ def here() -> Origin:
 
 
 @contextmanager
-def from_here(face: str, actor: User | ServiceAccount | None = None, on_behalf_of: User | None = None) -> Iterator[None]:
+def from_here(face: str, actor: Acts | None = None, on_behalf_of: User | None = None) -> Iterator[None]:
     """Say that what happens within comes through `face` (command, task, ...) and by whom."""
     token = _origin.set(Origin(face=face, actor=actor, on_behalf_of=on_behalf_of, request_id=f"req_{uuid.uuid4().hex}"))
     try:
@@ -48,12 +50,14 @@ def from_here(face: str, actor: User | ServiceAccount | None = None, on_behalf_o
         _origin.reset(token)
 
 
-def kind_and_id(actor: User | ServiceAccount | None, origin: Origin) -> tuple[str, str]:
+def kind_and_id(actor: Acts | None, origin: Origin) -> tuple[str, str]:
     """Return the kind of an actor and the prefixed id."""
     if isinstance(actor, User):
         return "user", f"usr_{actor.pk.hex}"
     if isinstance(actor, ServiceAccount):
         return "service_account", f"sa_{actor.public_id}"
+    if isinstance(actor, ScimToken):
+        return "directory", f"sct_{actor.public_id}"
     return ("anonymous" if origin.request is not None else "system"), ""
 
 

@@ -3,7 +3,8 @@
 from accounts.models.acceptable_use import Acceptance, UsePolicy
 from accounts.models.audit import AuditAnchor, AuditEvent, AuditHead
 from accounts.models.credentials import USE_FIELDS, Credential, CredentialPolicy
-from accounts.models.identity import DirectoryGroup, GroupGrant, GroupMapping, IssuerDocument, OidcIdentity
+from accounts.models.directory import DirectoryGroup, DirectoryPerson, ScimToken
+from accounts.models.identity import GroupGrant, GroupMapping, IssuerDocument, OidcIdentity
 from accounts.models.keys import VirtualKey
 from accounts.models.notices import NotificationChannel, OutboxMessage, Severity
 from accounts.models.people import BusinessUnit, Environment, Membership, Project, User, UserManager
@@ -31,6 +32,7 @@ __all__ = [
     "Decision",
     "Delegation",
     "DirectoryGroup",
+    "DirectoryPerson",
     "Environment",
     "GrantRequest",
     "GroupGrant",
@@ -46,6 +48,7 @@ __all__ = [
     "Project",
     "RequestNote",
     "RuleStep",
+    "ScimToken",
     "ServiceAccount",
     "Session",
     "Severity",

@@ -27,6 +27,7 @@ class Credential(models.Model):
     previous_digest = models.BinaryField(max_length=32, null=True, editable=False)
     previous_pepper_version = models.PositiveSmallIntegerField(null=True, editable=False)
     previous_until = models.DateTimeField("old secret good until", null=True, editable=False)
+    rotate_by = models.DateTimeField("to be rotated by", null=True, editable=False)
     rotated_at = models.DateTimeField(null=True, editable=False)
     state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)
     state_reason = models.CharField("reason", max_length=400, blank=True, editable=False)
@@ -68,6 +69,7 @@ class CredentialPolicy(models.Model):
         KEY_PROD = "key-prod", "virtual keys: prod"
         SERVICE_ACCOUNT = "service-account", "service accounts"
         PERSONAL_TOKEN = "personal-token", "personal tokens"
+        SCIM_TOKEN = "scim-token", "SCIM tokens"
 
     kind = models.CharField(primary_key=True, max_length=16, choices=Kind.choices)
     longest_days = models.PositiveIntegerField("longest life (days)", default=365)

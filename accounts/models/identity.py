@@ -1,7 +1,6 @@
 """Who people are elsewhere: at the OpenID provider and in its groups, what those groups give here, and what is known of the provider."""
 
 import uuid
-from typing import Any
 
 from django.db import models
 from django.db.models import Q
@@ -14,7 +13,7 @@ PRIVILEGED_ROLES = frozenset({"it_admin", "security_officer"})
 class OidcIdentity(models.Model):
     """A person at an OpenID provider: `subject` never changes there and is never given to somebody else, as e-mail addresses are.
 
-    `groups` are the groups the provider named at the last sign-in.
+    `groups` are the groups the provider named at the last sign-in, `external_id` what it said then in the claim that equals the directory's `externalId`.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -22,6 +21,7 @@ class OidcIdentity(models.Model):
     issuer = models.CharField(max_length=255)
     subject = models.CharField(max_length=255)
     groups = models.JSONField(default=list, blank=True, editable=False)
+    external_id = models.CharField(max_length=255, blank=True, editable=False, db_index=True)
     linked_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     last_sign_in_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -95,27 +95,6 @@ class GroupGrant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}: {self.role}"
-
-
-class DirectoryGroup(models.Model):
-    """A group the directory keeps here by SCIM."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(max_length=255)
-    external_id = models.CharField(max_length=255, blank=True)
-    members: Any = models.ManyToManyField(User, related_name="directory_groups", blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
-
-    class Meta:
-        ordering = ("name",)
-        constraints = (
-            models.UniqueConstraint("name", name="directory_group_name_once"),
-            models.CheckConstraint(condition=~Q(name=""), name="directory_group_named"),
-        )
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class IssuerDocument(models.Model):

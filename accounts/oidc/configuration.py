@@ -10,7 +10,8 @@ class Configuration:
     """One OpenID provider and our registration there; `issuer` empty means there is none.
 
     `audience` is what access tokens for us are made out to, empty where none are taken. `second_factors` are values of `acr` or `amr` that
-    prove two factors. `external_id_claim` names the claim that equals the `externalId` the same provider sends by SCIM, empty for none.
+    prove two factors. `external_id_claim` names the claim that equals the `externalId` the same provider sends by SCIM, `active_claim` the one that
+    is false for whoever has left; empty for none.
     """
 
     issuer: str = ""
@@ -25,6 +26,7 @@ class Configuration:
     trusts_email: bool = False
     second_factors: tuple[str, ...] = ()
     external_id_claim: str = ""
+    active_claim: str = ""
     private_addresses: str = "none"
     name: str = "single sign-on"
 

@@ -8,12 +8,16 @@ from django.core.validators import validate_email
 from django.db import IntegrityError
 from django.utils import timezone
 
-from accounts import actions, audit
+from accounts import actions, audit, four_eyes
+from accounts.audit.origin import here
 from accounts.groups import apply_groups
-from accounts.models import OidcIdentity, User
+from accounts.models import DirectoryPerson, OidcIdentity, User
+from accounts.models.identity import PRIVILEGED_ROLES
 from accounts.oidc.configuration import Configuration
 
 MOST_GROUPS = 1000
+MOST_ID_CHARACTERS = 255
+ACT = "act.identity"
 
 
 class SignInRefused(Exception):
@@ -24,9 +28,27 @@ class SignInRefused(Exception):
         self.code = code
 
 
-@audit.act()
 def sign_in_by(claims: Mapping[str, Any], told: Configuration) -> User:
-    """Return the person of an identity, made at the first sign-in where that is allowed, with what their groups give now. Raises SignInRefused."""
+    """Return the person of an identity, made at the first sign-in where that is allowed, with what their groups give now. Raises SignInRefused.
+
+    Whom the provider says is active no more leaves here too.
+    """
+    if says_inactive(claims, told):
+        leave(told.issuer, claims["sub"])
+        raise SignInRefused("inactive", "Your identity provider says that your account is not active. Ask its administrator.")
+    return _signed_in(claims, told)
+
+
+@audit.act("identity.leave")
+def leave(issuer: str, subject: str) -> None:
+    """Close the account of whoever an identity signs in as, if there is one."""
+    for user in User.objects.filter(identities__issuer=issuer, identities__subject=subject):
+        actions.set_users_active([user], False)
+        apply_groups(user)
+
+
+@audit.act()
+def _signed_in(claims: Mapping[str, Any], told: Configuration) -> User:
     identity = OidcIdentity.objects.select_for_update().select_related("user").filter(issuer=told.issuer, subject=claims["sub"]).first()
     if identity is None:
         identity = _first_sign_in(claims, told)
@@ -34,7 +56,8 @@ def sign_in_by(claims: Mapping[str, Any], told: Configuration) -> User:
     if not user.is_active:
         raise SignInRefused("inactive", "Your account is deactivated. Ask an IT administrator.")
     identity.groups, identity.last_sign_in_at = groups_in(claims, told.groups_claim), timezone.now()
-    identity.save(update_fields=["groups", "last_sign_in_at"])
+    identity.external_id = external_id_in(claims, told)
+    identity.save(update_fields=["groups", "external_id", "last_sign_in_at"])
     apply_groups(user)
     return user
 
@@ -49,9 +72,17 @@ def _first_sign_in(claims: Mapping[str, Any], told: Configuration) -> OidcIdenti
 
 @audit.act("identity.link")
 def link(user: User, issuer: str, subject: str, by: User | None = None) -> OidcIdentity:
-    """Let an identity sign in as a person. Raises ValidationError when it belongs to somebody already."""
+    """Let an identity sign in as a person. Raises ValidationError when it belongs to somebody already.
+
+    For somebody else who holds a privileged role it waits for a second person, else one would be both of two (`four_eyes.held` tells).
+    """
     identity = OidcIdentity(user=user, issuer=issuer, subject=subject, linked_by=by)
     identity.full_clean()
+    who = here().who()
+    if four_eyes.is_needed() and user.role in PRIVILEGED_ROLES and who is not None and who.pk != user.pk:
+        wanted = {"user": user.pk.hex, "issuer": issuer, "subject": subject}
+        four_eyes.hold(ACT, row=identity, title=f"{subject} at {issuer} signs in as {user}", target=f"usr_{user.pk.hex}", parameters=wanted)
+        return identity
     try:
         identity.save()
     except IntegrityError as error:
@@ -69,7 +100,11 @@ def unlink(identity: OidcIdentity) -> None:
 
 def _provisioned(claims: Mapping[str, Any], told: Configuration) -> User | None:
     """Return the person whom the provider announced by SCIM under this very id, where an administrator said which claim that is."""
-    return None
+    said = external_id_in(claims, told)
+    if not said:
+        return None
+    rows = list(DirectoryPerson.objects.select_related("user").filter(external_id=said, user__identities=None)[:2])
+    return rows[0].user if len(rows) == 1 else None
 
 
 def _new_user(claims: Mapping[str, Any], told: Configuration) -> User:
@@ -106,6 +141,18 @@ def verified_email(claims: Mapping[str, Any], told: Configuration) -> str:
     except ValidationError:
         return ""
     return email.strip().lower()
+
+
+def external_id_in(claims: Mapping[str, Any], told: Configuration) -> str:
+    """Return the directory's id of a person, where an administrator said which claim that is, else ""."""
+    said = claims.get(told.external_id_claim) if told.external_id_claim else None
+    return said if isinstance(said, str) and len(said) <= MOST_ID_CHARACTERS and "\0" not in said else ""
+
+
+def says_inactive(claims: Mapping[str, Any], told: Configuration) -> bool:
+    """Say whether the claim that tells whether somebody is active, where there is one, says no. A claim left out says nothing."""
+    said = claims.get(told.active_claim) if told.active_claim else None
+    return said is False or (isinstance(said, str) and said.strip().lower() in ("false", "0", "no", "inactive"))
 
 
 def groups_in(claims: Mapping[str, Any], name: str) -> list[str]:

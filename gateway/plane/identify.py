@@ -86,8 +86,8 @@ def verify(credential: bytes, snapshot: Snapshot, peppers: Mapping[int, bytes], 
             raise AccessToken("Access tokens are not taken here. Use a virtual key (sgw_vk_...).") from None
         raise BadKey("This is not a valid Symbiosis key. Copy it again, whole, from where it was shown: it starts with sgw_vk_.") from None
     if parsed.kind != "vk":
-        whose = "a service account's" if parsed.kind == "sa" else "a person's"
-        raise WrongCredentialKind(f"This is {whose} token for the management API; calls to models need a virtual key (sgw_vk_...).")
+        what = {"sa": "a service account's token for the management API", "pt": "a person's token for the management API", "sc": "a SCIM token"}
+        raise WrongCredentialKind(f"This is {what[parsed.kind]}; calls to models need a virtual key (sgw_vk_...).")
     key = snapshot.keys.get(parsed.public_id)
     if key is not None and _is_digest(credential, key.digest, peppers.get(key.pepper_version)):
         return key, True
