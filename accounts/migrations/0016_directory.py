@@ -14,7 +14,7 @@ def seed(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0013_webhooks'),
+        ('accounts', '0015_project_suspended_level'),
     ]
 
     operations = [
