@@ -7,7 +7,7 @@ import msgspec
 from gateway.errors import BadRequest, UnsupportedField, UpstreamFault
 from gateway.plane.route import Route
 from gateway.providers import Provider
-from gateway.terms import Account, Call, Chunk, ChunkKind, Deployment, Frozen, Usage
+from gateway.terms import Account, Ask, Call, Chunk, ChunkKind, Deployment, Frozen, Usage
 from gateway.wire import Buffer, Told, Wire, WireError
 from gateway.wire.cut import member
 from gateway.wire.strict import add_first, replace_model, splice
@@ -74,12 +74,17 @@ def _translated(call: Call, deployment: Deployment, route: Route, output_cap_tok
     try:
         ask = client.read_ask(fields_of(call.body), call.model, call.stream)
         if output_cap_tokens:
-            ask = msgspec.structs.replace(ask, max_output_tokens=output_cap_tokens)
+            ask = capped(ask, output_cap_tokens)
         body, dropped = upstream.compose(ask, deployment.upstream_model)
         return Spoken(body, dropped)
     except WireError as error:
         kind = UnsupportedField if error.code == "unsupported_field" else BadRequest
         raise kind(error.message, param=error.param) from None
+
+
+def capped(ask: Ask, output_tokens: int) -> Ask:
+    """Return an ask with an output limit in place of the caller's own."""
+    return msgspec.structs.replace(ask, max_output_tokens=output_tokens)
 
 
 def told(call: Call, created_at_s: int) -> Told:

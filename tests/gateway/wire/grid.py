@@ -1,0 +1,100 @@
+"""Golden cases of the grid: client wire x upstream wire x feature, and how a case is played through the code that serves calls."""
+
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gateway.plane import speak
+from gateway.plane.route import Route
+from gateway.terms import Usage
+from gateway.wire import Told, Wire, shelf
+from gateway.wire.sse import EventBuffer, data_of
+from tests.fakes.eventstream import frame
+from tests.gateway.plane.builders import call
+
+ROOT = Path(__file__).parents[2] / "cases" / "wires"
+FEATURES: dict[str, str] = orjson.loads((ROOT / "features.json").read_bytes())
+MODEL = "house-model"
+CREATED_AT_S = 1_700_000_000
+TOLD = Told(model=MODEL, call_id="1", created_at_s=CREATED_AT_S)
+LIMIT_BYTES = 1 << 20
+Case = dict[str, Any]
+
+
+def pairs() -> list[tuple[str, str]]:
+    """Return every pair of wires between which calls are translated: client, upstream."""
+    found = shelf().values()
+    return [(one.name, other.name) for one in found if one.client is not None for other in found if other.upstream is not None and other is not one]
+
+
+@cache
+def cases() -> dict[str, Case]:
+    """Return all cases by `<client>--<upstream>/<feature>.<n>`."""
+    found = {}
+    for path in sorted(ROOT.glob("*--*/*.json")):
+        client, _, upstream = path.parent.name.partition("--")
+        found[f"{path.parent.name}/{path.stem}"] = {**orjson.loads(path.read_bytes()), "client": client, "upstream": upstream}
+    return found
+
+
+def feature_of(name: str) -> str:
+    """Return which feature a case's name is about."""
+    return name.partition("/")[2].partition(".")[0]
+
+
+def route_of(case: Case) -> Route:
+    """Return the way a case goes through the gateway."""
+    client, upstream = shelf()[case["client"]], shelf()[case["upstream"]]
+    return Route(endpoint="-", wire=upstream, client=client, is_same=False)
+
+
+def bytes_of(body: object) -> bytes:
+    """Return an answer's bytes; a text stands for itself."""
+    return body.encode() if isinstance(body, str) else orjson.dumps(body)
+
+
+def stream_of(events: Iterable[object], wire: Wire) -> bytes:
+    """Return the bytes of an upstream's stream: objects are data, `{event, data}` names its event, texts stand for their data."""
+    return b"".join(_event(event, wire) for event in events)
+
+
+def _event(event: Any, wire: Wire) -> bytes:
+    named = isinstance(event, dict) and event.keys() == {"event", "data"}
+    name, data = (event["event"], event["data"]) if named else (event.get("type", "") if isinstance(event, dict) else "", event)
+    if wire.stream_type != b"text/event-stream":
+        return frame(name, orjson.dumps(data))
+    head = b"event: " + name.encode() + b"\n" if name else b""
+    return head + b"data: " + bytes_of(data) + b"\n\n"
+
+
+def played(case: Case, pieces: Iterable[bytes]) -> tuple[list[object], Usage | None, str]:
+    """Return what a client gets of a stream that comes in these pieces, the usage, and the error or what is wrong with the usage."""
+    reader = speak.reader(_call(case), route_of(case), CREATED_AT_S, LIMIT_BYTES)
+    out = b""
+    for piece in pieces:
+        if not (reader.done or reader.error):
+            out += reader.feed(piece)
+    if not (reader.done or reader.error):
+        out += reader.ending()
+    told = [short(event) for event in EventBuffer().feed(out + reader.tail)]
+    return told, reader.usage, reader.error or reader.problem or ("" if reader.done else "cut")
+
+
+def short(event: bytes) -> object:
+    """Return an event's data, a comment as its text."""
+    data = data_of(event)
+    if not data:
+        return event.decode().strip()
+    return data.decode() if data == b"[DONE]" else orjson.loads(data)
+
+
+def _call(case: Case) -> Any:
+    return call(id="1", model=MODEL, stream=True, wants_usage=True, body=orjson.dumps(case["ask"]))
+
+
+def usage_of(case: Case) -> Usage | None:
+    """Return the usage a case expects, None where it expects none."""
+    return Usage(**case["usage"]) if case.get("usage") is not None else None

@@ -1,0 +1,68 @@
+"""What the vendors themselves say is legal: their SDKs' types, and the shapes of AWS, for requests we write and answers we tell."""
+
+from collections.abc import Callable
+from typing import Any
+
+import anthropic.types as claude
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming
+
+from tests.gateway.wire.strictly import adapter
+
+# what we add on purpose to answers in OpenAI's shape, as other vendors of that wire do
+OURS = frozenset({"reasoning_content", "reasoning_details", "extra_content"})
+
+
+def request(wire: str, body: dict[str, Any]) -> None:
+    """Raise ValidationError unless a request is one its vendor describes."""
+    REQUESTS[wire](body)
+
+
+def answer(wire: str, body: dict[str, Any]) -> None:
+    """Raise ValidationError unless an answer is one that the wire's SDK describes."""
+    ANSWERS[wire](body)
+
+
+def event(wire: str, data: object) -> None:
+    """Raise ValidationError unless an event of a stream is one that the wire's SDK describes; comments and errors have no type there."""
+    if isinstance(data, dict) and "error" not in data and data.get("type") != "error":
+        EVENTS[wire](data)
+
+
+def output_limit(wire: str, body: dict[str, Any]) -> int | None:
+    """Return the output limit of a request."""
+    limit: int | None = LIMITS[wire](body)
+    return limit
+
+
+def _chat_request(body: dict[str, Any]) -> None:
+    kind = CompletionCreateParamsStreaming if body.get("stream") else CompletionCreateParamsNonStreaming
+    adapter(kind).validate_python(_without_ours(body))
+
+
+def _claude_request(body: dict[str, Any]) -> None:
+    from anthropic.types.message_create_params import MessageCreateParamsNonStreaming, MessageCreateParamsStreaming
+
+    adapter(MessageCreateParamsStreaming if body.get("stream") else MessageCreateParamsNonStreaming).validate_python(body)
+
+
+def _without_ours(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_ours(one) for name, one in value.items() if name not in OURS}
+    return [_without_ours(one) for one in value] if isinstance(value, list) else value
+
+
+Check = Callable[[dict[str, Any]], Any]
+REQUESTS: dict[str, Check] = {"openai_chat": _chat_request, "anthropic_messages": _claude_request}
+ANSWERS: dict[str, Check] = {
+    "openai_chat": lambda body: ChatCompletion.model_validate(body, strict=True),
+    "anthropic_messages": lambda body: claude.Message.model_validate(body, strict=True),
+}
+EVENTS: dict[str, Check] = {
+    "openai_chat": lambda data: ChatCompletionChunk.model_validate(data, strict=True),
+    "anthropic_messages": adapter(claude.RawMessageStreamEvent).validate_python,
+}
+LIMITS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "openai_chat": lambda body: body.get("max_completion_tokens", body.get("max_tokens")),
+    "anthropic_messages": lambda body: body["max_tokens"],
+}

@@ -1,0 +1,107 @@
+"""Every golden case of the grid: what is asked upstream, what the client is told, whatever the cuts of the stream; all of it legal by the vendors' types."""
+
+import itertools
+import random
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway.plane import speak
+from gateway.wire import WireError
+from gateway.wire.strict import fields
+from tests.gateway.wire import legal
+from tests.gateway.wire.grid import FEATURES, MODEL, TOLD, Case, bytes_of, cases, feature_of, pairs, played, route_of, stream_of, usage_of
+
+CELLS = ("exact", "mapped: ", "refused", "dropped: ")
+# shorter streams are cut at every byte, longer ones at this many
+ALL_CUTS_BYTES = 400
+SOME_CUTS = 50
+
+
+def _of(kind: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in cases().items() if kind in case])
+
+
+def test_every_case_is_of_a_pair_and_a_feature_we_have() -> None:
+    assert [name for name, case in cases().items() if feature_of(name) not in FEATURES or (case["client"], case["upstream"]) not in pairs()] == []
+
+
+@_of("ask")
+def test_a_case_says_what_it_shows(case: Case) -> None:
+    known = {"why", "cell", "upstream_model", "ask", "refused", "request", "dropped", "answer", "told", "usage", "stream", "events", "problem"}
+    assert case.keys() - {"client", "upstream"} <= known
+    assert case["why"]
+    assert case["cell"].startswith(CELLS)
+    assert (case["cell"] == "refused") == ("refused" in case)
+    assert ("request" in case) != ("refused" in case)
+    if case["cell"].startswith("dropped: "):
+        assert case["cell"].removeprefix("dropped: ") in case["dropped"]
+
+
+@_of("ask")
+def test_the_upstream_is_asked_as_it_wants_it(case: Case) -> None:
+    client, upstream = route_of(case).sides
+    given, stream = fields(orjson.dumps(case["ask"])), "stream" in case
+    if "refused" in case:
+        with pytest.raises(WireError) as caught:
+            upstream.compose(client.read_ask(given, MODEL, stream), case["upstream_model"])
+        assert {"code": caught.value.code, "param": caught.value.param} == case["refused"]
+        return
+    body, dropped = upstream.compose(client.read_ask(given, MODEL, stream), case["upstream_model"])
+    asked = orjson.loads(body)
+    assert asked == case["request"]
+    assert list(dropped) == case["dropped"]
+    legal.request(case["upstream"], asked)
+
+
+@_of("answer")
+def test_the_client_is_told_as_its_sdk_expects(case: Case) -> None:
+    client, upstream = route_of(case).sides
+    answer = upstream.read_answer(bytes_of(case["answer"]))
+    told = orjson.loads(client.write_answer(answer, TOLD))
+    assert told == case["told"]
+    assert (answer.usage, answer.problem) == (usage_of(case), case.get("problem", ""))
+    legal.answer(case["client"], told)
+
+
+@_of("stream")
+def test_the_client_hears_the_stream_its_sdk_expects(case: Case) -> None:
+    told, usage, problem = played(case, [stream_of(case["stream"], route_of(case).wire)])
+    assert told == case["events"]
+    assert (usage, problem) == (usage_of(case), case.get("problem", ""))
+    for event in told:
+        legal.event(case["client"], event)
+
+
+def cut(case: Case, name: str, at_most: int | None) -> None:
+    """Play a case's stream in two pieces, cut at every byte or at some, and byte by byte; it must be told the same."""
+    stream = stream_of(case["stream"], route_of(case).wire)
+    expected = played(case, [stream])
+    places: Any = range(1, len(stream))
+    if at_most is not None and len(stream) > ALL_CUTS_BYTES:
+        places = random.Random(name).sample(places, at_most)  # chosen once and for all, by the case's name
+    for place in places:
+        assert played(case, [stream[:place], stream[place:]]) == expected, place
+    assert played(case, [stream[a:b] for a, b in itertools.pairwise(range(len(stream) + 1))]) == expected
+
+
+@pytest.mark.parametrize("name", [name for name, case in cases().items() if "stream" in case])
+def test_a_stream_cut_anywhere_is_told_the_same(name: str) -> None:
+    cut(cases()[name], name, SOME_CUTS)
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("name", [name for name, case in cases().items() if "stream" in case])
+def test_a_stream_cut_everywhere_is_told_the_same(name: str) -> None:
+    cut(cases()[name], name, None)
+
+
+@_of("ask")
+def test_a_cap_of_ours_takes_the_callers_place(case: Case) -> None:
+    if "refused" in case:
+        return
+    client, upstream = route_of(case).sides
+    ask = client.read_ask(fields(orjson.dumps(case["ask"])), MODEL, False)
+    body = orjson.loads(upstream.compose(speak.capped(ask, 77), case["upstream_model"])[0])
+    assert legal.output_limit(case["upstream"], body) == 77
