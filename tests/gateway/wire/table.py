@@ -1,0 +1,55 @@
+"""Writes docs/reference/translation.md from the golden cases: `python -m tests.gateway.wire.table`."""
+
+from collections import defaultdict
+from pathlib import Path
+
+from tests.gateway.wire.grid import FEATURES, Case, cases, feature_of, pairs
+
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "translation.md"
+TITLES = {
+    "openai_chat": "OpenAI Chat Completions",
+    "openai_responses": "OpenAI Responses",
+    "anthropic_messages": "Anthropic Messages",
+    "gemini": "Gemini generateContent",
+    "bedrock_converse": "AWS Bedrock Converse",
+}
+NO_CASE = "—"
+INTRODUCTION = """# What happens to each feature between wires
+
+An application speaks one wire, the provider that serves its model perhaps another. This page says for every feature what becomes of it; it is
+written from the golden cases in `tests/cases/wires`, which the test suite plays, so it cannot say what the gateway does not do.
+
+| word | meaning |
+|---|---|
+| exact | it arrives as it was sent, and the answer comes back as the client's SDK expects it |
+| mapped | it arrives as the nearest thing the provider has; how is said |
+| refused | 400 `unsupported_field` naming the field, because the answer would mean something else |
+| dropped | the provider has nothing like it and the answer is only poorer; the field is named in the header `x-sgw-dropped` |
+
+Where the application's wire is the provider's own, requests and answers pass byte for byte, unknown fields included.
+"""
+
+
+def page() -> str:
+    """Return the whole page."""
+    cells: dict[tuple[str, str, str], list[Case]] = defaultdict(list)
+    for name, case in cases().items():
+        cells[case["client"], case["upstream"], feature_of(name)].append(case)
+    parts = [INTRODUCTION]
+    for client in dict.fromkeys(one for one, _ in pairs()):
+        upstreams = [other for one, other in pairs() if one == client]
+        parts.append(f"\n## Applications on {TITLES[client]}\n\n| | " + " | ".join(TITLES[other] for other in upstreams) + " |")
+        parts.append("|---" * (len(upstreams) + 1) + "|")
+        for feature, title in FEATURES.items():
+            told = [_cell(cells[client, upstream, feature]) for upstream in upstreams]
+            parts.append(f"| {title} | " + " | ".join(told) + " |")
+    return "\n".join(parts) + "\n"
+
+
+def _cell(found: list[Case]) -> str:
+    words = dict.fromkeys(case["cell"] for case in found)
+    return "; ".join(word.replace("|", "\\|") for word in words) or NO_CASE
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
