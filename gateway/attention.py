@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import AuditAnchor, OutboxMessage, ServiceAccount, VirtualKey
+from accounts.models import AuditAnchor, OutboxMessage, ScimToken, ServiceAccount, VirtualKey
 from billing.models import AlertEvent, DisputedHold, QuarantinedReceipt
 from gateway.models import ProviderAccount, State
 from gateway.verifications import REMIND_DAYS, today
@@ -41,6 +41,10 @@ def _all() -> Iterator[Matter]:
     yield _matter(AlertEvent.objects.filter(acknowledged_at=None), "alerts nobody has acknowledged", "billing_alertevent")
     yield _matter(VirtualKey.objects.filter(**soon), "keys expire within 14 days", "accounts_virtualkey", "o=expires_at")
     yield _matter(ServiceAccount.objects.filter(**soon), "service accounts expire within 14 days", "accounts_serviceaccount")
+    yield _matter(ScimToken.objects.filter(**soon), "SCIM tokens expire within 14 days", "accounts_scimtoken")
+    for model, words in ((VirtualKey, "keys"), (ServiceAccount, "service accounts"), (ScimToken, "SCIM tokens")):
+        known = model._default_manager.filter(state="active", rotate_by__isnull=False)
+        yield _matter(known, f"{words} have a secret that somebody who left knows", f"accounts_{model._meta.model_name}")
     yield _matter(OutboxMessage.objects.filter(state="dead"), "notices and webhook messages were given up", "accounts_outboxmessage", "state__exact=dead")
     yield _matter(DisputedHold.objects.filter(released_at=None), "holds are disputed", "billing_disputedhold")
     yield _matter(QuarantinedReceipt.objects.all(), "receipts are in quarantine", "billing_quarantinedreceipt")

@@ -7,9 +7,13 @@ from accounts import access
 from accounts.admin.acceptable_use import UsePolicyAdmin
 from accounts.admin.audit import AuditEventAdmin
 from accounts.admin.credential_policies import CredentialPolicyAdmin
+from accounts.admin.directory import DirectoryGroupAdmin, DirectoryPersonAdmin
 from accounts.admin.governed import STATE_COLOURS, GovernedAdmin, ReadOnlyAdmin, said
+from accounts.admin.group_mappings import GroupMappingAdmin
+from accounts.admin.identities import OidcIdentityAdmin
 from accounts.admin.notices import NotificationChannelAdmin, OutboxMessageAdmin
 from accounts.admin.people import BusinessUnitAdmin, ProjectAdmin, UserAdmin
+from accounts.admin.scim_tokens import ScimTokenAdmin
 from accounts.admin.service_accounts import ServiceAccountAdmin
 
 
@@ -25,11 +29,16 @@ __all__ = [
     "AuditEventAdmin",
     "BusinessUnitAdmin",
     "CredentialPolicyAdmin",
+    "DirectoryGroupAdmin",
+    "DirectoryPersonAdmin",
     "GovernedAdmin",
+    "GroupMappingAdmin",
     "NotificationChannelAdmin",
+    "OidcIdentityAdmin",
     "OutboxMessageAdmin",
     "ProjectAdmin",
     "ReadOnlyAdmin",
+    "ScimTokenAdmin",
     "ServiceAccountAdmin",
     "UsePolicyAdmin",
     "UserAdmin",

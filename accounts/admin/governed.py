@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import QuerySet
 from django.forms import BaseModelFormSet, ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 
 from accounts import actions, four_eyes
@@ -47,6 +47,12 @@ class GovernedAdmin(ModelAdmin):
             if button.action_name in request.POST:
                 button.method(request, obj)
 
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        """Say that it was added, unless it waits for a second person and is not there yet."""
+        answer: HttpResponse
+        answer = self.response_post_save_add(request, obj) if obj._state.adding else super().response_add(request, obj, post_url_continue)
+        return answer
+
     def save_formset(self, request: HttpRequest, form: ModelForm[Any], formset: BaseModelFormSet[Any, Any], change: bool) -> None:
         """Store rows of an inline by their action."""
         rows = formset.save(commit=False)
@@ -62,12 +68,16 @@ class GovernedAdmin(ModelAdmin):
 
     def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
         """Delete by action."""
-        actions.remove(obj)
+        self.remove(obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Delete each row by action."""
         for row in queryset:
-            actions.remove(row)
+            self.remove(row)
+
+    def remove(self, row: Any) -> None:
+        """Hand a row that is to be deleted to its action."""
+        actions.remove(row)
 
     def tell(self, request: HttpRequest, done: int, words: str) -> None:
         """Say how many rows an action changed."""

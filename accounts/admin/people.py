@@ -19,6 +19,7 @@ from accounts import access, actions, sessions
 from accounts.admin.governed import STATE_COLOURS, GovernedAdmin, said
 from accounts.forms import BusinessUnitForm, UserForm
 from accounts.models import BusinessUnit, Membership, Project, User
+from accounts.scim import people as scim_people
 from accounts.signin import factors, passwords, stepup
 
 admin.site.unregister(Group)
@@ -44,7 +45,7 @@ class UserAdmin(GovernedAdmin):
     search_fields = ("email", "full_name")
     readonly_fields = ("last_login", "created_at")
     fields = ("email", "full_name", "role", "is_active", "new_password", "last_login", "created_at")
-    actions = ("close", "open", "password_link", "reset_factors", "end_sessions")
+    actions = ("close", "open", "password_link", "reset_factors", "end_sessions", "hand_over")
     needs_fresh_proof = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
@@ -105,6 +106,15 @@ class UserAdmin(GovernedAdmin):
     def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """End the sessions of the chosen people at once."""
         self.tell(request, sum(sessions.end_sessions(user) for user in queryset), "sessions ended")
+
+    @admin.action(description="Hand over to the directory (SCIM)", permissions=["change"])
+    @stepup.required_method
+    def hand_over(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Let the directory keep the chosen people's accounts from now on; it finds each by the address as userName."""
+        try:
+            self.tell(request, sum(scim_people.hand_over(user) for user in queryset), "handed over")
+        except ValidationError as refusal:
+            self.message_user(request, said(refusal), messages.ERROR)
 
 
 @admin.register(BusinessUnit)

@@ -27,6 +27,7 @@ class CredentialShown(Shown):
     created_at = Moment()
     rotated_at = Moment(allow_null=True)
     previous_until = Moment(allow_null=True, help_text="So long the secret from before the last rotation is good too.")
+    rotate_by = Moment(allow_null=True, help_text="Rotate it until then: somebody who left knows the secret.")
     last_used_at = Moment(allow_null=True)
     last_used_ip = serializers.CharField(allow_null=True)
     last_used_agent = serializers.CharField()

@@ -25,13 +25,13 @@ class VirtualKeyAdmin(GovernedAdmin):
     """Keys of applications: made here, shown once."""
 
     form = VirtualKeyForm
-    list_display = ("name", "shown_id", "project", "shown_models", "environment", "shown_state", "expires_at", "last_used_at", "is_demo")
+    list_display = ("name", "shown_id", "project", "shown_models", "environment", "shown_state", "expires_at", "rotate_by", "last_used_at", "is_demo")
     list_filter = ("state", "environment", "project")
     list_select_related = ("project",)
     search_fields = ("name", "public_id", "project__name")
     autocomplete_fields = ("project", "owner")
-    fields = (*VirtualKeyForm.Meta.fields, "shown_state", "state_reason", "previous_until", "created_by", "last_used_at", "last_used_ip", "last_used_agent")
-    readonly_fields = ("shown_state", "state_reason", "previous_until", "created_by", "last_used_at", "last_used_ip", "last_used_agent")
+    readonly_fields = ("shown_state", "state_reason", "previous_until", "rotate_by", "created_by", "last_used_at", "last_used_ip", "last_used_agent")
+    fields = (*VirtualKeyForm.Meta.fields, *readonly_fields)
     actions = ("suspend", "resume", "revoke")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[VirtualKey]:
