@@ -1,20 +1,16 @@
 """The trail as a file: JSON lines that prove themselves, or CSV for people. Streams; knows no request."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from accounts.audit.record import facts_of
+from accounts.cells import line
 from accounts.models import AuditEvent
 
 COLUMNS = (
     "seq", "at", "action", "outcome", "actor_kind", "actor_id", "actor", "on_behalf_of", "face", "ip", "agent", "object_kind", "object_id", "object",
     "business_unit", "project", "transaction", "request_id", "reason", "changes", "hash",
 )  # fmt: skip
-# a spreadsheet takes a cell that begins so for a formula
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_jsonl(events: Iterable[AuditEvent]) -> Iterator[str]:
@@ -26,23 +22,10 @@ def as_jsonl(events: Iterable[AuditEvent]) -> Iterator[str]:
 
 def as_csv(events: Iterable[AuditEvent]) -> Iterator[str]:
     """Yield a heading and one line an event; texts are plain, erased ones empty, and no cell begins a formula."""
-    yield _line(COLUMNS)
+    yield line(COLUMNS)
     for event in events:
         texts = {name: held["value"] for name, held in event.texts.items() if held is not None}
-        yield _line([_cell(texts.get(name, getattr(event, name, ""))) for name in COLUMNS])
+        yield line([texts.get(name, getattr(event, name, "")) for name in COLUMNS])
 
 
 FORMATS = {"jsonl": (as_jsonl, "application/jsonl"), "csv": (as_csv, "text/csv")}
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, dict | list):
-        value = json.dumps(value, ensure_ascii=False)
-    text = value.isoformat() if hasattr(value, "isoformat") else "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
-
-
-def _line(cells: Iterable[str]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow(cells)
-    return out.getvalue()

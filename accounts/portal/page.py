@@ -8,7 +8,7 @@ from uuid import UUID
 from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Page, Paginator
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponseBase
 
 from accounts.models import User
 from accounts.portal.gates import GATES
@@ -18,10 +18,10 @@ Row = TypeVar("Row", bound=Model)
 ROWS_PER_PAGE = 50
 
 
-def signed_in(view: Callable[Concatenate[HttpRequest, User, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def signed_in(view: Callable[Concatenate[HttpRequest, User, P], HttpResponseBase]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
     """Show a page to who is signed in, handing them to it as its second argument; others are led to sign in, or to the gate they must pass."""
 
-    def page(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def page(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         user = request.user
         if not isinstance(user, User) or not user.is_active:
             return redirect_to_login(request.get_full_path())

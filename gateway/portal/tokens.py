@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -15,12 +15,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts import access, credentials
 from accounts.models import PersonalToken, User
 from accounts.personal_tokens import make_personal_token
+from accounts.portal.download import as_csv, wants_csv
 from accounts.portal.page import page_of, signed_in
 from accounts.service_accounts import SCOPES
 from gateway.actions import newest_pepper
 from gateway.portal.refusals import tried
 
 DEFAULT_LIFE = timedelta(days=30)
+COLUMNS = ("id", "name", "scopes", "state", "expires", "last used", "last address")
 
 
 class TokenForm(forms.Form):
@@ -36,14 +38,17 @@ class TokenForm(forms.Form):
 @signed_in
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def tokens(request: HttpRequest, user: User) -> HttpResponse:
+def tokens(request: HttpRequest, user: User) -> HttpResponseBase:
     """List the visitor's tokens and make one; the answer to a good form shows it, this once."""
+    own = access.visible_personal_tokens(user).filter(user=user).exclude(state=PersonalToken.State.REVOKED).order_by("-created_at")
+    if wants_csv(request):
+        cells = ([f"pt_{row.public_id}", row.name, " ".join(row.scopes), row.state, row.expires_at, row.last_used_at, row.last_used_ip] for row in own)
+        return as_csv("tokens", COLUMNS, cells)
     form = TokenForm(request.POST or None, initial={"expires_on": (timezone.now() + DEFAULT_LIFE).date()})
     text = ""
     if request.method == "POST" and form.is_valid():
         text = made(user, form)
         form = form if not text else TokenForm(initial={"expires_on": (timezone.now() + DEFAULT_LIFE).date()})
-    own = access.visible_personal_tokens(user).filter(user=user).exclude(state=PersonalToken.State.REVOKED).order_by("-created_at")
     return render(request, "gateway/tokens.html", {"form": form, "text": text, "page": page_of(request, own), "now": timezone.now()})
 
 
