@@ -16,29 +16,18 @@ LIMITS = ("rpm", "tpm", "parallel")
 LINES = forms.Textarea(attrs={"rows": 2})
 
 
-class KeyForm(forms.Form):
-    """A new key."""
+class KeyFacts(forms.Form):
+    """What of a key can be changed later."""
 
-    project = forms.ModelChoiceField(queryset=Project.objects.none(), empty_label=None)
     name = forms.CharField(max_length=200, help_text="What uses it, such as the name of the application.")
     purpose = forms.CharField(max_length=400, required=False)
-    personal = forms.BooleanField(required=False, label="For me alone", help_text="It ends with your access to the project.")
-    environment = forms.ChoiceField(choices=Environment.choices)
+    environment = forms.ChoiceField(choices=Environment.choices, help_text="A key for production needs a fresh proof that it is you.")
     expires_on = forms.DateField(widget=forms.DateInput(attrs={"type": "date"}), help_text="It works until the end of this day, UTC. Policy sets the latest.")
     models = forms.CharField(initial="*", help_text="Catalogue names separated by commas, or * for every model.")
     allowed_ips = forms.CharField(
         required=False, label="IP ranges", widget=LINES, help_text="One on each line, such as 10.0.0.0/8 or 2001:db8::/32. Empty: from anywhere."
     )
     tags = forms.CharField(required=False, help_text="Recorded on every call, such as team=checkout,cost=4711.")
-    rpm = forms.IntegerField(required=False, min_value=0, label="Calls per minute", help_text="Empty: no limit of its own.")
-    tpm = forms.IntegerField(required=False, min_value=0, label="Tokens per minute")
-    parallel = forms.IntegerField(required=False, min_value=0, label="Calls at once")
-    budget_usd = forms.DecimalField(required=False, min_value=0, max_digits=12, decimal_places=2, label="Budget (USD)", help_text="Empty: that of the project.")
-    budget_period = forms.ChoiceField(choices=[choice for choice in Budget.Period.choices if choice[0] != "fixed"], initial=Budget.Period.MONTHLY)
-
-    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["project"].queryset = projects_for(user)  # type: ignore[attr-defined]
 
     def clean_models(self) -> list[str]:
         """Return catalogue names."""
@@ -55,17 +44,72 @@ class KeyForm(forms.Form):
             raise ValidationError("Write tags as name=value, separated by commas.")
         return {name.strip(): value.strip() for name, _, value in (part.partition("=") for part in parts)}
 
+    def facts(self) -> dict[str, Any]:
+        """Return what the key is to be, by the names of its fields."""
+        data = self.cleaned_data
+        found = {name: data[name] for name in ("name", "purpose", "environment", "models", "allowed_ips", "tags")}
+        return {**found, "expires_at": datetime.combine(data["expires_on"], time(23, 59, 59), UTC)}
+
+    @property
+    def is_for_production(self) -> bool:
+        """Say whether a valid form asks for a key for production."""
+        return bool(self.cleaned_data["environment"] == Environment.PROD)
+
+
+class KeyForm(KeyFacts):
+    """A new key."""
+
+    project = forms.ModelChoiceField(queryset=Project.objects.none(), empty_label=None)
+    personal = forms.BooleanField(required=False, label="For me alone", help_text="It ends with your access to the project.")
+    rpm = forms.IntegerField(required=False, min_value=0, label="Calls per minute", help_text="Empty: no limit of its own.")
+    tpm = forms.IntegerField(required=False, min_value=0, label="Tokens per minute")
+    parallel = forms.IntegerField(required=False, min_value=0, label="Calls at once")
+    budget_usd = forms.DecimalField(required=False, min_value=0, max_digits=12, decimal_places=2, label="Budget (USD)", help_text="Empty: that of the project.")
+    budget_period = forms.ChoiceField(choices=[choice for choice in Budget.Period.choices if choice[0] != "fixed"], initial=Budget.Period.MONTHLY)
+    field_order = ("project", "name", "purpose", "personal")
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["project"].queryset = projects_for(user)  # type: ignore[attr-defined]
+
     def given(self, user: User) -> dict[str, Any]:
         """Return what was asked for, as gateway.keymaking takes it."""
         data = self.cleaned_data
-        found = {name: data[name] for name in ("project", "name", "purpose", "environment", "models", "allowed_ips", "tags")}
-        found["expires_at"] = datetime.combine(data["expires_on"], time(23, 59, 59), UTC)
+        found: dict[str, Any] = {"project": data["project"], **self.facts()}
         found["limits"] = {name: data[name] for name in LIMITS if data[name] is not None}
         if data["personal"]:
             found["owner"] = user
         if data["budget_usd"] is not None:
             found["budget"] = {"amount": to_nanousd(data["budget_usd"]), "period": data["budget_period"], "mode": Budget.Mode.HARD}
         return found
+
+
+class KeyEditForm(KeyFacts):
+    """A key as it is, to be changed."""
+
+    def __init__(self, data: Any, *, key: VirtualKey, initial: dict[str, Any]) -> None:
+        super().__init__(data, initial=facts_in_fields(key) | initial)
+        self._key = key
+
+    def changed_facts(self) -> dict[str, Any]:
+        """Return what differs from the key; the same last day leaves its end as it is, to the second."""
+        wanted, key = self.facts(), self._key
+        if wanted["expires_at"].date() == key.expires_at.date():
+            del wanted["expires_at"]
+        return {name: value for name, value in wanted.items() if value != getattr(key, name)}
+
+
+def facts_in_fields(key: VirtualKey) -> dict[str, Any]:
+    """Return a key's facts as its form writes them."""
+    return {
+        "name": key.name,
+        "purpose": key.purpose,
+        "environment": key.environment,
+        "expires_on": key.expires_at.date(),
+        "models": ", ".join(key.models),
+        "allowed_ips": "\n".join(key.allowed_ips),
+        "tags": ", ".join(f"{name}={value}" for name, value in key.tags.items()),
+    }
 
 
 def projects_for(user: User) -> Any:

@@ -13,6 +13,7 @@ from accounts.api.credential_resource import LIVE, ChangesState, CredentialShown
 from accounts.api.fields import Given, Moment, Person, Reference, look_up, shown_id
 from accounts.api.resource import Changes, Makes, Resource
 from accounts.models import Environment, User, VirtualKey
+from accounts.signin import stepup
 from billing.api.fields import UsdOrCount, amount_of
 from billing.models import Budget
 from gateway import actions, keymaking
@@ -120,16 +121,20 @@ class Keys(ChangesState, Makes, Changes, Resource):
         return rows.filter(project=project) if project else rows.none()
 
     def create(self, request: Request) -> Response:
-        """Create a key; the answer holds its text, this once."""
+        """Create a key; the answer holds its text, this once. One for production needs a fresh proof from whoever came with a session."""
         given = self.given(request, KeyGiven)
         budget = given.get("budget")
         if budget is not None:
             budget["amount"] = amount_of(budget["amount"], is_money=True)
+        if given.get("environment", given["project"].environment) == Environment.PROD:
+            stepup.require(request)
         row, text = keymaking.make_for(self.actor, **given)
         return self.told_once(row, text, 201)
 
     def change(self, row: VirtualKey, given: dict[str, Any]) -> VirtualKey:
-        """Change a key."""
+        """Change a key; one that becomes a key for production needs a fresh proof."""
+        if given.get("environment") == Environment.PROD != row.environment:
+            stepup.require(self.request)
         return keymaking.change_for(self.actor, row, given)
 
     @action(detail=True, methods=["post"], takes=RotateGiven)

@@ -136,7 +136,7 @@ def test_a_foreign_key_is_not_found_and_one_merely_seen_is_not_changed(project: 
 
 def test_the_list_is_narrowed_by_the_address_and_empty_lists_say_what_to_do(project: Project) -> None:
     _, client = visitor("viewer", project)
-    assert "Ask the owner of a project" in client.get("/keys").content.decode()
+    assert "Join a project as a developer" in client.get("/keys").content.decode()
     credentials.set_state(key_of(project, "gone"), "revoked")
     key_of(project, "there")
     pages = {query: client.get(f"/keys{query}").content.decode() for query in ("", "?state=revoked", "?state=all", f"?project=prj_{project.pk.hex}")}
