@@ -111,3 +111,8 @@ class Delegation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.delegate} for {self.delegator}"
+
+    @property
+    def shown_id(self) -> str:
+        """Return the prefixed id."""
+        return f"dlg_{self.id.hex}"

@@ -7,7 +7,7 @@ from django import forms
 from django.core.exceptions import PermissionDenied, ValidationError
 
 # fields of actions that forms call otherwise
-PLACES: Mapping[str, str] = {"expires_at": "expires_on", "amount": "amount_usd"}
+PLACES: Mapping[str, str] = {"expires_at": "expires_on", "amount": "amount_usd", "starts_at": "from_day", "ends_at": "to_day"}
 
 
 def tried(form: forms.Form, act: Callable[[], Any]) -> Any:
