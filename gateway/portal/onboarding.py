@@ -8,7 +8,7 @@ from accounts.models import User
 from accounts.portal.page import signed_in
 from gateway.first_steps import first_steps
 from gateway.forms_keys import projects_for
-from gateway.forms_requests import FORMS
+from gateway.portal.requests import ways
 from gateway.settings import settings
 
 
@@ -16,8 +16,7 @@ from gateway.settings import settings
 @require_http_methods(["GET", "HEAD"])
 def onboarding(request: HttpRequest, user: User) -> HttpResponse:
     """Show where the visitor stands; the page asks again by itself until the first call has landed."""
-    ways = [(form.kind, form.heading) for form in FORMS.values()]
-    told = {"first": first_steps(user), "may_create": projects_for(user).exists(), "base_url": base_url(request), "ways": ways}
+    told = {"first": first_steps(user), "may_create": projects_for(user).exists(), "base_url": base_url(request), "ways": ways()}
     return render(request, "gateway/onboarding.html", told)
 
 

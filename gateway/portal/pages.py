@@ -2,10 +2,12 @@
 
 from django.urls import path
 
-from gateway.portal.keys import act, key, keys, new_key
+from gateway.portal.delegations import delegations, end_delegation
+from gateway.portal.keys import act, edit_key, key, keys, new_key
 from gateway.portal.onboarding import onboarding
 from gateway.portal.overview import overview
-from gateway.portal.requests import act_on_request, approvals, new_request, one_request, requests
+from gateway.portal.request_page import act_on_request, one_request
+from gateway.portal.requests import approvals, edit_request, new_request, requests
 from gateway.portal.tokens import revoke_token, tokens
 
 app_name = "portal"
@@ -18,10 +20,14 @@ urlpatterns = [
     path("requests", requests, name="requests"),
     path("requests/new/<str:kind>", new_request, name="new-request"),
     path("requests/<str:public_id>", one_request, name="request"),
+    path("requests/<str:public_id>/edit", edit_request, name="edit-request"),
     path("requests/<str:public_id>/<str:verb>", act_on_request, name="request-act"),
     path("approvals", approvals, name="approvals"),
+    path("approvals/away", delegations, name="delegations"),
+    path("approvals/away/<str:public_id>/end", end_delegation, name="end-delegation"),
     path("approvals/<str:public_id>", one_request, name="approval"),
     path("keys/new", new_key, name="new-key"),
     path("keys/<str:public_id>", key, name="key"),
+    path("keys/<str:public_id>/edit", edit_key, name="edit-key"),
     path("keys/<str:public_id>/<str:verb>", act, name="key-act"),
 ]
