@@ -181,6 +181,11 @@ def to_usd(nanousd: int) -> Decimal:
     return Decimal(nanousd).scaleb(-9)
 
 
+def plain_usd(amount_nanousd: int) -> str:
+    """Return an amount in nano-USD as a decimal number of USD without needless zeros, for forms and files."""
+    return f"{to_usd(amount_nanousd).normalize():f}"
+
+
 def shown_usd(amount_nanousd: int) -> str:
     """Return an amount in nano-USD for people: dollars and cents, six places below a dollar."""
     sign, (whole, rest) = "-" if amount_nanousd < 0 else "", divmod(abs(int(amount_nanousd)), NANOUSD_PER_USD)

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from accounts.access_grants import id_of
 from accounts.grants import Asking
 from accounts.models import GrantRequest, User
-from billing.money import to_usd
+from billing.money import plain_usd
 
 LINES = forms.Textarea(attrs={"rows": 3})
 DAY = forms.DateInput(attrs={"type": "date"})
@@ -55,7 +55,7 @@ class AskForm(forms.Form):
     def filled_by(cls, row: GrantRequest) -> dict[str, Any]:
         """Return the fields that ask for what a stored request asks for."""
         until = row.until.date() if row.until else None
-        amount = {"amount_usd": f"{to_usd(row.amount_nanousd).normalize():f}"} if row.amount_nanousd is not None else {}
+        amount = {"amount_usd": plain_usd(row.amount_nanousd)} if row.amount_nanousd is not None else {}
         return {"reason": row.reason, "until": until, **amount, **cls.chosen_by(row)}
 
     @classmethod

@@ -13,7 +13,7 @@ from accounts.models import User, VirtualKey
 from accounts.portal.download import as_csv, wants_csv
 from accounts.portal.page import page_of, signed_in
 from billing.models import DayRollup
-from billing.money import to_usd
+from billing.money import plain_usd
 
 COLUMNS = ("id", "project", "business unit", "environment", "state", "active keys", "spent this month USD")
 
@@ -34,7 +34,7 @@ def cells_of(user: User) -> Iterator[list[Any]]:
     rows = list(projects_of(user))
     spent = spent_this_month([row.pk for row in rows])
     for row in rows:
-        yield [f"prj_{row.pk.hex}", row.name, row.business_unit.name, row.environment, row.state, row.key_count, f"{to_usd(spent.get(row.pk, 0)):f}"]
+        yield [f"prj_{row.pk.hex}", row.name, row.business_unit.name, row.environment, row.state, row.key_count, plain_usd(spent.get(row.pk, 0))]
 
 
 def projects_of(user: User) -> QuerySet[Any]:

@@ -16,7 +16,7 @@ from accounts.portal.page import signed_in
 from accounts.requests import access, asking, deciding
 from accounts.requests.foresight import flags
 from accounts.signin import stepup
-from billing.money import to_nanousd, to_usd
+from billing.money import plain_usd, to_nanousd
 from gateway.forms_decisions import DecideForm, TakeBackForm, WordForm
 from gateway.portal.refusals import tried
 from gateway.portal.requests import found_request, led_to, may_edit
@@ -112,5 +112,5 @@ def shown(request: HttpRequest, user: User, row: GrantRequest, **tried_forms: fo
 
 def start_of(row: GrantRequest) -> dict[str, Any]:
     """Return what the form of a decision starts from: the version shown, and the whole amount."""
-    amount = {} if row.granted_nanousd is None else {"amount_usd": f"{to_usd(row.granted_nanousd).normalize():f}"}
+    amount = {} if row.granted_nanousd is None else {"amount_usd": plain_usd(row.granted_nanousd)}
     return {"version": row.version, **amount}

@@ -16,7 +16,7 @@ from accounts.portal.download import as_csv, wants_csv
 from accounts.portal.page import found, page_of, signed_in
 from accounts.requests import access, asking
 from accounts.requests.foresight import foresee
-from billing.money import to_usd
+from billing.money import plain_usd
 from gateway.forms_requests import FORMS, AskForm
 from gateway.portal.refusals import tried
 
@@ -56,7 +56,7 @@ def cells_of(rows: QuerySet[GrantRequest]) -> Iterator[list[Any]]:
     """Yield a line for each request; amounts in USD."""
     for row in rows.iterator(chunk_size=500):
         asker = row.requester or row.service_account or "the system"
-        amounts = [None if amount is None else f"{to_usd(amount).normalize():f}" for amount in (row.amount_nanousd, row.granted_nanousd)]
+        amounts = [None if amount is None else plain_usd(amount) for amount in (row.amount_nanousd, row.granted_nanousd)]
         where = [row.project, row.business_unit, row.state]
         yield [row.shown_id, row.kind, row.title, asker, *where, *amounts, row.until, row.created_at, row.decided_at, row.reason]
 
