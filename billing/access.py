@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 from accounts import access
 from accounts.access import Actor
 from accounts.models import User
-from billing.models import AlertEvent, Budget, CreditAccount, Limit, UsageRecord
+from billing.models import AlertEvent, Budget, CreditAccount, Limit, Statement, UsageRecord
 
 # Who enters, approves, rejects and withdraws prices.
 PRICING_ROLES = ("finance", "it_admin")
@@ -50,6 +50,12 @@ def visible_calls(actor: Actor) -> QuerySet[UsageRecord]:
     """Return the calls of the projects the actor sees."""
     rows = UsageRecord.objects.filter(kind=UsageRecord.Kind.CALL)
     return rows if access.sees_everything(actor) else rows.filter(project__in=access.visible_projects(actor).values("id"))
+
+
+def visible_statements(actor: Actor) -> QuerySet[Statement]:
+    """Return the statements of the business units the actor sees."""
+    rows = Statement.objects.select_related("closed_by")
+    return rows if access.sees_everything(actor) else rows.filter(business_unit__in=access.visible_business_units(actor).values("pk"))
 
 
 def deciders_of_prices() -> QuerySet[User]:

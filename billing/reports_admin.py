@@ -19,20 +19,20 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSingleDateWidget,
 from accounts.access import visible_business_units, visible_projects
 from accounts.models import BusinessUnit, User
 from billing import focus, vendor_usage
+from billing.access import visible_statements
 from billing.close import close_month, correct_statement
 from billing.models import DayRollup, ReconciliationImport, Statement
 from billing.money import to_usd
 from billing.reports.anomalies import anomalies
 from billing.reports.forecast import forecast
 from billing.reports.movers import moved
-from billing.reports.periods import Period, month_of
+from billing.reports.periods import MOST_DAYS, Period, month_of
 from billing.reports.spend import DIMENSIONS, by_day, spend
 from billing.statements import as_csv, as_pdf, as_xlsx, table
 from billing.vendor_differences import differences, import_usage
 
 FORMATS = {"pdf": as_pdf, "xlsx": as_xlsx, "csv": as_csv}
 MOST_LINES = 200
-MOST_DAYS = 400
 
 
 def usd(nanousd: int) -> str:
@@ -173,7 +173,7 @@ class StatementAdmin(WrittenOnceAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Statement]:
         """Return the statements of business units the signed-in user may see."""
-        return Statement.objects.filter(business_unit__in=visible_business_units(user_of(request)).values("pk"))
+        return visible_statements(user_of(request))
 
     @admin.display(description="total", ordering="total_nanousd")
     def total(self, statement: Statement) -> str:

@@ -221,10 +221,11 @@ def visible_business_units(actor: Actor) -> QuerySet[BusinessUnit]:
         seen = {actor.business_unit_id} if actor.business_unit_id else set()
     else:
         seen = set(Membership.objects.filter(user=actor, business_unit__isnull=False).values_list("business_unit_id", flat=True))
-    return BusinessUnit.objects.filter(id__in=_with_all_below(seen))
+    return BusinessUnit.objects.filter(id__in=with_all_below(seen))
 
 
-def _with_all_below(units: set[Any]) -> set[Any]:
+def with_all_below(units: set[Any]) -> set[Any]:
+    """Return the ids of business units and of everything below them."""
     level = units
     while level:
         level = set(BusinessUnit.objects.filter(parent__in=level).values_list("id", flat=True)) - units
@@ -235,7 +236,7 @@ def _with_all_below(units: set[Any]) -> set[Any]:
 def managed_business_units(user: User) -> QuerySet[BusinessUnit]:
     """Return the business units a person manages and everything below them."""
     managed = set(Membership.objects.filter(user=user, role=Membership.Role.MANAGER).values_list("business_unit_id", flat=True))
-    return BusinessUnit.objects.filter(id__in=_with_all_below(managed) if user.is_active else ())
+    return BusinessUnit.objects.filter(id__in=with_all_below(managed) if user.is_active else ())
 
 
 def visible_projects(actor: Actor) -> QuerySet[Project]:

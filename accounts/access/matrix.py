@@ -26,7 +26,7 @@ UNSCOPED = frozenset({"me", "personal-tokens"})
 # Routes only people take: a program is refused, whatever its scopes.
 PEOPLE_ONLY = frozenset({
     "POST alerts/{id}/acknowledge", "POST prices/{id}/approve", "POST prices/{id}/reject", "POST prices/{id}/withdraw",
-    "POST providers/{id}/verify", "POST providers/{id}/renew-verification",
+    "POST reports", "POST providers/{id}/verify", "POST providers/{id}/renew-verification",
 })  # fmt: skip
 
 API = """
@@ -109,6 +109,15 @@ GET    alerts                                all  all  all  all      | here    h
 GET    alerts/{id}                           all  all  all  all      | here    here   | here  here      here      | -
 POST   alerts/{id}/acknowledge               all  all  all  -        | here    -      | here  -         -         | -
 
+GET    usage                                 all  all  all  all      | here    here   | here  here      here      | -
+
+GET    reports                               all  all  all  all      | here    here   | -     -         -         | -
+POST   reports                               all  -    all  -        | -       -      | -     -         -         | -
+GET    reports/{id}                          all  all  all  all      | here    here   | -     -         -         | -
+GET    reports/{id}/file                     all  all  all  all      | here    here   | -     -         -         | -
+GET    reports/forecast                      all  all  all  all      | here    here   | here  here      here      | -
+GET    reports/anomalies                     all  all  all  all      | here    here   | here  here      here      | -
+
 GET    audit-events                          all  all  all  all      | here    -      | here  -         -         | -
 GET    audit-events/{id}                     all  all  all  all      | here    -      | here  -         -         | -
 GET    audit-events/verify                   all  all  all  all      | -       -      | -     -         -         | -
@@ -123,6 +132,13 @@ POST   webhooks/{id}/test                    all  -    -    -        | here    -
 POST   webhooks/{id}/rotate                  all  -    -    -        | here    -      | here  -         -         | -
 GET    webhooks/{id}/deliveries              all  all  all  all      | here    -      | here  -         -         | -
 POST   webhooks/{id}/resend                  all  -    -    -        | here    -      | here  -         -         | -
+
+GET    notification-channels                 all  all  all  all      | here    -      | here  -         -         | -
+POST   notification-channels                 all  -    -    -        | here    -      | here  -         -         | -
+GET    notification-channels/{id}            all  all  all  all      | here    -      | here  -         -         | -
+PATCH  notification-channels/{id}            all  -    -    -        | here    -      | here  -         -         | -
+DELETE notification-channels/{id}            all  -    -    -        | here    -      | here  -         -         | -
+POST   notification-channels/{id}/test       all  -    -    -        | here    -      | here  -         -         | -
 
 GET    providers                             all  all  all  all      | -       -      | -     -         -         | -
 POST   providers                             all  -    -    -        | -       -      | -     -         -         | -

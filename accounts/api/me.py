@@ -31,7 +31,7 @@ class Me(Resource):
     """Who calls."""
 
     resource = "me"
-    shows = MeShown
+    shows = shown_by_list = MeShown
 
     def rows(self) -> QuerySet[Any]:
         """Return nothing: it is no list of rows."""

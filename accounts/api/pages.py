@@ -17,17 +17,22 @@ DEFAULT_LIMIT, MOST_LIMIT = 50, 200
 
 def page(rows: QuerySet[Any], ordered_by: str, limit: str | None, cursor: str | None) -> tuple[list[Any], str | None]:
     """Return one page by falling `ordered_by` (a moment), then id, and the cursor of the next page; raises ValidationError."""
-    count = DEFAULT_LIMIT
-    if limit is not None:
-        if not (limit.isascii() and limit.isdecimal() and 1 <= int(limit[:9]) <= MOST_LIMIT):
-            raise exceptions.ValidationError({"limit": f"Write a number from 1 to {MOST_LIMIT}."})
-        count = int(limit)
+    count = count_of(limit)
     if cursor:
         at, last = _opened(cursor, rows.model._meta.pk)
         rows = rows.filter(**{f"{ordered_by}__lte": at}).filter(Q(**{f"{ordered_by}__lt": at}) | Q(pk__lt=last))
     found = list(rows.order_by(f"-{ordered_by}", "-pk")[: count + 1])
     following = _closed(getattr(found[count - 1], ordered_by), found[count - 1].pk) if len(found) > count else None
     return found[:count], following
+
+
+def count_of(limit: str | None) -> int:
+    """Return how many rows a page shall have; raises ValidationError."""
+    if limit is None:
+        return DEFAULT_LIMIT
+    if not (limit.isascii() and limit.isdecimal() and 1 <= int(limit[:9]) <= MOST_LIMIT):
+        raise exceptions.ValidationError({"limit": f"Write a number from 1 to {MOST_LIMIT}."})
+    return int(limit)
 
 
 def _closed(at: datetime, last: Any) -> str:

@@ -154,15 +154,19 @@ class Resource(ViewSet):
 
     def fitting(self, request: Request, *others: str) -> QuerySet[Any]:
         """Return the rows that fit the filters asked for; raises ValidationError for a parameter that is neither a filter nor one of `others`."""
-        asked, known = request.query_params, (*others, *self.filters)
-        unknown = {name: [f"There is no such filter. Filters are: {', '.join(known)}."] for name in asked if name not in known}
-        if unknown:
-            raise exceptions.ValidationError(unknown)
-        rows = self.rows()
+        self.check_known(request, *others)
+        asked, rows = request.query_params, self.rows()
         for name in self.filters:
             if name in asked:
                 rows = self.narrowed(rows, name, asked[name])
         return rows
+
+    def check_known(self, request: Request, *others: str) -> None:
+        """Raise ValidationError for a parameter that is neither a filter nor one of `others`."""
+        known = (*others, *self.filters)
+        unknown = {name: [f"There is no such filter. Filters are: {', '.join(known)}."] for name in request.query_params if name not in known}
+        if unknown:
+            raise exceptions.ValidationError(unknown)
 
     def retrieve(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
         """Show one."""

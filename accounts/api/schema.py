@@ -54,7 +54,7 @@ class ResourceSchema(AutoSchema):
         """Return the answer, and the one shape of every error."""
         shows = getattr(self.view, f"shown_by_{self.view.action}", self.view.shows)
         answers: dict[Any, Any] = {201 if self.view.action == "create" else 200: shows}
-        if self.view.action == "list":
+        if self.view.action == "list" and not hasattr(self.view, "shown_by_list"):
             name = "".join(part.capitalize() for part in self.view.resource.split("-")) + "Page"
             answers = {
                 200: inline_serializer(

@@ -3,6 +3,9 @@
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
+# What one report is about at most.
+MOST_DAYS = 400
+
 
 class Period(NamedTuple):
     """From `first` up to and including `last`."""

@@ -7,6 +7,7 @@ from accounts.api.audit import AuditEvents
 from accounts.api.leaks import LeakedKeys
 from accounts.api.me import Me
 from accounts.api.memberships import Memberships
+from accounts.api.notification_channels import NotificationChannels
 from accounts.api.personal_tokens import PersonalTokens
 from accounts.api.projects import Projects
 from accounts.api.requests import AccessRequests
@@ -20,7 +21,9 @@ from billing.api.calls import Calls
 from billing.api.credit import CreditAccounts
 from billing.api.limits import Limits
 from billing.api.prices import Prices
+from billing.api.reports import Reports
 from billing.api.requests import Approvals, CreditRequests
+from billing.api.usage import Usage
 from gateway.api.catalogue import Deployments, Models
 from gateway.api.config import ApplyGiven, Config, DocumentGiven
 from gateway.api.document import Docs, Nothing, Schema
@@ -29,17 +32,18 @@ from gateway.api.providers import Providers
 
 RESOURCES = (
     PersonalTokens, BusinessUnits, Projects, Memberships, ServiceAccounts, Keys, Budgets, Limits, CreditAccounts, Calls, Alerts, AuditEvents, Webhooks,
-    CreditRequests, AccessRequests, Approvals, ApprovalRules, Providers, Models, Deployments, Prices,
+    CreditRequests, AccessRequests, Approvals, ApprovalRules, Providers, Models, Deployments, Prices, NotificationChannels, Reports,
 )  # fmt: skip
 
 router = SimpleRouter(trailing_slash=False)
 for resource in RESOURCES:
     router.register(resource.resource, resource, basename=resource.resource)
 
-# one object each, and no list of them
+# what is one object, or no list of objects with ids
 resource_urls = [
     path("leaked-keys", LeakedKeys.as_view(), name="leaked-keys"),
     path("me", Me.as_view({"get": "list"}), name="me"),
+    path("usage", Usage.as_view({"get": "list"}), name="usage"),
     path("config", Config.as_view({"get": "list"}), name="config"),
     path("config/plan", Config.as_view({"post": "plan"}, takes=DocumentGiven), name="config-plan"),
     path("config/apply", Config.as_view({"post": "apply"}, takes=ApplyGiven), name="config-apply"),

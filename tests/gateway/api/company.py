@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from django.utils import timezone
 
+from accounts.channels import save_channel
 from accounts.grants import Asking
 from accounts.models import ApprovalRule, AuditEvent, BusinessUnit, Membership, NotificationChannel, PersonalToken, Project, User, VirtualKey
 from accounts.requests.asking import submit
@@ -14,11 +15,13 @@ from accounts.service_accounts import SCOPES
 from accounts.webhooks import make_webhook
 from billing.budgets import save_budget, save_limit
 from billing.credits import open_account
-from billing.models import AlertEvent, Budget, Limit, Price
+from billing.models import AlertEvent, Budget, Limit, Price, Statement
 from gateway.actions import create_virtual_key
 from gateway.models import Deployment, Model, ProviderAccount
 from tests.gateway.api.callers import Caller, call, program, service_account
 
+OPTIONS = {"url": "http://127.0.0.1:9009/"}
+SECRET = "whsec_" + "c2VjcmV0" * 4
 # A place and every place above it, nearest first.
 PLACES = {
     "key": ("key", "project", "unit", "above"),
@@ -198,6 +201,26 @@ def _rules(made: Company) -> list[Sample]:
     return [Sample(f"apr_{rule.pk.hex}", "platform")]
 
 
+def _channels(made: Company) -> list[Sample]:
+    places: dict[str, dict[str, Any]] = {"project": {"project": made.project}, "unit": {"business_unit": made.unit}, "foreign": {"project": made.foreign}}
+    found = []
+    for place, scope in places.items():
+        row = save_channel(NotificationChannel(name=f"channel of {place}", kind="webhook", options=OPTIONS, **scope), SECRET)
+        found.append(Sample(f"nch_{row.pk.hex}", place))
+    return found
+
+
+def _reports(made: Company) -> list[Sample]:
+    found = []
+    for place, unit in {"unit": made.unit, "under": made.under, "foreign": made.foreign.business_unit}.items():
+        row = Statement.objects.create(
+            business_unit=unit.pk, unit_name=unit.name, month=date(2026, 1, 1), number=1, calls=0, total_nanousd=0, late_nanousd=0, last_usage=0,
+            content_hash="0" * 64, closed_at=timezone.now(), closed_by=made.people["finance"],
+        )  # fmt: skip
+        found.append(Sample(f"stm_{row.pk.hex}", place))
+    return found
+
+
 def account_of(slug: str = "acme") -> ProviderAccount:
     """Make a provider account that nobody answers at."""
     return ProviderAccount.objects.get_or_create(slug=slug, defaults={"name": slug, "provider": "vllm", "base_url": "http://127.0.0.1:9009/v1"})[0]
@@ -250,6 +273,8 @@ SAMPLES: dict[str, Callable[[Company], list[Sample]]] = {
     "models": _models,
     "deployments": _deployments,
     "prices": _prices,
+    "notification-channels": _channels,
+    "reports": _reports,
 }
 # What is made where: the body of a POST to a list, for a place.
 BODIES: dict[str, Callable[[dict[str, str]], dict[str, Any]]] = {
@@ -263,6 +288,8 @@ BODIES: dict[str, Callable[[dict[str, str]], dict[str, Any]]] = {
     "limits": lambda at: {"scope": at, "kind": "tpm", "amount": 1, "reason": "new"},
     "credit-accounts": lambda at: {"scope": at},
     "webhooks": lambda at: {"name": "New", "url": "http://127.0.0.1:9999/", "event_types": ["key.*"], "scope": at},
+    "notification-channels": lambda at: {"name": "New", "kind": "webhook", "options": OPTIONS, "secret": SECRET, "scope": at},
+    "reports": lambda at: {"month": "2026-02", **at},
     "credit-requests": lambda at: {"amount": "5", "reason": "new", **at},
     "access-requests": lambda at: {"kind": "join_project", "target": at["project"], "reason": "new"},
     "approval-rules": lambda at: {"name": "New"},
@@ -282,6 +309,8 @@ MADE_IN = {
     "limits": ("key", "project", "unit", "foreign"),
     "credit-accounts": ("under", "foreign unit"),
     "webhooks": ("project", "unit", "foreign"),
+    "notification-channels": ("project", "unit", "foreign"),
+    "reports": ("under", "foreign unit"),
     "credit-requests": ("project", "foreign"),
     "access-requests": ("project", "foreign"),
     **dict.fromkeys(("approval-rules", "providers", "models", "deployments", "prices"), ("platform",)),

@@ -56,6 +56,8 @@ def decides_itself(route: Route, caller: str) -> bool:
 
 def may(route: Route, caller: str) -> bool:
     """Say whether a caller may take a route for any object at all."""
+    if caller not in ROLES and route.name in PEOPLE_ONLY:
+        return False
     cells = {route.cells[caller.removeprefix("program:")], route.cells["anyone"] if caller in ROLES else "-"}
     return cells != {"-"}
 
