@@ -28,6 +28,11 @@ WAIT = timedelta(hours=24)
 _settled: ContextVar[bool] = ContextVar("four_eyes_settled", default=False)
 
 
+def is_act(request: GrantRequest) -> bool:
+    """Say whether a request is an act that takes two people: who decides it proves first to be there."""
+    return request.kind.startswith("act.")
+
+
 def is_needed() -> bool:
     """Say whether somebody acts who needs a second person: anybody signed in or with a token; not the host's operator, nor what was agreed already."""
     return not _settled.get() and here().who() is not None

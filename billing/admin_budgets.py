@@ -15,10 +15,10 @@ from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.admin import GovernedAdmin, ReadOnlyAdmin
+from accounts.admin.acts import Act, ActsMixin, ReasonForm
 from accounts.models import User
 from billing import access, budgets
 from billing import credits as credit_actions
-from billing.admin_acts import Act, ActsMixin, ReasonForm
 from billing.forms import AmountForm, UntilForm
 from billing.models import Budget, BudgetChange, DisputedHold, Lease, Limit, Unit, Window
 from billing.money import to_usd

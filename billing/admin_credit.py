@@ -13,10 +13,10 @@ from unfold.decorators import action, display
 from unfold.views import ChangeList
 
 from accounts.admin import GovernedAdmin, ReadOnlyAdmin
+from accounts.admin.acts import Act, ActsMixin, ReasonForm
 from accounts.models import User
 from billing import access
 from billing import credits as credit_actions
-from billing.admin_acts import Act, ActsMixin, ReasonForm
 from billing.admin_budgets import amount
 from billing.forms import GrantForm, MoveForm
 from billing.models import CreditAccount, CreditGrant, Entry, Posting, Unit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -16,10 +16,10 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
+from accounts.admin.acts import Act, ActsMixin, ReasonForm
 from accounts.models import User
 from billing import actions
 from billing.access import deciders_of_prices, may_decide_prices
-from billing.admin_acts import Act, ActsMixin, ReasonForm
 from billing.forms import LABELS, PriceForm
 from billing.models import Price, PriceDecision
 from billing.money import to_usd
@@ -214,29 +214,12 @@ class PriceAdmin(ActsMixin, ModelAdmin):
     @admin.action(description="Approve", permissions=["decide"])
     def approve_chosen(self, request: HttpRequest, queryset: QuerySet[Price]) -> HttpResponse | None:
         """Approve each chosen price, after asking for one reason."""
-        return self._each(request, queryset, "approve")
+        return self.act_on_chosen(request, queryset, "approve")
 
     @admin.action(description="Reject", permissions=["decide"])
     def reject_chosen(self, request: HttpRequest, queryset: QuerySet[Price]) -> HttpResponse | None:
         """Reject each chosen price, after asking for one reason."""
-        return self._each(request, queryset, "reject")
-
-    def _each(self, request: HttpRequest, queryset: QuerySet[Price], name: str) -> HttpResponse | None:
-        assert isinstance(request.user, User)
-        act, rows = self.acts[name], list(queryset)
-        form = act.form(request.POST if "reason" in request.POST else None)
-        if not form.is_valid():
-            context = {**self.admin_site.each_context(request), "title": f"{act.title} {len(rows)} prices", "act": act, "form": form, "rows": rows}
-            return TemplateResponse(request, "admin/billing/decide_prices.html", {**context, "action": f"{name}_chosen", "opts": self.opts})
-        done = 0
-        for row in rows:
-            try:
-                act.run(row, request.user, form.cleaned_data)
-                done += 1
-            except ValidationError as refusal:
-                self.message_user(request, f"{row}: {' '.join(refusal.messages)}", messages.ERROR)
-        self.message_user(request, f"{act.title}: {done} of {len(rows)} done.", messages.SUCCESS if done else messages.INFO)
-        return None
+        return self.act_on_chosen(request, queryset, "reject")
 
     # ---- releases ---------------------------------------------------------------------------------------------------
 

@@ -50,6 +50,15 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             ],
         },
         {
+            "title": "Requests",
+            "separator": True,
+            "items": [
+                item("Requests", "inbox", "accounts_grantrequest_changelist"),
+                item("Approval rules", "rule", "accounts_approvalrule_changelist"),
+                item("Delegations", "swap_horiz", "accounts_delegation_changelist"),
+            ],
+        },
+        {
             "title": "Money",
             "separator": True,
             "items": [
@@ -94,5 +103,5 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add the overview's numbers to the index page, and its name."""
     context["title"] = "Overview"
     context["overview"] = queries.overview()
-    context["matters"] = attention.matters()
+    context["matters"] = attention.matters(request.user)
     return context

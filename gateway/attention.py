@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import AuditAnchor, OutboxMessage, ScimToken, ServiceAccount, VirtualKey
+from accounts.models import AuditAnchor, OutboxMessage, ScimToken, ServiceAccount, User, VirtualKey
+from accounts.requests import access
 from billing.models import AlertEvent, DisputedHold, QuarantinedReceipt
 from gateway.models import ProviderAccount, State
 from gateway.verifications import REMIND_DAYS, today
@@ -23,9 +24,17 @@ class Matter(NamedTuple):
     link: str
 
 
-def matters() -> list[Matter]:
-    """Return what needs a hand, nothing that does not."""
-    return [matter for matter in _all() if matter.number]
+def matters(user: Any) -> list[Matter]:
+    """Return what needs a hand, the person's own first, nothing that does not."""
+    found = [*_requests(user), *_all()] if isinstance(user, User) else []
+    return [matter for matter in found if matter.number]
+
+
+def _requests(user: User) -> Iterator[Matter]:
+    waiting, page = access.waiting(user), reverse("admin:accounts_grantrequest_changelist")
+    yield Matter(len(waiting.mine), "requests wait for your decision", f"{page}?waits=me")
+    yield Matter(len(waiting.escalated), "requests were escalated and still wait", f"{page}?waits=escalated")
+    yield Matter(len(waiting.stuck), "requests are stuck: nobody may decide them", f"{page}?waits=stuck")
 
 
 def _all() -> Iterator[Matter]:

@@ -13,6 +13,8 @@ from accounts.admin.group_mappings import GroupMappingAdmin
 from accounts.admin.identities import OidcIdentityAdmin
 from accounts.admin.notices import NotificationChannelAdmin, OutboxMessageAdmin
 from accounts.admin.people import BusinessUnitAdmin, ProjectAdmin, UserAdmin
+from accounts.admin.requests import GrantRequestAdmin
+from accounts.admin.rules import ApprovalRuleAdmin, DelegationAdmin
 from accounts.admin.scim_tokens import ScimTokenAdmin
 from accounts.admin.service_accounts import ServiceAccountAdmin
 
@@ -26,12 +28,15 @@ admin.site.has_permission = _opens  # type: ignore[method-assign]
 
 __all__ = [
     "STATE_COLOURS",
+    "ApprovalRuleAdmin",
     "AuditEventAdmin",
     "BusinessUnitAdmin",
     "CredentialPolicyAdmin",
+    "DelegationAdmin",
     "DirectoryGroupAdmin",
     "DirectoryPersonAdmin",
     "GovernedAdmin",
+    "GrantRequestAdmin",
     "GroupMappingAdmin",
     "NotificationChannelAdmin",
     "OidcIdentityAdmin",

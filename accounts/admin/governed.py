@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import QuerySet
 from django.forms import BaseModelFormSet, ModelForm
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.admin import ModelAdmin
 
 from accounts import actions, four_eyes
@@ -28,10 +28,14 @@ class GovernedAdmin(ModelAdmin):
     needs_fresh_proof = False
 
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
-        """Show or take the form; raises StepUpNeeded where a fresh proof is due."""
+        """Show or take the form; raises StepUpNeeded where a fresh proof is due. What an action refuses after the form was checked is told."""
         if self.needs_fresh_proof and (self.has_change_permission(request) or self.has_add_permission(request)):
             stepup.require(request)
-        return super().changeform_view(request, object_id, form_url, extra_context)
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except ValidationError as refusal:
+            self.message_user(request, said(refusal), messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
 
     def store(self, request: HttpRequest, obj: Any, form: ModelForm[Any]) -> None:
         """Hand the checked row to its action."""

@@ -10,26 +10,19 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import grants
+from accounts import four_eyes, grants
 from accounts.api.fields import Given, Moment, Shown, shown_id, uuid_of
 from accounts.api.resource import Changes, Makes, Resource
 from accounts.grants import Asking
 from accounts.models import ApprovalStep, Decision, GrantRequest
 from accounts.models.requests import MONEY_KINDS
 from accounts.requests import access, asking, deciding
+from accounts.requests.amounts import shown_usd
 from accounts.requests.foresight import flags
+from accounts.signin import stepup
 
 MOST_TEXT = 2000
-NANOUSD_DIGITS = 9
 PARAMETERS = {"type": "object", "additionalProperties": {"oneOf": [{"type": "string"}, {"type": "integer"}, {"type": "boolean"}]}}
-
-
-def shown_usd(nanousd: int | None) -> str | None:
-    """Return nano-USD as a decimal string in USD with at least two decimals."""
-    if nanousd is None:
-        return None
-    whole, rest = divmod(nanousd, 10**NANOUSD_DIGITS)
-    return f"{whole}.{f'{rest:0{NANOUSD_DIGITS}}'.rstrip('0').ljust(2, '0')}"
 
 
 @extend_schema_field(PARAMETERS)
@@ -275,23 +268,30 @@ class RequestResource(Resource):
         """Return the version of a request: what it asks for, where it stands, and what was decided."""
         return super().etag({name: data[name] for name in ("id", "version", "state", "amount", "granted", "reason", "steps")})
 
+    def _to_decide(self, request: Request, id: str) -> GrantRequest:  # noqa: A002  # the name in the path
+        """Return a request; raises StepUpNeeded for a session without a fresh proof where it takes two people."""
+        row: GrantRequest = self.row(id)
+        if four_eyes.is_act(row):
+            stepup.require(request)
+        return row
+
     def _done(self, request: GrantRequest) -> Response:
         return self.told(self.row(request.shown_id))
 
     @action(detail=True, methods=["post"], takes=ApproveGiven)
     def approve(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
         """Approve; the last approval that is needed carries it out at once."""
-        return self._done(deciding.approve(self.row(id), self.actor, **self.given(request, ApproveGiven)))
+        return self._done(deciding.approve(self._to_decide(request, id), self.actor, **self.given(request, ApproveGiven)))
 
     @action(detail=True, methods=["post"], takes=DenyGiven)
     def deny(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
         """Refuse for good."""
-        return self._done(deciding.deny(self.row(id), self.actor, **self.given(request, DenyGiven)))
+        return self._done(deciding.deny(self._to_decide(request, id), self.actor, **self.given(request, DenyGiven)))
 
     @action(detail=True, methods=["post"], takes=QuestionGiven)
     def ask(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
         """Ask back; it waits for an answer, which is a comment of whoever asked."""
-        return self._done(deciding.ask(self.row(id), self.actor, self.given(request, QuestionGiven)["question"]))
+        return self._done(deciding.ask(self._to_decide(request, id), self.actor, self.given(request, QuestionGiven)["question"]))
 
     @action(detail=True, methods=["post"], takes=CommentGiven)
     def comment(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path

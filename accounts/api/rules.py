@@ -9,10 +9,10 @@ from rest_framework.response import Response
 
 from accounts import access as everything
 from accounts.api.fields import Given, Moment, Reference, Shown, shown_id, uuid_of
-from accounts.api.requests import shown_usd
 from accounts.api.resource import Changes, Makes, Resource
 from accounts.models import ApprovalRule, Approver, Environment, NotificationChannel, User
 from accounts.requests import access, rules
+from accounts.requests.amounts import shown_usd
 
 MOST_NANOUSD_DIGITS = 9
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 
 from accounts.audit.origin import answering
-from accounts.audit.record import record
+from accounts.audit.record import refuse
 
 FACES = (("/admin/", "admin"), ("/api/", "api"), ("/scim/", "scim"))
 
@@ -22,6 +22,6 @@ class Audited:
         with answering(request, face) as origin:
             response = self.get_response(request)
             if response.status_code == 403 and origin.who() is not None:
-                record("access.refuse", outcome="refused", reason=f"{request.method} {request.path_info}")
+                refuse(f"{request.method} {request.path_info}")
         response.headers.setdefault("X-Request-Id", origin.request_id)
         return response

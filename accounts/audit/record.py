@@ -124,6 +124,11 @@ def record(action: str, subject: Subject = NOTHING, *, changes: Any = None, reas
         _append([event])
 
 
+def refuse(what: str) -> None:
+    """Record that somebody tried what they may not."""
+    record("access.refuse", outcome="refused", reason=what)
+
+
 def named(default: str) -> str:
     """Return the name of the act under way, `default` when it has none."""
     scope = _scope.get()

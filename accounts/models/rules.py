@@ -5,6 +5,7 @@ import uuid
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 
 from accounts.models.notices import NotificationChannel
 from accounts.models.people import BusinessUnit, Environment, User
@@ -116,3 +117,11 @@ class Delegation(models.Model):
     def shown_id(self) -> str:
         """Return the prefixed id."""
         return f"dlg_{self.id.hex}"
+
+    @property
+    def standing(self) -> str:
+        """Say whether it `holds` now, lies `ahead` or is `over`."""
+        now = timezone.now()
+        if self.ended_at is not None or self.ends_at <= now:
+            return "over"
+        return "holds" if self.starts_at <= now else "ahead"

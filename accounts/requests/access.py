@@ -1,13 +1,13 @@
 """The only way to obtain requests, rules and delegations on behalf of a person or program."""
 
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
 from accounts import access
 from accounts.access import Actor
-from accounts.models import ApprovalRule, ApprovalStep, Decision, Delegation, GrantRequest, Membership, User
+from accounts.models import ApprovalRule, ApprovalStep, Approver, Decision, Delegation, GrantRequest, Membership, User
 from accounts.requests.approvers import deciders
 
 RULING_ROLES = frozenset({"it_admin"})
@@ -38,10 +38,30 @@ def inbox(user: Actor) -> QuerySet[GrantRequest]:
     return rows.filter(id__in=_waiting_for(user)) if isinstance(user, User) and access.is_usable(user) else rows.none()
 
 
+def _open_steps() -> QuerySet[ApprovalStep]:
+    return ApprovalStep.objects.filter(state=ApprovalStep.State.OPEN, request__state=GrantRequest.State.SUBMITTED).select_related("request__service_account")
+
+
 def _waiting_for(user: User) -> list[UUID]:
-    steps = ApprovalStep.objects.filter(state=ApprovalStep.State.OPEN, request__state=GrantRequest.State.SUBMITTED)
-    undecided = steps.exclude(decisions__approver=user).exclude(request__requester=user)
-    return [step.request_id for step in undecided.select_related("request__service_account") if user.pk in deciders(step)]
+    undecided = _open_steps().exclude(decisions__approver=user).exclude(request__requester=user)
+    return [step.request_id for step in undecided if user.pk in deciders(step)]
+
+
+class Waiting(NamedTuple):
+    """Ids of open requests: those that wait for a person, those that went to the next level, and those that nobody may decide."""
+
+    mine: list[UUID]
+    escalated: list[UUID]
+    stuck: list[UUID]
+
+
+def waiting(user: User) -> Waiting:
+    """Return what waits among the requests a person sees."""
+    seen = set(visible_requests(user).filter(state=GrantRequest.State.SUBMITTED).values_list("pk", flat=True))
+    steps = [step for step in _open_steps() if step.request_id in seen]
+    # an act without a second person runs by itself, and another system is no person
+    stuck = [step.request_id for step in steps if step.approver != Approver.EXTERNAL and step.request.runs_at is None and not deciders(step)]
+    return Waiting(_waiting_for(user), [step.request_id for step in steps if step.escalations], stuck)
 
 
 def may_decide(user: Actor, request: GrantRequest) -> bool:

@@ -10,6 +10,7 @@ from accounts import audit, grants
 from accounts.access import Actor, is_breaking_glass, is_usable, role_of
 from accounts.models import ApprovalStep, Approver, Decision, GrantRequest, ServiceAccount, User
 from accounts.requests import routing, telling
+from accounts.requests.amounts import shown_usd
 from accounts.requests.approvers import askers, deciders, open_step
 from accounts.requests.asking import OutOfTurn, locked, move
 from accounts.requests.notes import cleaned, note
@@ -74,6 +75,12 @@ def take_back(request: GrantRequest, actor: Actor, reason: str) -> GrantRequest:
         raise ValidationError({"reason": "Say why."})
     end(request, timezone.now(), cleaned(reason), person)
     return request
+
+
+def may_take_back(person: User, request: GrantRequest) -> bool:
+    """Say whether a person may end now what a request gave."""
+    is_given = request.state == GrantRequest.State.APPLIED and grants.grant_of(request.kind).revoke is not None
+    return is_given and is_usable(person) and not is_breaking_glass(person) and is_taker(person, request)
 
 
 def is_taker(person: User, request: GrantRequest) -> bool:
@@ -160,7 +167,7 @@ def _lower(request: GrantRequest, amount_nanousd: int, person: User) -> None:
         raise ValidationError({"amount": "Approve less than was asked, or all of it; for more, whoever asked has to edit the request."})
     request.granted_nanousd = amount_nanousd
     request.save()
-    note(request, "amount", f"{granted / 1e9:.2f} → {amount_nanousd / 1e9:.2f} USD", person)
+    note(request, "amount", f"{shown_usd(granted)} → {shown_usd(amount_nanousd)} USD", person)
 
 
 def _decide(step: ApprovalStep, verdict: str, person: User, seat: UUID, comment: str, program: ServiceAccount | None = None) -> None:

@@ -71,6 +71,13 @@ def route(request: GrantRequest) -> None:
         note(request, "approved", f"by the rule “{way.name}”")
         finish(request)
         return
+    for step in steps_of(rule, request):
+        step.save(force_insert=True)
+    open_next(request)
+
+
+def steps_of(rule: ApprovalRule | None, request: GrantRequest) -> list[ApprovalStep]:
+    """Return the steps, not stored, that a rule or the plain way has for this version of a request."""
     made = [] if rule is None else list(rule.steps.order_by("position").prefetch_related("people"))
     steps = [
         ApprovalStep(
@@ -85,8 +92,7 @@ def route(request: GrantRequest) -> None:
     ] or [plain_step(request)]
     for step in steps:
         step.request, step.version = request, request.version
-        step.save(force_insert=True)
-    open_next(request)
+    return steps
 
 
 def plain_step(request: GrantRequest) -> ApprovalStep:

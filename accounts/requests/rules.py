@@ -98,6 +98,19 @@ def _wrong_with(step: Step) -> list[str]:
     return found
 
 
+def switch_rule(rule: ApprovalRule, is_active: bool) -> bool:
+    """Switch a rule on or off for new requests; return whether anything changed. Raises ValidationError for one that makes no sense any more."""
+    with audit.act(f"approval-rule.{'enable' if is_active else 'disable'}"):
+        locked = ApprovalRule.objects.select_for_update().get(pk=rule.pk)
+        if locked.is_active == is_active:
+            return False
+        if is_active:
+            check_rule(locked, stored_steps(locked))
+        locked.is_active = is_active
+        locked.save(update_fields=["is_active"])
+        return True
+
+
 @audit.act("approval-rule.delete")
 def delete_rule(rule: ApprovalRule) -> None:
     """Delete a rule; requests under way keep the steps they have."""
@@ -108,16 +121,21 @@ def delete_rule(rule: ApprovalRule) -> None:
 def delegate(delegator: User, to: User, starts_at: datetime, ends_at: datetime, reason: str = "") -> Delegation:
     """Have another decide in one's place for a while. Raises ValidationError for oneself, odd times, or a second delegation of the same days."""
     row = Delegation(delegator=delegator, delegate=to, starts_at=starts_at, ends_at=ends_at, reason=reason.replace("\0", "").strip())
-    row.full_clean()
     User.objects.select_for_update().get(pk=delegator.pk)
-    if not to.is_active:
-        raise ValidationError({"delegate": "This person cannot sign in."})
-    if ends_at <= timezone.now() or (ends_at - starts_at).days > MOST_DELEGATED_DAYS:
-        raise ValidationError({"ends_at": "Choose an end in the future, at most a year after the start."})
-    if Delegation.objects.filter(delegator=delegator, ended_at=None, starts_at__lt=ends_at, ends_at__gt=starts_at).exists():
-        raise ValidationError({"starts_at": "You delegate to somebody already in these days. End that first."})
+    check_delegation(row)
     row.save()
     return row
+
+
+def check_delegation(row: Delegation) -> None:
+    """Raise ValidationError unless the delegation may be made."""
+    row.full_clean()
+    if not row.delegate.is_active:
+        raise ValidationError({"delegate": "This person cannot sign in."})
+    if row.ends_at <= timezone.now() or (row.ends_at - row.starts_at).days > MOST_DELEGATED_DAYS:
+        raise ValidationError({"ends_at": "Choose an end in the future, at most a year after the start."})
+    if Delegation.objects.filter(delegator=row.delegator, ended_at=None, starts_at__lt=row.ends_at, ends_at__gt=row.starts_at).exists():
+        raise ValidationError({"starts_at": "You delegate to somebody already in these days. End that first."})
 
 
 @audit.act("delegation.end")

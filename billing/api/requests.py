@@ -60,7 +60,7 @@ class MoneyRequests(RequestResource):
     def approve(self, request: Request, id: str) -> Response:  # type: ignore[override]  # noqa: A002  # the stubs see two kinds of action
         """Approve, perhaps less; the last approval that is needed carries it out at once."""
         given = self.given(request, AmountGiven)
-        return self._done(deciding.approve(self.row(id), self.actor, amount_nanousd=given.pop("amount", None), **given))
+        return self._done(deciding.approve(self._to_decide(request, id), self.actor, amount_nanousd=given.pop("amount", None), **given))
 
 
 class CreditRequests(Makes, Changes, MoneyRequests):

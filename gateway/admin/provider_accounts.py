@@ -15,7 +15,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.decorators import action, display
 
 from accounts.admin import STATE_COLOURS, GovernedAdmin, said
-from billing.admin_acts import Act, ActsMixin
+from accounts.admin.acts import Act, ActsMixin
 from gateway import actions, verifications
 from gateway.admin.verifications import VERIFICATION_COLOURS, ByVerification, recorded, standing_of, verification_of
 from gateway.discovery import ProbeFailed

@@ -82,7 +82,7 @@ def test_who_only_reads_decides_and_enters_nothing() -> None:
     eve, price = signed_in("eve", "auditor"), proposal()
     assert eve.get(LIST).status_code == 200
     tries = [eve.post(reverse("admin:billing_price_act", args=[price.pk, name]), {"reason": "r"}).status_code for name in ("approve", "reject", "withdraw")]
-    chosen = {"action": "approve_chosen", "_selected_action": [str(price.pk)], "reason": "r"}
+    chosen = {"action": "approve_chosen", "_selected_action": [str(price.pk)], "reason": "r", "confirmed": "yes"}
     eve.post(LIST, chosen)
     tries += [eve.get(f"{LIST}add/").status_code, eve.post(f"{LIST}compare/", {"chosen": "x"}).status_code]
     assert (tries, states()) == ([403] * 5, [("m", "proposed")])
@@ -93,11 +93,11 @@ def test_several_prices_are_decided_with_one_reason_and_each_refusal_is_told() -
     mine, others = proposal("ann", "mine"), proposal("bob", "others")
     chosen = {"action": "approve_chosen", "_selected_action": [str(mine.pk), str(others.pk)]}
     asked = ann.post(LIST, chosen)
-    assert ("Approve 2 prices" in asked.content.decode(), PriceDecision.objects.count()) == (True, 0)
-    told = unescape(ann.post(LIST, {**chosen, "reason": "release"}, follow=True).content.decode())
+    assert ("Approve: 2 prices" in asked.content.decode(), PriceDecision.objects.count()) == (True, 0)
+    told = unescape(ann.post(LIST, {**chosen, "reason": "release", "confirmed": "yes"}, follow=True).content.decode())
     assert ("You entered this price." in told, "Approve: 1 of 2 done." in told) == (True, True)
     assert states() == [("mine", "proposed"), ("others", "approved")]
-    bob.post(LIST, {"action": "reject_chosen", "_selected_action": [str(mine.pk)], "reason": "dear"})
+    bob.post(LIST, {"action": "reject_chosen", "_selected_action": [str(mine.pk)], "reason": "dear", "confirmed": "yes"})
     assert states() == [("mine", "rejected"), ("others", "approved")]
 
 
@@ -122,5 +122,5 @@ def test_what_a_release_changes_is_shown_and_proposed() -> None:
     assert (f"{len(names)} prices are proposed." in told, "gpt-4" in told) == (True, True)
     assert 'name="chosen"' not in ann.get(f"{LIST}compare/").content.decode()
     waiting = [str(price.pk) for price in Price.objects.filter(entered_by__email="ann@example.com")]
-    bob.post(LIST, {"action": "approve_chosen", "_selected_action": waiting, "reason": "release"})
+    bob.post(LIST, {"action": "approve_chosen", "_selected_action": waiting, "reason": "release", "confirmed": "yes"})
     assert "The book has everything" in bob.get(f"{LIST}compare/").content.decode()

@@ -133,7 +133,7 @@ def test_the_first_page_and_the_list_show_what_is_missing_or_due() -> None:
     account("none")
     account("sim", is_demo=True)
     account("off", state=State.DISABLED)
-    assert [(matter.number, matter.words) for matter in matters()] == [
+    assert [(matter.number, matter.words) for matter in matters(User.objects.create_user("first@example.com", role="it_admin"))] == [
         (1, "provider accounts have no verification record"),
         (2, "verifications of provider accounts are to be reviewed"),
     ]
