@@ -225,12 +225,12 @@ class PriceAdmin(ActsMixin, ModelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add the comparison with the installed release."""
-        return [path("compare/", self.admin_site.admin_view(self.compare_page), name="billing_price_compare"), *super().get_urls()]
+        return [path("compare/", self.admin_site.admin_view(self.compare_page), name="billing_price_compare_release"), *super().get_urls()]
 
     @action(description="Compare with release", icon="compare_arrows", url_path="to-compare", permissions=["view"])
     def compare(self, request: HttpRequest) -> HttpResponse:
         """Lead to the comparison."""
-        return HttpResponseRedirect(reverse("admin:billing_price_compare"))
+        return HttpResponseRedirect(reverse("admin:billing_price_compare_release"))
 
     def compare_page(self, request: HttpRequest) -> HttpResponse:
         """Show how the installed release differs from the book; POST proposes what is chosen."""

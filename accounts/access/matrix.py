@@ -282,6 +282,8 @@ ADMIN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "gateway": (_PLATFORM, ("it_admin",)),
     "django_celery_beat": (_PLATFORM, ("it_admin",)),
 }
+# Rows that everybody who reads them adds for themselves alone.
+ADMIN_OWN = frozenset({"accounts.delegation"})
 # Pages of the admin that belong to no rows.
 ADMIN_FRAME = frozenset({
     "", "login/", "logout/", "password_change/", "password_change/done/", "autocomplete/", "jsi18n/", "search/", "toggle-sidebar/",

@@ -124,3 +124,9 @@ def test_what_a_release_changes_is_shown_and_proposed() -> None:
     waiting = [str(price.pk) for price in Price.objects.filter(entered_by__email="ann@example.com")]
     bob.post(LIST, {"action": "approve_chosen", "_selected_action": waiting, "reason": "release", "confirmed": "yes"})
     assert "The book has everything" in bob.get(f"{LIST}compare/").content.decode()
+
+
+def test_the_button_leads_to_the_comparison() -> None:
+    ann = signed_in("ann")
+    answer = ann.get(f"{LIST}to-compare/", follow=True)
+    assert (answer.status_code, [url for url, _ in answer.redirect_chain]) == (200, [f"{LIST}compare/"])
