@@ -33,7 +33,7 @@ def request(call: Call, deployment: Deployment, provider: Provider, route: Route
     `output_cap_tokens`, if not 0, takes the place of the caller's own output limit.
     """
     if not route.is_same:
-        return _translated(call, deployment, route, output_cap_tokens)
+        return _translated(call, deployment, provider, route, output_cap_tokens)
     wire = route.wire
     asks_usage = call.stream and provider.asks_stream_usage and not call.wants_usage and wire.name == ASKED_FOR_USAGE
     limits_output = output_cap_tokens and (wire.limit_output is not None or not wire.output_limits.isdisjoint(call.fields))
@@ -69,17 +69,34 @@ def _output_limit(provider: Provider, wire: Wire) -> str:
     return provider.output_limit if provider.output_limit in wire.output_limits else wire.output_limit
 
 
-def _translated(call: Call, deployment: Deployment, route: Route, output_cap_tokens: int) -> Spoken:
+def _translated(call: Call, deployment: Deployment, provider: Provider, route: Route, output_cap_tokens: int) -> Spoken:
     client, upstream = route.sides
     try:
         ask = client.read_ask(fields_of(call.body), call.model, call.stream)
         if output_cap_tokens:
             ask = capped(ask, output_cap_tokens)
-        body, dropped = upstream.compose(ask, deployment.upstream_model)
-        return Spoken(body, dropped)
+        return _quirky(Spoken(*upstream.compose(ask, deployment.upstream_model)), provider, route.wire)
     except WireError as error:
         kind = UnsupportedField if error.code == "unsupported_field" else BadRequest
         raise kind(error.message, param=error.param) from None
+
+
+def _quirky(spoken: Spoken, provider: Provider, wire: Wire) -> Spoken:
+    """Return a request we wrote ourselves as one provider of its wire wants it."""
+    limit = _output_limit(provider, wire)
+    renamed = provider.rename if limit == wire.output_limit else {**provider.rename, wire.output_limit: limit}
+    hides_usage = not provider.asks_stream_usage and wire.name == ASKED_FOR_USAGE
+    if not (renamed or provider.drop or hides_usage):
+        return spoken
+    fields = fields_of(spoken.body)
+    dropped = tuple(name for name in fields if name in provider.drop)
+    changes: dict[str, bytes | None] = dict.fromkeys(dropped)
+    if hides_usage and "stream_options" in fields:
+        changes["stream_options"] = None
+    for old, new in renamed.items():
+        if old in fields and new not in fields:
+            changes[new], changes[old] = bytes(fields[old]), None
+    return Spoken(splice(fields, changes), (*spoken.dropped, *dropped)) if changes else spoken
 
 
 def capped(ask: Ask, output_tokens: int) -> Ask:

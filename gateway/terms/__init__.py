@@ -2,7 +2,7 @@
 
 from gateway.terms.base import Frozen
 from gateway.terms.call import Account, Attempt, Budget, Call, Caller, Deadlines, Deployment, Header, Headers, Key, Limit, Model, Person, Plan, Project, Rules
-from gateway.terms.conversation import Answer, Ask, Chunk, ChunkKind, Message, Part, PartKind, Tool, ToolChoice, Usage
+from gateway.terms.conversation import Answer, Ask, Chunk, ChunkKind, Citation, Message, Part, PartKind, Tool, ToolChoice, Usage
 
 __all__ = [
     "Account",
@@ -14,6 +14,7 @@ __all__ = [
     "Caller",
     "Chunk",
     "ChunkKind",
+    "Citation",
     "Deadlines",
     "Deployment",
     "Frozen",

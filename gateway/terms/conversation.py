@@ -24,13 +24,21 @@ class PartKind(StrEnum):
 
 
 class Citation(Frozen, frozen=True):
-    """Where a piece of an answer's text comes from; `start` and `end` are characters of that text, -1 where the vendor does not say."""
+    """Where a piece of an answer's text comes from; `start` and `end` are characters of that text, -1 where the vendor does not say.
+
+    `document` numbers the cited document of the request from 0 (-1: none of them), `place` is what `first` and `last` (exclusive) count there:
+    char, page or block.
+    """
 
     url: str = ""
     title: str = ""
     quoted: str = ""
     start: int = -1
     end: int = -1
+    document: int = -1
+    place: str = ""
+    first: int = -1
+    last: int = -1
 
 
 class Part(Frozen, frozen=True):
@@ -38,7 +46,8 @@ class Part(Frozen, frozen=True):
 
     `text` is the text; the URL or data URL of an image, document or recording; the arguments of a tool call; the vendor's sealed bytes of
     REDACTED reasoning. `name` is a tool's or a file's. `signature` proves reasoning (or a tool call) to the vendor whose wire is `signed_by`, and to
-    nobody else. `cache` is how long the vendor shall keep everything up to here: 5m, 1h or "". `detail` is how closely an image is looked at.
+    nobody else. `cache` is how long the vendor shall keep everything up to here: 5m, 1h or "". `detail` is how closely an image is looked at;
+    `cites` is whether the answer shall cite this document.
     """
 
     kind: PartKind
@@ -53,6 +62,7 @@ class Part(Frozen, frozen=True):
     cache: str = ""
     detail: str = ""
     citations: tuple[Citation, ...] = ()
+    cites: bool = False
 
 
 class Message(Frozen, frozen=True):
@@ -170,7 +180,8 @@ class ChunkKind(StrEnum):
 class Chunk(Frozen, frozen=True):
     """One neutral stream event. `index` numbers tool calls of a turn from 0; `text` is the delta, the signature or the error's message.
 
-    A SIGNATURE closes the reasoning before it, or signs the tool call that comes next when none came; `signed_by` as in Part. `stop_sequence`
+    A SIGNATURE closes the reasoning before it (which may be one empty REASONING chunk), or signs the tool call that comes next when none came;
+    `signed_by` as in Part. `stop_sequence`
     comes with FINISH. Writers find the borders of blocks in the change of kind or index.
     """
 

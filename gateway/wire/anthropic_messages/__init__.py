@@ -1,19 +1,32 @@
-"""Anthropic's Messages wire, upstream side: writes what we ask, reads whole answers and streams."""
+"""Anthropic's Messages wire: reads what clients ask, writes what they get; writes what we ask upstreams, reads their whole answers and streams."""
 
 from functools import partial
 
-from gateway.wire import UpstreamSide, Wire
+from gateway.wire import ClientSide, UpstreamSide, Wire
 from gateway.wire.anthropic_messages.answer import error_message, read_answer, read_usage
-from gateway.wire.anthropic_messages.ask import compose
+from gateway.wire.anthropic_messages.ask import read_ask
+from gateway.wire.anthropic_messages.compose import compose
+from gateway.wire.anthropic_messages.events import ChunkWriter
+from gateway.wire.anthropic_messages.head import read_head
 from gateway.wire.anthropic_messages.stream import ChunkReader
+from gateway.wire.anthropic_messages.told import error_body, error_event, write_answer
 from gateway.wire.metering import ReaderMeter
 from gateway.wire.sse import EventBuffer
 
-__all__ = ["WIRE", "ChunkReader", "compose", "error_message", "read_answer", "read_usage"]
+__all__ = ["WIRE", "ChunkReader", "ChunkWriter", "compose", "error_message", "read_answer", "read_ask", "read_usage", "write_answer"]
 
 WIRE = Wire(
     name="anthropic_messages",
     surface="anthropic",
+    client=ClientSide(
+        endpoint="messages",
+        read_head=read_head,
+        read_ask=read_ask,
+        write_answer=write_answer,
+        chunk_writer=ChunkWriter,
+        error_body=error_body,
+        error_event=error_event,
+    ),
     upstream=UpstreamSide(compose=compose, read_answer=read_answer, chunk_reader=ChunkReader),
     output_limits=frozenset({"max_tokens"}),
     output_limit="max_tokens",

@@ -1,12 +1,14 @@
 """Reads whole answers, usage and errors of Anthropic's Messages API. Knows nothing about streams."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import orjson
 
-from gateway.terms import Answer, Part, PartKind, Usage
+from gateway.terms import Answer, Citation, Part, PartKind, Usage
 from gateway.wire import WireError
+from gateway.wire.anthropic_messages.blocks import PLACES, WIRE_NAME
 
 _TOKENS_LIMIT = 1_000_000_000
 _FINISH = {
@@ -45,6 +47,8 @@ class _Block(msgspec.Struct, frozen=True, gc=False):
     text: str | None = None
     thinking: str | None = None
     signature: str | None = None
+    data: str | None = None
+    citations: list[dict[str, Any]] | None = None
     id: str | None = None
     name: str | None = None
     input: msgspec.Raw = msgspec.Raw(b"null")
@@ -55,6 +59,7 @@ class _Message(msgspec.Struct, frozen=True, gc=False):
     id: str = ""
     model: str = ""
     stop_reason: str | None = None
+    stop_sequence: str | None = None
     usage: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -116,6 +121,7 @@ def read_answer(body: bytes) -> Answer:
         usage=usage,
         problem=problem,
         service_tier=_TIERS.get((reported.service_tier or "") if reported else "", ""),
+        stop_sequence=message.stop_sequence or "" if message.stop_reason == "stop_sequence" else "",
     )
 
 
@@ -143,16 +149,42 @@ def _believed(raw: msgspec.Raw) -> tuple[Usage | None, str]:
 
 
 def _part(block: _Block) -> Part | None:
-    """Return a block the caller can read; None for redacted thinking and the vendor's own server tools."""
+    """Return a block as a part; None for the vendor's own server tools."""
     if block.type == "text":
-        return Part(kind=PartKind.TEXT, text=block.text or "")
+        return Part(kind=PartKind.TEXT, text=block.text or "", citations=tuple(cited(each) for each in block.citations or ()))
     if block.type == "thinking":
-        return Part(kind=PartKind.REASONING, text=block.thinking or "", signature=block.signature or "")
+        signature = block.signature or ""
+        return Part(kind=PartKind.REASONING, text=block.thinking or "", signature=signature, signed_by=WIRE_NAME if signature else "")
+    if block.type == "redacted_thinking":
+        return Part(kind=PartKind.REDACTED, text=block.data or "", signed_by=WIRE_NAME)
     if block.type == "tool_use":
         given = bytes(block.input).decode()
         arguments = "{}" if given == "null" else given
         return Part(kind=PartKind.TOOL_CALL, id=block.id or "", name=block.name or "", text=arguments)
     return None
+
+
+def cited(value: Mapping[str, Any]) -> Citation:
+    """Return a citation the vendor made, whatever of it makes sense."""
+    title, place = value.get("document_title") or value.get("title"), PLACES.get(str(value.get("type")), ("", "", ""))
+    url = value.get("url") or (value.get("source") if value.get("type") == "search_result_location" else "")
+    return Citation(
+        url=_word(url),
+        title=_word(title),
+        quoted=_word(value.get("cited_text")),
+        document=_count(value.get("document_index")) if place[0] else -1,
+        place=place[0],
+        first=_count(value.get(place[1])),
+        last=_count(value.get(place[2])),
+    )
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _count(value: object) -> int:
+    return value if type(value) is int and value >= 0 else -1
 
 
 def error_message(body: bytes) -> str:

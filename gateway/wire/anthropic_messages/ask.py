@@ -1,240 +1,168 @@
-"""Writes a neutral request for Anthropic's Messages API, with the rules that API enforces. Knows nothing about answers.
+"""Reads a Messages request into the neutral form, for upstreams on another wire. Knows no other vendor; content blocks are read by blocks.py.
 
-JSON schemas go out as `output_config.format`, the documented way; "any JSON object" has no counterpart there and becomes
-an instruction. Reasoning effort becomes a thinking budget on the models that take one, adaptive thinking on the others.
+Fields are named the way Anthropic names them in errors: messages.0.content.1.source.
 """
 
-import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import orjson
 
-from gateway.terms import Ask, Message, Part, PartKind, Tool, ToolChoice
-from gateway.wire import WireError
+from gateway.terms import Ask, Message, Part, Tool, ToolChoice
+from gateway.wire import given as read
+from gateway.wire.anthropic_messages.blocks import cache_of, parts_of
 
-# Anthropic requires max_tokens; OpenAI does not.
-DEFAULT_MAX_TOKENS = 4096
-_LEAST_BUDGET_TOKENS = 1024
-_BUDGET_TOKENS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 32768}
-_EFFORT = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
-# Up to 4.5 thinking takes a budget; later families decide by effort ("adaptive") and refuse or deprecate budgets.
-_TAKES_BUDGET = re.compile(r"claude-(?:3|(?:opus|sonnet|haiku)-4(?:-[0-5])?(?:$|[-@]\d{8}|-latest|-v\d))")
-_IMAGE_TYPES = frozenset(("image/jpeg", "image/png", "image/gif", "image/webp"))
-_FOREIGN_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
-_TIERS = {"auto": "auto", "default": "standard_only"}
-_JSON_ONLY = "Answer with one valid JSON object and nothing else: no code fence, no text before or after it."
-_USER_ID_LIMIT = 256
-
-_Block = dict[str, Any]
-
-
-def compose(ask: Ask, upstream_model: str) -> tuple[bytes, tuple[str, ...]]:
-    """Return the Messages request body and the caller's fields it does not carry; raises WireError naming what Anthropic would refuse and we cannot mend."""
-    system, turns = _conversation(ask)
-    body: dict[str, Any] = {
-        "model": upstream_model,
-        "max_tokens": ask.max_output_tokens or DEFAULT_MAX_TOKENS,
-        "messages": turns,
-    }
-    if system:
-        body["system"] = system
-    if ask.stop and (stops := [stop for stop in ask.stop if stop.strip()]):  # white space only is a 400 there
-        body["stop_sequences"] = stops
-    if ask.tools:
-        body["tools"] = [_tool(tool) for tool in ask.tools]
-        if ask.tool_choice is not None:
-            body["tool_choice"] = _tool_choice(ask.tool_choice)
-    if ask.json_schema is not None:
-        body["output_config"] = {"format": {"type": "json_schema", "schema": _json(ask.json_schema)}}
-    _set_thinking(body, ask, turns, upstream_model)
-    if "thinking" not in body:  # thinking allows only the default sampling
-        _set_sampling(body, ask)
-    if ask.end_user and len(ask.end_user) <= _USER_ID_LIMIT:
-        body["metadata"] = {"user_id": ask.end_user}
-    if ask.service_tier in _TIERS:
-        body["service_tier"] = _TIERS[ask.service_tier]
-    if ask.stream:
-        body["stream"] = True
-    return orjson.dumps(body), _dropped(ask, body)
+# Read below.
+_KNOWN = frozenset(
+    (
+        "model", "messages", "stream", "max_tokens", "system", "tools", "tool_choice", "temperature", "top_p", "top_k", "stop_sequences", "thinking",
+        "output_config", "output_format", "metadata", "service_tier", "cache_control",
+    )
+)  # fmt: skip
+# What they ask for happens at Anthropic alone, or where its data may go: an answer without would be a wrong one, not a poorer one.
+_REFUSED = ("container", "mcp_servers", "inference_geo")
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
+# Anthropic's own default: adaptive thinking without a word about effort is thinking with high effort.
+_DEFAULT_EFFORT = "high"
+_DISPLAYS = {"": None, "summarized": True, "omitted": False}
+_TIERS = {"": "", "auto": "", "standard_only": "default"}
+_MODES = {"auto": "auto", "any": "required", "none": "none", "tool": "function"}
+# Fields of a tool that shape how the vendor presents it; the call itself is the same without.
+_TOOL_EXTRAS = ("input_examples", "defer_loading", "eager_input_streaming", "toolset_name")
+_DIRECT = ["direct"]
 
 
-def _dropped(ask: Ask, body: dict[str, Any]) -> tuple[str, ...]:
-    names = list(ask.dropped)
-    if ask.seed is not None:
-        names.append("seed")
-    if ask.service_tier and "service_tier" not in body:
-        names.append("service_tier")
-    if ask.end_user and "metadata" not in body:
-        names.append("user")
-    if ask.reasoning_effort not in ("", "none") and "thinking" not in body:
-        names.append("reasoning_effort")
-    if ask.temperature is not None and "temperature" not in body:
-        names.append("temperature")
-    if ask.top_p is not None and "top_p" not in body:
-        names.append("top_p")
-    return tuple(dict.fromkeys(names))
+def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask:
+    """Return the request in neutral form; names of fields that have no neutral form are in `dropped`.
+
+    Raises WireError("invalid_request") for nonsense and WireError("unsupported_field") for what cannot be translated
+    without changing the answer's meaning; both name the field.
+    """
+    told = {name: raw for name, raw in fields.items() if name in _KNOWN or not read.says_nothing(raw)}
+    for name in _REFUSED:
+        if name in told:
+            raise read.unsupported(name)
+    values = {name: value for name, raw in told.items() if name in _KNOWN and (value := read.value(name, raw)) is not None}
+    dropped = [name for name in told if name not in _KNOWN]
+    output = read.object_(values.get("output_config", {}), "output_config")
+    effort, budget_tokens, shows = _thinking(values.get("thinking"), output)
+    limit = read.integer(values.get("max_tokens"), "max_tokens", 1)
+    if limit is None:
+        raise read.invalid("max_tokens", "max_tokens: Field required")
+    return Ask(
+        model=model,
+        messages=_messages(values, dropped),
+        stream=stream,
+        tools=tuple(_tool(tool, f"tools.{index}", dropped) for index, tool in enumerate(read.list_(values.get("tools", []), "tools"))),
+        tool_choice=_tool_choice(values.get("tool_choice")),
+        max_output_tokens=limit,
+        temperature=read.number(values.get("temperature"), "temperature", 1),
+        top_p=read.number(values.get("top_p"), "top_p", 1),
+        top_k=read.integer(values.get("top_k"), "top_k", 0),
+        stop=tuple(read.text(stop, "stop_sequences") for stop in read.list_(values.get("stop_sequences", []), "stop_sequences")),
+        json_schema=_schema(output.get("format"), "output_config.format") or _schema(values.get("output_format"), "output_format"),
+        json_strict=True if output.get("format") is not None or "output_format" in values else None,
+        reasoning_effort=effort,
+        reasoning_budget_tokens=budget_tokens,
+        shows_reasoning=shows,
+        end_user=read.text(read.object_(values.get("metadata", {}), "metadata").get("user_id") or "", "metadata.user_id"),
+        service_tier=_TIERS[read.choice(values.get("service_tier"), "service_tier", ("auto", "standard_only"))],
+        dropped=read.dropped(dropped),
+    )
 
 
-def _json(raw: msgspec.Raw) -> dict[str, Any]:
-    value: dict[str, Any] = orjson.loads(bytes(raw))
-    return value
+def _thinking(value: object, output: Mapping[str, Any]) -> tuple[str, int | None, bool | None]:
+    """Return effort, exact budget in tokens, and whether the caller wants to read the thinking."""
+    effort = read.choice(output.get("effort"), "output_config.effort", _EFFORTS)
+    if value is None:
+        return effort, None, None
+    thinking = read.object_(value, "thinking")
+    kind = read.choice(thinking.get("type"), "thinking.type", ("enabled", "adaptive", "disabled", "between_tools"))
+    display = read.choice(thinking.get("display"), "thinking.display", ("summarized", "omitted"))
+    if kind == "disabled":
+        return "none", None, None
+    if kind == "enabled":
+        budget_tokens = read.integer(thinking.get("budget_tokens"), "thinking.budget_tokens", 1024)
+        if budget_tokens is None:
+            raise read.invalid("thinking.budget_tokens", "thinking.budget_tokens: Field required")
+        return effort, budget_tokens, _DISPLAYS[display] is not False
+    if not kind:
+        raise read.invalid("thinking.type", "thinking.type must be enabled, adaptive, disabled or between_tools")
+    return effort or _DEFAULT_EFFORT, None, _DISPLAYS[display] is not False
 
 
-def _set_sampling(body: dict[str, Any], ask: Ask) -> None:
-    """OpenAI's temperature ends at 2, Anthropic's at 1. Newer models refuse temperature and top_p together: temperature wins."""
-    if ask.temperature is not None:
-        body["temperature"] = min(ask.temperature, 1.0)
-    elif ask.top_p is not None:
-        body["top_p"] = ask.top_p
-
-
-def _set_thinking(body: dict[str, Any], ask: Ask, turns: list[_Block], upstream_model: str) -> None:
-    effort = ask.reasoning_effort
-    if not effort or effort == "none":
-        return
-    if body.get("tool_choice", {}).get("type") in ("any", "tool"):  # a forced tool and thinking exclude each other
-        return
-    if not _TAKES_BUDGET.match(upstream_model.rpartition("/")[2].removeprefix("anthropic.")):
-        body["thinking"] = {"type": "adaptive"}
-        body.setdefault("output_config", {})["effort"] = _EFFORT[effort]
-        if ask.max_output_tokens is None:  # thinking is part of max_tokens
-            body["max_tokens"] = _BUDGET_TOKENS[effort] + DEFAULT_MAX_TOKENS
-        return
-    if _in_tool_loop(turns):
-        return
-    budget = _BUDGET_TOKENS[effort]
-    if ask.max_output_tokens is None:
-        body["max_tokens"] = budget + DEFAULT_MAX_TOKENS
-    budget = min(budget, body["max_tokens"] - 1)  # the budget is part of max_tokens and must be less
-    if budget >= _LEAST_BUDGET_TOKENS:
-        body["thinking"] = {"type": "enabled", "budget_tokens": budget}
-
-
-def _in_tool_loop(turns: list[_Block]) -> bool:
-    """With a budget, a turn that called tools must begin with its signed thinking, which OpenAI's wire has no field for."""
-    last = next((turn for turn in reversed(turns) if turn["role"] == "assistant"), None)
-    if last is None or last["content"][0]["type"] == "thinking":
-        return False
-    return any(block["type"] == "tool_use" for block in last["content"])
+def _schema(value: object, param: str) -> msgspec.Raw | None:
+    if value is None:
+        return None
+    wanted = read.object_(value, param)
+    if wanted.get("type") != "json_schema":
+        raise read.invalid(f"{param}.type", f"{param}.type must be json_schema")
+    return read.raw_object(wanted.get("schema"), f"{param}.schema")
 
 
 # ---- conversation -----------------------------------------------------------------------------------------------------
 
 
-def _conversation(ask: Ask) -> tuple[list[_Block], list[_Block]]:
-    """Return the system blocks and the alternating turns; system messages move to the front in their order."""
-    system: list[_Block] = []
-    turns: list[_Block] = []
-    for index, message in enumerate(ask.messages):
-        blocks = _blocks(message, f"messages[{index}]")
-        if message.role == "system":
-            system += blocks
-        elif blocks and turns and turns[-1]["role"] == message.role:
-            turns[-1]["content"] += blocks
-        elif blocks:
-            turns.append({"role": message.role, "content": blocks})
-    if ask.json_object:
-        system.append({"type": "text", "text": _JSON_ONLY})
-    for turn in turns:
-        if turn["role"] == "user":  # results must come before anything else in their turn
-            turn["content"].sort(key=lambda block: block["type"] != "tool_result")
-    if not turns:
-        if not system:
-            raise WireError("invalid_request", "messages have no content: say something", "messages")
-        return [], [{"role": "user", "content": system}]
-    if turns[0]["role"] == "assistant":
-        turns.insert(0, {"role": "user", "content": [{"type": "text", "text": "(The conversation continues.)"}]})
-    _trim_prefill(turns)
-    return system, turns
+def _messages(values: Mapping[str, Any], dropped: list[str]) -> tuple[Message, ...]:
+    listed = read.list_(values.get("messages"), "messages")
+    if not listed:
+        raise read.invalid("messages", "messages: at least one message is required")
+    messages = []
+    if system := parts_of(values.get("system"), "system", dropped):
+        messages.append(Message(role="system", parts=system))
+    messages += [_message(message, f"messages.{index}", dropped) for index, message in enumerate(listed)]
+    cache = cache_of(values.get("cache_control"), "cache_control")
+    if cache and messages[-1].parts:
+        # the automatic mark stands at the end of the conversation
+        last = messages[-1]
+        messages[-1] = Message(role=last.role, parts=(*last.parts[:-1], _marked(last.parts[-1], cache)))
+    return tuple(messages)
 
 
-def _trim_prefill(turns: list[_Block]) -> None:
-    """A last assistant turn is continued by the model and must not end in white space."""
-    last = turns[-1]["content"][-1]
-    if turns[-1]["role"] == "assistant" and last["type"] == "text":
-        last["text"] = last["text"].rstrip()
+def _marked(part: Part, cache: str) -> Part:
+    return msgspec.structs.replace(part, cache=part.cache or cache)
 
 
-def _blocks(message: Message, param: str) -> list[_Block]:
-    return [block for part in message.parts if (block := _block(part, param)) is not None]
-
-
-def _block(part: Part, param: str) -> _Block | None:
-    """Return the part as a content block; None for what must be left out (blank text, unsigned reasoning)."""
-    kind = part.kind
-    if kind is PartKind.TEXT or kind is PartKind.REFUSAL:
-        return {"type": "text", "text": part.text} if part.text.strip() else None
-    if kind is PartKind.IMAGE:
-        return {"type": "image", "source": _image(part, param)}
-    if kind is PartKind.TOOL_CALL:
-        return {"type": "tool_use", "id": _id(part.id, param), "name": part.name, "input": _arguments(part.text)}
-    if kind is PartKind.TOOL_RESULT:
-        return _result(part, param)
-    return {"type": "thinking", "thinking": part.text, "signature": part.signature} if part.signature else None
-
-
-def _id(text: str, param: str) -> str:
-    """Other vendors' call ids may hold characters Anthropic refuses; call and result are mended alike."""
-    if not text:
-        raise WireError("invalid_request", f"{param}: a tool call or result has an empty id", param)
-    return _FOREIGN_IN_ID.sub("_", text)
-
-
-def _arguments(text: str) -> dict[str, Any]:
-    """Anthropic takes only objects; broken arguments a model once produced must not end the conversation."""
-    if not text.strip():
-        return {}
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return {"arguments": text}
-    return value if isinstance(value, dict) else {"arguments": value}
-
-
-def _result(part: Part, param: str) -> _Block:
-    result: _Block = {"type": "tool_result", "tool_use_id": _id(part.id, param)}
-    inner: Iterable[Part] = part.parts or (Part(kind=PartKind.TEXT, text=part.text),)
-    blocks = [block for each in inner if (block := _block(each, param)) is not None]
-    if len(blocks) == 1 and blocks[0]["type"] == "text":
-        result["content"] = blocks[0]["text"]
-    elif blocks:
-        result["content"] = blocks
-    if part.is_error:
-        result["is_error"] = True
-    return result
-
-
-def _image(part: Part, param: str) -> _Block:
-    if not part.media_type:
-        return {"type": "url", "url": part.text}
-    media_type = "image/jpeg" if part.media_type == "image/jpg" else part.media_type
-    if media_type not in _IMAGE_TYPES:
-        raise WireError("invalid_request", f"{param}: images must be JPEG, PNG, GIF or WebP, not {media_type[:64]}", param)
-    return {"type": "base64", "media_type": media_type, "data": part.text.partition(",")[2]}
+def _message(value: object, param: str, dropped: list[str]) -> Message:
+    message = read.object_(value, param)
+    role = message.get("role")
+    if role not in ("user", "assistant", "system"):
+        raise read.invalid(f"{param}.role", f"{param}.role must be user or assistant")
+    if message.get("content") is None:
+        raise read.invalid(f"{param}.content", f"{param}.content: Field required")
+    return Message(role=role, parts=parts_of(message["content"], f"{param}.content", dropped))
 
 
 # ---- tools ------------------------------------------------------------------------------------------------------------
 
 
-def _tool(tool: Tool) -> _Block:
-    schema = _json(tool.schema) if tool.schema is not None else {}
-    written: _Block = {"name": tool.name, "input_schema": {**schema, "type": "object"} if schema else {"type": "object", "properties": {}}}
-    if tool.description:
-        written["description"] = tool.description
-    if tool.strict:
-        written["strict"] = True
-    return written
+def _tool(value: object, param: str, dropped: list[str]) -> Tool:
+    tool = read.object_(value, param)
+    if tool.get("type") not in (None, "custom"):
+        # the vendor's own tools, with schemas only its models know
+        raise read.unsupported(f"{param}.type")
+    if tool.get("allowed_callers") not in (None, _DIRECT):
+        raise read.unsupported(f"{param}.allowed_callers")
+    dropped += [f"tools.{name}" for name in _TOOL_EXTRAS if tool.get(name)]
+    return Tool(
+        name=read.text(tool.get("name"), f"{param}.name"),
+        description=read.text(tool.get("description") or "", f"{param}.description"),
+        schema=read.raw_object(tool.get("input_schema"), f"{param}.input_schema"),
+        strict=read.flag(tool.get("strict"), f"{param}.strict"),
+        cache=cache_of(tool.get("cache_control"), f"{param}.cache_control"),
+    )
 
 
-def _tool_choice(choice: ToolChoice) -> _Block:
-    if choice.mode == "none":
-        return {"type": "none"}
-    if choice.mode == "function":
-        written: _Block = {"type": "tool", "name": choice.name}
-    else:
-        written = {"type": "any" if choice.mode == "required" else "auto"}
-    if choice.parallel is not None:
-        written["disable_parallel_tool_use"] = not choice.parallel
-    return written
+def _tool_choice(value: object) -> ToolChoice | None:
+    if value is None:
+        return None
+    choice = read.object_(value, "tool_choice")
+    kind = read.choice(choice.get("type"), "tool_choice.type", _MODES)
+    if not kind:
+        raise read.invalid("tool_choice.type", "tool_choice.type must be auto, any, tool or none")
+    serial = read.flag(choice.get("disable_parallel_tool_use"), "tool_choice.disable_parallel_tool_use")
+    return ToolChoice(
+        mode=_MODES[kind],
+        name=read.text(choice.get("name"), "tool_choice.name") if kind == "tool" else "",
+        parallel=None if serial is None else not serial,
+    )

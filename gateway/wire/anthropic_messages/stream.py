@@ -1,10 +1,13 @@
 """Reads streams of Anthropic's Messages API as neutral chunks, event by event. Knows nothing about whole answers."""
 
+from typing import Any
+
 import msgspec
 
 from gateway.terms import Chunk, ChunkKind, Usage
 from gateway.wire import WireError
-from gateway.wire.anthropic_messages.answer import VendorUsage, finish_of, read_vendor_usage, usage_of
+from gateway.wire.anthropic_messages.answer import VendorUsage, cited, finish_of, read_vendor_usage, usage_of
+from gateway.wire.anthropic_messages.blocks import WIRE_NAME
 from gateway.wire.sse import data_of
 
 # https://docs.claude.com/en/api/errors: what each error would have been as a status.
@@ -32,7 +35,10 @@ class _Delta(msgspec.Struct, frozen=True, gc=False):
     text: str | None = None
     thinking: str | None = None
     partial_json: str | None = None
+    signature: str | None = None
+    citation: dict[str, Any] | None = None
     stop_reason: str | None = None
+    stop_sequence: str | None = None
 
 
 class _Block(msgspec.Struct, frozen=True, gc=False):
@@ -41,6 +47,8 @@ class _Block(msgspec.Struct, frozen=True, gc=False):
     name: str | None = None
     text: str | None = None
     thinking: str | None = None
+    signature: str | None = None
+    data: str | None = None
     input: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -74,12 +82,14 @@ class ChunkReader:
     ERROR nothing comes. For streams that are cut, `usage_so_far` knows the input tokens.
     """
 
-    __slots__ = ("_closed", "_finished", "_problem", "_started", "_tools", "_tools_count", "_usage")
+    __slots__ = ("_closed", "_finished", "_problem", "_started", "_thinks", "_tools", "_tools_count", "_usage")
 
     def __init__(self) -> None:
         self._started = False
         self._finished = False
         self._closed = False
+        # whether the open block's thinking has been told of
+        self._thinks = False
         self._tools: dict[int, _OpenTool] = {}
         self._tools_count = 0
         self._usage = VendorUsage()
@@ -147,9 +157,7 @@ class ChunkReader:
             input_tokens=old.input_tokens if new.input_tokens is None else new.input_tokens,
             output_tokens=old.output_tokens if new.output_tokens is None else new.output_tokens,
             cache_read_input_tokens=old.cache_read_input_tokens if new.cache_read_input_tokens is None else new.cache_read_input_tokens,
-            cache_creation_input_tokens=(
-                old.cache_creation_input_tokens if new.cache_creation_input_tokens is None else new.cache_creation_input_tokens
-            ),
+            cache_creation_input_tokens=(old.cache_creation_input_tokens if new.cache_creation_input_tokens is None else new.cache_creation_input_tokens),
             output_tokens_details=new.output_tokens_details or old.output_tokens_details,
             service_tier=new.service_tier or old.service_tier,
             speed=new.speed or old.speed,
@@ -169,8 +177,11 @@ class ChunkReader:
             return [start, Chunk(kind=ChunkKind.TOOL_ARGUMENTS, index=tool.ordinal, text=given.decode())]
         if block.type == "text" and block.text:
             return [Chunk(kind=ChunkKind.TEXT, text=block.text)]
-        if block.type == "thinking" and block.thinking:
-            return [Chunk(kind=ChunkKind.REASONING, text=block.thinking)]
+        if block.type == "thinking":
+            self._thinks = bool(block.thinking)
+            return [Chunk(kind=ChunkKind.REASONING, text=block.thinking)] if block.thinking else []
+        if block.type == "redacted_thinking" and block.data:
+            return [Chunk(kind=ChunkKind.REDACTED, text=block.data, signed_by=WIRE_NAME)]
         return []
 
     def _delta(self, read: _Event) -> list[Chunk]:
@@ -180,11 +191,18 @@ class ChunkReader:
         if delta.text and delta.type == "text_delta":
             return [Chunk(kind=ChunkKind.TEXT, text=delta.text)]
         if delta.thinking and delta.type == "thinking_delta":
+            self._thinks = True
             return [Chunk(kind=ChunkKind.REASONING, text=delta.thinking)]
         tool = self._tools.get(read.index)
         if tool is not None and delta.partial_json and delta.type == "input_json_delta":
             tool.has_arguments = True
             return [Chunk(kind=ChunkKind.TOOL_ARGUMENTS, index=tool.ordinal, text=delta.partial_json)]
+        if delta.signature and delta.type == "signature_delta":
+            signature = Chunk(kind=ChunkKind.SIGNATURE, text=delta.signature, signed_by=WIRE_NAME)
+            # thinking that is not shown is signed all the same
+            return [signature] if self._thinks else [Chunk(kind=ChunkKind.REASONING), signature]
+        if delta.citation is not None and delta.type == "citations_delta":
+            return [Chunk(kind=ChunkKind.CITATION, citation=cited(delta.citation))]
         return []
 
     def _block_stop(self, read: _Event) -> list[Chunk]:
@@ -199,7 +217,8 @@ class ChunkReader:
         is_known = self._merge(read.usage)
         if read.delta is not None and read.delta.stop_reason and not self._finished:
             self._finished = True
-            chunks.append(Chunk(kind=ChunkKind.FINISH, finish=finish_of(read.delta.stop_reason)))
+            stopped_by = read.delta.stop_sequence or "" if read.delta.stop_reason == "stop_sequence" else ""
+            chunks.append(Chunk(kind=ChunkKind.FINISH, finish=finish_of(read.delta.stop_reason), stop_sequence=stopped_by))
         if is_known and self._finished:
             chunks.append(Chunk(kind=ChunkKind.USAGE, usage=usage_of(self._usage)))
         return chunks

@@ -1,19 +1,26 @@
-"""OpenAI's chat and embeddings wire: reads what clients ask, writes what they get, meters what upstreams of the same wire send."""
+"""OpenAI's chat and embeddings wire: reads what clients ask, writes what they get; writes what we ask upstreams, reads or meters what they send."""
 
-from gateway.wire import ClientSide, Wire
-from gateway.wire.openai_chat.answer import ChunkWriter, error_body, error_event, write_answer
+from gateway.wire import ClientSide, UpstreamSide, Wire
+from gateway.wire.openai_chat.answer import read_answer
 from gateway.wire.openai_chat.ask import read_ask
+from gateway.wire.openai_chat.compose import compose
+from gateway.wire.openai_chat.events import ChunkWriter
 from gateway.wire.openai_chat.head import read_head
 from gateway.wire.openai_chat.meter import Meter, error_message, message_bytes, read_usage, usage_from
+from gateway.wire.openai_chat.stream import ChunkReader
+from gateway.wire.openai_chat.told import error_body, error_event, write_answer
 from gateway.wire.sse import EventBuffer
 
 __all__ = [
     "WIRE",
+    "ChunkReader",
     "ChunkWriter",
     "Meter",
+    "compose",
     "error_body",
     "error_event",
     "error_message",
+    "read_answer",
     "read_ask",
     "read_usage",
     "usage_from",
@@ -32,6 +39,7 @@ WIRE = Wire(
         error_body=error_body,
         error_event=error_event,
     ),
+    upstream=UpstreamSide(compose=compose, read_answer=read_answer, chunk_reader=ChunkReader),
     also=("embeddings",),
     output_limits=frozenset({"max_tokens", "max_completion_tokens"}),
     output_limit="max_tokens",

@@ -1,117 +1,146 @@
-"""Writes answers, stream chunks and errors the way OpenAI's SDKs read them. Knows nothing about who produced them."""
+"""Reads whole answers of servers that speak OpenAI's chat wire, each with its own habits. Knows nothing about streams."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-from gateway.terms import Answer, Chunk, ChunkKind, PartKind, Usage
-from gateway.wire import Told
+from gateway.terms import Answer, Citation, Part, PartKind
+from gateway.wire import WireError
+from gateway.wire.openai_chat.meter import error_message, read_usage
+from gateway.wire.openai_chat.turns import REASONING_FIELDS, WIRE_NAME
 
-_CREATED_BY_GATEWAY = "chatcmpl-"
-
-
-def write_answer(answer: Answer, told: Told) -> bytes:
-    """Return a chat.completion naming the caller's model; the call's own moment stands in when the vendor gave none."""
-    text = _joined(answer, PartKind.TEXT)
-    calls = [part for part in answer.parts if part.kind is PartKind.TOOL_CALL]
-    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": _joined(answer, PartKind.REFUSAL)}
-    reasoning = _joined(answer, PartKind.REASONING)
-    if reasoning is not None:
-        message["reasoning_content"] = reasoning
-    if calls:
-        message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.text}} for call in calls
-        ]
-    elif text is None and message["refusal"] is None:
-        message["content"] = ""
-    body: dict[str, Any] = {
-        "id": answer.id if answer.id.startswith(_CREATED_BY_GATEWAY) else _CREATED_BY_GATEWAY + answer.id,
-        "object": "chat.completion",
-        "created": answer.created_at_s or told.created_at_s,
-        "model": told.model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": answer.finish}],
-    }
-    if answer.usage is not None:
-        body["usage"] = _usage(answer.usage)
-    if answer.service_tier:
-        body["service_tier"] = answer.service_tier
-    return orjson.dumps(body)
+_FINISH = {
+    "length": "length",
+    "max_tokens": "length",
+    "model_length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "tool_use": "tool_calls",
+    "content_filter": "content_filter",
+}
+_Json = Mapping[str, Any]
 
 
-def _joined(answer: Answer, kind: PartKind) -> str | None:
-    texts = [part.text for part in answer.parts if part.kind is kind and part.text]
-    return "".join(texts) if texts else None
+def finish_of(reason: object, *, has_calls: bool) -> str:
+    """Return the neutral finish; an answer that calls tools has finished for that, whatever some servers say."""
+    finish = _FINISH.get(reason, "stop") if isinstance(reason, str) else "stop"
+    return "tool_calls" if has_calls and finish == "stop" else finish
 
 
-def _usage(usage: Usage) -> dict[str, Any]:
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": {
-            "cached_tokens": usage.cached_tokens,
-            "cache_write_tokens": usage.cache_write_tokens,
-            "audio_tokens": usage.audio_input_tokens,
-        },
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens, "audio_tokens": usage.audio_output_tokens},
-    }
+def read_answer(body: bytes) -> Answer:
+    """Return a whole answer, usage None when it cannot be believed; raises WireError("garbage") when the body holds no message."""
+    try:
+        value = orjson.loads(body)
+        choice = value["choices"][0]
+        message = choice["message"]
+        parts = tuple(_parts(message))
+    except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
+        words = error_message(body)
+        raise WireError("garbage", f"the provider's answer is not a chat completion{': ' + words if words else ''}") from None
+    usage, problem = read_usage(body)
+    return Answer(
+        id=_word(value.get("id")),
+        model=_word(value.get("model")),
+        parts=parts,
+        finish=finish_of(choice.get("finish_reason"), has_calls=any(part.kind is PartKind.TOOL_CALL for part in parts)),
+        usage=usage,
+        problem=problem,
+        created_at_s=created if isinstance(created := value.get("created"), int) and created > 0 else 0,
+        service_tier=_word(value.get("service_tier")),
+    )
 
 
-class ChunkWriter:
-    """Writes neutral chunks as chat.completion.chunk events. After END or ERROR it writes nothing more."""
-
-    __slots__ = ("_closed", "_head", "_include_usage", "_tail")
-
-    def __init__(self, told: Told) -> None:
-        head = orjson.dumps({"id": _CREATED_BY_GATEWAY + told.call_id, "object": "chat.completion.chunk", "created": told.created_at_s, "model": told.model})
-        self._head = b"data: " + head[:-1] + b',"choices":['
-        self._tail = b'],"usage":null}\n\n' if told.wants_usage else b"]}\n\n"
-        self._include_usage = told.wants_usage
-        self._closed = False
-
-    def write(self, chunk: Chunk) -> bytes:
-        """Return the chunk's event bytes; b"" for what this caller does not get (usage unasked, anything after the end)."""
-        if self._closed:
-            return b""
-        kind = chunk.kind
-        if kind is ChunkKind.TEXT:
-            return self._delta(b'{"content":' + orjson.dumps(chunk.text) + b"}")
-        if kind is ChunkKind.TOOL_ARGUMENTS:
-            call: dict[str, Any] = {"index": chunk.index, "function": {"arguments": chunk.text}}
-            return self._delta(b'{"tool_calls":[' + orjson.dumps(call) + b"]}")
-        if kind is ChunkKind.REASONING:
-            return self._delta(b'{"reasoning_content":' + orjson.dumps(chunk.text) + b"}")
-        if kind is ChunkKind.TOOL_START:
-            call = {"index": chunk.index, "id": chunk.id, "type": "function", "function": {"name": chunk.name, "arguments": ""}}
-            return self._delta(b'{"tool_calls":[' + orjson.dumps(call) + b"]}")
-        if kind is ChunkKind.START:
-            return self._delta(b'{"role":"assistant","content":""}')
-        if kind is ChunkKind.FINISH:
-            return self._delta(b"{}", orjson.dumps(chunk.finish))
-        if kind is ChunkKind.PING:
-            return b": keep-alive\n\n"
-        if kind is ChunkKind.USAGE:
-            if not self._include_usage or chunk.usage is None:
-                return b""
-            return self._head + b'],"usage":' + orjson.dumps(_usage(chunk.usage)) + b"}\n\n"
-        if kind is ChunkKind.END:
-            self._closed = True
-            return b"data: [DONE]\n\n"
-        if kind is not ChunkKind.ERROR:
-            return b""
-        self._closed = True
-        return error_event(chunk.status or 502, "upstream_error", "api_error", chunk.text, None, chunk.extra or {})
-
-    def _delta(self, delta: bytes, finish: bytes = b"null") -> bytes:
-        return self._head + b'{"index":0,"delta":' + delta + b',"logprobs":null,"finish_reason":' + finish + b"}" + self._tail
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
-def error_body(status: int, code: str, kind: str, message: str, param: str | None, sgw: Mapping[str, Any]) -> bytes:
-    """Return an error the OpenAI SDKs understand, our own detail under `error.sgw`."""
-    return orjson.dumps({"error": {"message": message, "type": kind, "param": param, "code": code, "sgw": {"status": status, **sgw}}})
+def _parts(message: _Json) -> list[Part]:
+    parts = thoughts(message)
+    text, thought = text_of(message.get("content"))
+    if thought:
+        parts.append(Part(kind=PartKind.REASONING, text=thought))
+    if text:
+        citations = tuple(found for each in message.get("annotations") or () if (found := citation_of(each)) is not None)
+        parts.append(Part(kind=PartKind.TEXT, text=text, citations=citations))
+    if refusal := _word(message.get("refusal")):
+        parts.append(Part(kind=PartKind.REFUSAL, text=refusal))
+    calls = list(message.get("tool_calls") or ())
+    if not calls and message.get("function_call"):
+        calls = [{"function": message["function_call"]}]
+    parts += [_call(call, index) for index, call in enumerate(calls)]
+    return parts
 
 
-def error_event(status: int, code: str, kind: str, message: str, param: str | None, sgw: Mapping[str, Any]) -> bytes:
-    """Return the same error as one stream event; nothing may follow it."""
-    return b"data: " + error_body(status, code, kind, message, param, sgw) + b"\n\n"
+def text_of(content: object) -> tuple[str, str]:
+    """Return what is said and what is thought in a content that is a string or, with some servers, a list of pieces."""
+    if isinstance(content, str):
+        return content, ""
+    said, thought = "", ""
+    for piece in content if isinstance(content, list) else ():
+        if isinstance(piece, dict) and piece.get("type") == "thinking":
+            inner = piece.get("thinking")
+            thought += inner if isinstance(inner, str) else text_of(inner)[0]
+        elif isinstance(piece, dict):
+            said += _word(piece.get("text"))
+        else:
+            said += _word(piece)
+    return said, thought
+
+
+def thoughts(message: _Json) -> list[Part]:
+    """Return the reasoning of a message: signed or sealed as `reasoning_details` say, else what stands in one of the plain fields."""
+    details = [each for each in message.get("reasoning_details") or () if isinstance(each, dict)]
+    field = next((name for name in REASONING_FIELDS if _word(message.get(name))), "")
+    found: list[Part] = []
+    for detail in details:
+        if data := _word(detail.get("data")):
+            found.append(Part(kind=PartKind.REDACTED, text=data, signed_by=WIRE_NAME))
+        elif signature := _word(detail.get("signature")):
+            text = _word(detail.get("text")) or _word(detail.get("summary"))
+            found.append(Part(kind=PartKind.REASONING, text=text, signature=signature, signed_by=WIRE_NAME))
+    if field and not any(part.text for part in found if part.kind is PartKind.REASONING):
+        found.insert(0, Part(kind=PartKind.REASONING, text=message[field], signature=field, signed_by=WIRE_NAME))
+    return found
+
+
+def _call(call: _Json, index: int) -> Part:
+    function = call.get("function") or {}
+    signature = call_signature(call)
+    return Part(
+        kind=PartKind.TOOL_CALL,
+        id=_word(call.get("id")) or f"call_{index}",
+        name=_word(function.get("name")),
+        text=arguments_of(function.get("arguments")) or "{}",
+        signature=signature,
+        signed_by=WIRE_NAME if signature else "",
+    )
+
+
+def call_signature(call: _Json) -> str:
+    """Return the signature Google's own OpenAI endpoint gives to a tool call, "" without one."""
+    extra = call.get("extra_content")
+    google = extra.get("google") if isinstance(extra, dict) else None
+    return _word(google.get("thought_signature")) if isinstance(google, dict) else ""
+
+
+def arguments_of(value: object) -> str:
+    """Return a call's arguments as JSON text; some servers send the object itself."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return orjson.dumps(value).decode()
+
+
+def citation_of(value: object) -> Citation | None:
+    """Return a citation of a web page; None for annotations of any other kind."""
+    cited = value.get("url_citation") if isinstance(value, dict) else None
+    if not isinstance(cited, dict) or not isinstance(cited.get("url"), str):
+        return None
+    start, end = cited.get("start_index"), cited.get("end_index")
+    return Citation(
+        url=cited["url"],
+        title=_word(cited.get("title")),
+        quoted=_word(cited.get("content")),
+        start=start if isinstance(start, int) else -1,
+        end=end if isinstance(end, int) else -1,
+    )

@@ -161,7 +161,7 @@ def _read_loosely(data: bytes) -> Seen:
     if event.error is not _NULL and bytes(event.error) != b"null":
         return Seen(error=_message_of(bytes(event.error)) or "the provider reported an error")
     choices = bytes(event.choices)
-    usage, problem = _usage_of(event.usage, event.service_tier)
+    usage, problem = usage_in(event.usage, event.service_tier)
     is_empty = choices in (b"null", b"[]")
     try:
         seen = _seen(_EVENT.decode(b'{"choices":' + choices + b"}"))
@@ -170,7 +170,8 @@ def _read_loosely(data: bytes) -> Seen:
     return Seen(seen.text_bytes, usage, problem, is_empty and event.usage is not _NULL, seen.finish)
 
 
-def _usage_of(raw: msgspec.Raw, tier: object) -> tuple[Usage | None, str]:
+def usage_in(raw: msgspec.Raw, tier: object) -> tuple[Usage | None, str]:
+    """Return the tokens of a raw usage object, None for null, and "" or what is wrong with it."""
     if bytes(raw) == b"null":
         return None, ""
     try:
@@ -195,7 +196,7 @@ def read_usage(body: bytes) -> tuple[Usage | None, str]:
         answer = _LOOSE.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise WireError("garbage", "the provider's answer is not a JSON object") from None
-    usage, problem = _usage_of(answer.usage, answer.service_tier)
+    usage, problem = usage_in(answer.usage, answer.service_tier)
     return usage, problem or ("usage_missing" if usage is None else "")
 
 
