@@ -1,11 +1,16 @@
 """Fixtures of the whole suite."""
 
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.fakes import migrated
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 
@@ -17,8 +22,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_configure() -> None:
-    """Let `force_login` stand for a whole sign-in, second factor included; tests of the steps themselves go through the pages."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the run's shared folder, and let `force_login` stand for a whole sign-in; tests of the steps themselves go through the pages."""
+    if not hasattr(config, "workerinput"):
+        folder = os.environ[migrated.SHARED] = tempfile.mkdtemp(prefix="symbiosis-run-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     from django.contrib.auth.signals import user_logged_in  # Django starts only after this file is read
 
     user_logged_in.connect(_whole_sign_in, dispatch_uid="tests-whole-sign-in")
@@ -27,6 +35,24 @@ def pytest_configure() -> None:
 def _whole_sign_in(sender: Any, request: Any, **_: Any) -> None:
     if getattr(request, "resolver_match", None) is None:
         request.session.update({"strong_by": "other", "proved_at": int(time.time())})
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Keep the database that was copied: Django only looks whether a migration is missing."""
+    return True
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Put a migrated database where Django would make an empty one."""
+    from django.db import connection  # Django starts only after this file is read
+
+    name = connection.creation._get_test_db_name()  # type: ignore[attr-defined]  # nothing public says it
+    if connection.vendor == "sqlite":
+        migrated.copy_sqlite(Path(name))
+    else:
+        migrated.copy_postgres(os.environ["SYMBIOSIS_TEST_DATABASE_URL"], name)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.fakes import migrated
 from tests.fakes.ports import free_port
 from tests.fakes.processes import family
 
@@ -59,7 +60,11 @@ def wait_for(true: Callable[[], Any], within_s: float, what: str) -> Any:
 class Service:
     """One running copy of the product."""
 
-    def __init__(self, data_dir: Path, *, workers: int = 1, database_url: str = "", environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, *, workers: int = 1, database_url: str = "", environment: dict[str, str] | None = None, is_prepared: bool = True
+    ) -> None:
+        """`is_prepared` gives it a database that is migrated already."""
+        self.is_prepared = is_prepared
         self.data_dir, self.workers, self.port = data_dir, workers, free_port()
         given = {
             name: value for name, value in os.environ.items() if not name.startswith(("SYMBIOSIS_", "OPENAI_", "ANTHROPIC_", "DJANGO_"))
@@ -77,6 +82,9 @@ class Service:
     def start(self) -> "Service":
         """Start everything and wait until it is ready."""
         before = self._stamp()
+        embedded = self.data_dir / "symbiosis.sqlite3"
+        if self.is_prepared and not self.environment["SYMBIOSIS_DATABASE_URL"] and not embedded.exists():
+            migrated.copy_sqlite(embedded)
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gateway.demo_start", "--port", str(self.port)],

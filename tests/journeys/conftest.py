@@ -13,7 +13,8 @@ LOG_LETTERS = 8_000
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The whole product as `make run` starts it, with the demo content."""
-    running = Service(tmp_path_factory.mktemp("service") / "data")
+    # the one that starts from nothing, as `make run` does the first time
+    running = Service(tmp_path_factory.mktemp("service") / "data", is_prepared=False)
     try:
         running.start()
         yield running
