@@ -58,7 +58,7 @@ class Provider(Frozen, frozen=True):
     output_limit: str = "max_tokens"
     reads_headers: frozenset[bytes] = frozenset()
     models_path: str = "/models"
-    read_models: Callable[[Mapping[str, Any]], list[str]] = listed_ids
+    read_models: Callable[[Any], list[str]] = listed_ids
     price_provider: str = ""
     simulated: bool = False
 

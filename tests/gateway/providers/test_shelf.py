@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from gateway import providers, wire
+from gateway.management.commands import provider_reference
 from gateway.plane.route import find
 from gateway.providers import Provider, shelf
 
@@ -54,7 +55,18 @@ def test_it_reads_its_listing_and_prints_no_nonsense(provider: Provider) -> None
 
 
 def test_the_shelf_is_complete() -> None:
-    assert sorted(shelf()) == ["anthropic", "azure", "ollama", "openai", "openai_compatible", "simulator", "simulator_anthropic", "vllm"]
+    asked_for = """anthropic azure cohere deepseek fireworks groq huggingface llama_cpp lmstudio mistral nvidia ollama openai
+        openai_compatible openrouter perplexity tgi together vllm xai"""
+    assert sorted(shelf().keys() & set(asked_for.split())) == asked_for.split()
+
+
+def test_the_page_of_the_documentation_lists_the_shelf() -> None:
+    assert provider_reference.PATH.read_text(encoding="utf-8") == provider_reference.page()
+
+
+def test_vendors_with_listings_of_their_own_are_read() -> None:
+    assert shelf()["together"].read_models([{"id": "a"}, {"id": 3}]) == ["a"]
+    assert shelf()["cohere"].read_models({"models": [{"name": "command-a"}, {"name": None}]}) == ["command-a"]
 
 
 def test_paths_of_the_two_vendors_that_differ() -> None:

@@ -1,0 +1,29 @@
+"""Cohere, by the endpoints it keeps for OpenAI's SDKs; its models are listed elsewhere and by name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.providers import Provider
+
+
+def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
+    return "/compatibility/v1/" + endpoint
+
+
+def _read_models(listing: Mapping[str, Any]) -> list[str]:
+    rows = listing.get("models") or listing.get("data") or []
+    return [name for row in rows if isinstance(name := row.get("name", row.get("id")), str)]
+
+
+PROVIDER = Provider(
+    slug="cohere",
+    title="Cohere",
+    wires={"chat/completions": "openai_chat", "embeddings": "openai_chat"},
+    base_url="https://api.cohere.ai",
+    path=_path,
+    # its streams tell no usage by this road: it is estimated and flagged
+    asks_stream_usage=False,
+    models_path="/v1/models?page_size=1000",
+    read_models=_read_models,
+    price_provider="cohere",
+)

@@ -1,0 +1,12 @@
+"""Groq: OpenAI's wire under a path of its own; refuses log probabilities and biases itself."""
+
+from gateway.providers import Provider
+
+PROVIDER = Provider(
+    slug="groq",
+    title="Groq",
+    wires={"chat/completions": "openai_chat"},
+    base_url="https://api.groq.com/openai/v1",
+    output_limit="max_completion_tokens",
+    price_provider="groq",
+)

@@ -1,0 +1,11 @@
+"""llama.cpp's server: one model on your own machine, a key only if the server was started with one."""
+
+from gateway.providers import Provider
+
+PROVIDER = Provider(
+    slug="llama_cpp",
+    title="llama.cpp",
+    wires={"chat/completions": "openai_chat", "embeddings": "openai_chat"},
+    base_url="http://localhost:8080/v1",
+    needs_credential=False,
+)

@@ -1,0 +1,11 @@
+"""LM Studio: models on your own desk, no key."""
+
+from gateway.providers import Provider
+
+PROVIDER = Provider(
+    slug="lmstudio",
+    title="LM Studio",
+    wires={"chat/completions": "openai_chat", "embeddings": "openai_chat"},
+    base_url="http://localhost:1234/v1",
+    needs_credential=False,
+)

@@ -1,0 +1,12 @@
+"""xAI: counts reasoning beside the completion, which the meter of the wire knows."""
+
+from gateway.providers import Provider
+
+PROVIDER = Provider(
+    slug="xai",
+    title="xAI",
+    wires={"chat/completions": "openai_chat"},
+    base_url="https://api.x.ai/v1",
+    output_limit="max_completion_tokens",
+    price_provider="x-ai",
+)
