@@ -11,12 +11,14 @@ from accounts.scim.kinds import Kind
 from accounts.scim.resources import MOST_RESULTS
 
 ROWS_AT_A_TIME = 500
+# Where no directory has anybody, and databases still count.
+MOST_START = 2**31
 
 
 def search(kind: Kind, asked: SearchRequest[Any], origin: str) -> "ListResponse[Any]":
     """Return one page of the resources that fit; the database narrows what it can, the rest is decided resource by resource."""
     found = kind.rows()
-    start, count = asked.start_index_0 or 0, min(MOST_RESULTS if asked.count is None else asked.count, MOST_RESULTS)
+    start, count = min(asked.start_index_0 or 0, MOST_START), min(MOST_RESULTS if asked.count is None else asked.count, MOST_RESULTS)
     if asked.filter is None:
         total = found.count()
         page = [kind.resource_of(row, origin) for row in found[start : start + count]]
@@ -37,7 +39,8 @@ def narrowed(kind: Kind, found: QuerySet[Any], node: Any) -> QuerySet[Any]:
             column = kind.look_ups.get(term.attr_path.attr.lower())
             if column is not None and isinstance(term.value, str):
                 try:
+                    term.value.encode()
                     found = found.filter(**{column: term.value.replace("\0", "")})
-                except (ValidationError, ValueError):  # an id of another form
+                except (ValidationError, ValueError):  # an id of another form, or half a character
                     return found.none()
     return found
