@@ -102,7 +102,8 @@ def test_okta_provisions_pushes_groups_and_deactivates(directory: Directory) -> 
     pushed = {"schemas": [GROUP], "displayName": "Everyone", "members": [{"value": made["id"], "display": "ada@okta.example"}]}
     group = f"Groups/{ok(directory.ask('post', 'Groups', pushed), 201)['id']}"
     ok(directory.patch(group, {"op": "replace", "value": {"id": group.partition("/")[2], "displayName": "All"}}))
-    ok(directory.patch(group, {"op": "remove", "path": f'members[value eq "{made["id"]}"]'}, {"op": "add", "path": "members", "value": [{"value": made["id"]}]}))
+    left, came = {"op": "remove", "path": f'members[value eq "{made["id"]}"]'}, {"op": "add", "path": "members", "value": [{"value": made["id"]}]}
+    ok(directory.patch(group, left, came))
     assert [(row.name, row.members.count()) for row in DirectoryGroup.objects.all()] == [("All", 1)]
     ok(directory.patch(group, {"op": "replace", "path": "members", "value": []}))
     assert DirectoryGroup.objects.get().members.count() == 0
