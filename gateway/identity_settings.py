@@ -11,6 +11,8 @@ from accounts.oidc.configuration import Configuration
 from accounts.oidc.tokens import ALGORITHMS
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+# Claims a provider may give to somebody else one day, so that nobody is known by them.
+PASSING_CLAIMS = frozenset({"email", "mail", "upn", "preferred_username", "unique_name", "username", "name", "nickname"})
 Words = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -60,6 +62,13 @@ class IdentitySettings(BaseSettings):
         if not value or not set(value) <= set(ALGORITHMS):
             raise ValueError(f"must be some of {', '.join(ALGORITHMS)}")
         return value
+
+    @field_validator("oidc_external_id_claim")
+    @classmethod
+    def _lasting(cls, value: str) -> str:
+        if value.strip().lower() in PASSING_CLAIMS:
+            raise ValueError(f"must name a claim that is never given to somebody else, such as sub or oid; {value} may be tomorrow")
+        return value.strip()
 
     @field_validator("private_issuers")
     @classmethod

@@ -123,9 +123,11 @@ def test_credentials_are_struck_out_of_logs() -> None:
         ({"SMTP_URL": "smtp://mail.example.com"}, "SYMBIOSIS_MAIL_FROM must name the sender"),
         ({"MAIL_FROM": "Gateway <a@example.com>"}, "SYMBIOSIS_MAIL_FROM: must be a plain address"),
         ({"PRIVATE_CHANNELS": "not a host!"}, "SYMBIOSIS_PRIVATE_CHANNELS"),
+        ({"OIDC_EXTERNAL_ID_CLAIM": "Email"}, "SYMBIOSIS_OIDC_EXTERNAL_ID_CLAIM: must name a claim that is never given to somebody else"),
+        ({"LEAVER_ROTATE_DAYS": "0"}, "SYMBIOSIS_LEAVER_ROTATE_DAYS"),
     ],
 )
-def test_nonsense_about_notices_is_refused_in_words(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str) -> None:
+def test_nonsense_about_notices_and_people_is_refused_in_words(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str) -> None:
     with pytest.raises(ImproperlyConfigured) as refusal:
         load_with(monkeypatch, **variables)
     assert words in str(refusal.value)
