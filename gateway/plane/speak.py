@@ -106,7 +106,7 @@ def capped(ask: Ask, output_tokens: int) -> Ask:
 
 def told(call: Call, created_at_s: int) -> Told:
     """Return who is told the answer to a call."""
-    return Told(model=call.model, call_id=call.id, created_at_s=created_at_s, wants_usage=call.wants_usage)
+    return Told(call.model, call.id, created_at_s, call.wants_usage, call.body)
 
 
 def _with_usage(given: msgspec.Raw | None) -> bytes:

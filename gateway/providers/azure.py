@@ -16,6 +16,9 @@ def _headers(credential: str) -> Headers:
 
 
 def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
+    if endpoint == "responses":
+        # served by the undated v1 API alone, which finds the deployment in the body
+        return "/openai/v1/responses"
     version = options.get("api_version") or API_VERSION
     return f"/openai/deployments/{quote(model, safe='')}/{endpoint}?api-version={quote(version, safe='')}"
 
@@ -30,7 +33,7 @@ PROVIDER = Provider(
     output_limit="max_completion_tokens",
     slug="azure",
     title="Azure OpenAI",
-    wires={"chat/completions": "openai_chat", "embeddings": "openai_chat"},
+    wires={"chat/completions": "openai_chat", "responses": "openai_responses", "embeddings": "openai_chat"},
     headers=_headers,
     path=_path,
     locate=_locate,

@@ -5,6 +5,6 @@ from gateway.providers import Provider
 PROVIDER = Provider(
     slug="simulator",
     title="Simulator (OpenAI wire, simulated)",
-    wires={"chat/completions": "openai_chat", "embeddings": "openai_chat"},
+    wires={"chat/completions": "openai_chat", "responses": "openai_responses", "embeddings": "openai_chat"},
     simulated=True,
 )

@@ -2,7 +2,9 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from itertools import cycle, islice
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import orjson
@@ -64,7 +66,10 @@ class Offered(NamedTuple):
 
 
 class Prompt(NamedTuple):
-    """A request as either wire read it. `tool_mode` is auto, none, required or a tool's name; `text` is the last user turn."""
+    """A request as a wire read it. `tool_mode` is auto, none, required or a tool's name; `text` is the last user turn.
+
+    `asked` is what an answer repeats of its request, where the wire's answers do.
+    """
 
     model: SimModel
     text: str
@@ -87,6 +92,7 @@ class Prompt(NamedTuple):
     shows_thinking: bool = False
     marked_tokens: int = 0
     echo: str = ""
+    asked: Mapping[str, Any] = MappingProxyType({})
 
 
 class ToolCall(NamedTuple):
@@ -224,9 +230,7 @@ def _calls(prompt: Prompt, seed: bytes) -> tuple[ToolCall, ...]:
 
 def _call(tool: Offered, seed: bytes, place: int, text: str) -> ToolCall:
     arguments = instance(tool.schema, (text,) if text else ()) if tool.schema else {}
-    return ToolCall(
-        identifier("", seed, f"call{place}"), tool.name, orjson.dumps(arguments if isinstance(arguments, dict) else {}).decode()
-    )
+    return ToolCall(identifier("", seed, f"call{place}"), tool.name, orjson.dumps(arguments if isinstance(arguments, dict) else {}).decode())
 
 
 def _mentions(text: str, name: str) -> bool:

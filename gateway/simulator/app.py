@@ -1,21 +1,28 @@
 """The simulator's doors: routes, credentials, and which wire answers. Knows neither shapes nor faults in detail."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 import orjson
 
-from gateway.simulator import anthropic_wire, faults, openai_embeddings, openai_wire
+from gateway.simulator import anthropic_wire, faults, openai_embeddings, openai_wire, responses_wire
 from gateway.simulator.answers import Prompt, Reply, answer, seed_of
 from gateway.simulator.connection import Connection, Receive, Scope, Send
 from gateway.simulator.directives import BadDirective
 from gateway.simulator.problems import Problem
+from gateway.simulator.stored import Stored
 
 BODY_LIMIT_BYTES = 64 * 1024 * 1024
 SIMULATED = (b"x-simulated", b"true")
+POSTED = ("/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1/messages", "/v1/messages/count_tokens")
 CREDENTIALS = (b"x-api-key", b"api-key", b"x-goog-api-key")
+Keep = Callable[[bytes], bytes]
+
+
+def _keep_nothing(said: bytes) -> bytes:
+    return said
 
 
 class Simulator:
@@ -24,6 +31,7 @@ class Simulator:
     def __init__(self, pace_ms: int = 0, any_model: bool = False) -> None:
         self.pace_ms = pace_ms
         self.any_model = any_model
+        self.stored = Stored()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -34,7 +42,7 @@ class Simulator:
             path = "/v1" + path[len("/openai") :].removeprefix("/v1")
         named = dict(headers)
         claude = path.startswith("/v1/messages") or b"anthropic-version" in named
-        wire = anthropic_wire if claude else openai_wire
+        wire = anthropic_wire if claude else responses_wire if path.startswith("/v1/responses") else openai_wire
         if path == "/healthz":
             await _plain(connection, wire, b'{"status":"ok"}')
             return
@@ -63,7 +71,9 @@ class Simulator:
             await _plain(connection, wire, wire.models())
         elif method == "GET" and path.startswith("/v1/models/"):
             await _plain(connection, wire, wire.one_model(unquote(path[len("/v1/models/") :])))
-        elif path not in ("/v1/chat/completions", "/v1/embeddings", "/v1/messages", "/v1/messages/count_tokens"):
+        elif path.startswith("/v1/responses/"):
+            await _plain(connection, wire, self.stored.answer(method, path[len("/v1/responses/") :]))
+        elif path not in POSTED:
             raise Problem(404, f"Invalid URL ({method} {path})", "unknown_url")
         elif method != "POST":
             raise Problem(405, f"Not allowed to {method} on {path}.", "method_not_supported")
@@ -85,13 +95,16 @@ class Simulator:
             counted = anthropic_wire.read(fields, self.any_model, counting=True)
             await _plain(connection, wire, orjson.dumps({"input_tokens": counted.input_tokens}))
         else:
+            if wire is responses_wire:
+                fields = self.stored.expanded(fields)
             prompt, replies = self._prompt(wire, fields)
             echo = prompt.directives.word("echo")
             if echo in ("body", "headers"):
                 shown = raw if echo == "body" else orjson.dumps(faults.described(headers))
                 prompt = prompt._replace(echo=shown.decode("utf-8", "replace"))
                 replies = [answer(prompt)]
-            await self._spoken(connection, wire, prompt, replies)
+            keep = self.stored.keeper(fields) if wire is responses_wire else _keep_nothing
+            await self._spoken(connection, wire, prompt, replies, keep)
 
     async def _embedded(self, connection: Connection, fields: dict[str, Any]) -> None:
         directives = openai_embeddings.read_directives(fields)
@@ -100,7 +113,7 @@ class Simulator:
         if not await faults.before_answer(connection, directives, openai_wire, seed):
             await faults.whole(connection, directives, [faults.JSON, SIMULATED, *openai_wire.headers(seed)], body)
 
-    async def _spoken(self, connection: Connection, wire: ModuleType, prompt: Prompt, replies: list[Reply]) -> None:
+    async def _spoken(self, connection: Connection, wire: ModuleType, prompt: Prompt, replies: list[Reply], keep: Keep) -> None:
         directives = prompt.directives
         if await faults.before_answer(connection, directives, wire, prompt.seed):
             return
@@ -112,7 +125,7 @@ class Simulator:
                 directives,
                 wire,
                 [faults.SSE, (b"cache-control", b"no-cache"), *headers],
-                wire.events(prompt, replies),
+                map(keep, wire.events(prompt, replies)),
                 2 + spoken // 2,
                 directives.number("pace", self.pace_ms),
                 lambda text: wire.text_event(prompt, text),
@@ -120,7 +133,7 @@ class Simulator:
             return
         if directives.has("huge_line"):
             replies[0] = replies[0]._replace(pieces=("x" * directives.number("huge_line"),))
-        await faults.whole(connection, directives, [faults.JSON, *headers], wire.whole(prompt, replies))
+        await faults.whole(connection, directives, [faults.JSON, *headers], keep(wire.whole(prompt, replies)))
 
 
 def _check_credential(headers: Mapping[bytes, bytes], query: bytes) -> None:

@@ -39,12 +39,17 @@ class Head(Frozen, frozen=True):
 
 
 class Told(Frozen, frozen=True):
-    """Who is told an answer: the model as the caller named it, the call's id, when it was (Unix seconds), and whether its stream tells usage."""
+    """Who is told an answer: the model as the caller named it, the call's id, when it was (Unix seconds), and whether its stream tells usage.
+
+    `body` is the request as it came, for wires whose answers repeat it; `keeps` is whether the answer is kept for later calls to go on from.
+    """
 
     model: str
     call_id: str
     created_at_s: int
     wants_usage: bool = True
+    body: bytes = b""
+    keeps: bool = False
 
 
 class Seen(msgspec.Struct, frozen=True, gc=False):

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from gateway.terms import Chunk, ChunkKind, Usage
 from gateway.wire import ChunkReader, Seen
 
-_SILENT = frozenset({ChunkKind.ERROR, ChunkKind.START, ChunkKind.SIGNATURE})
+# what they say is for the vendor alone, or no text
+_SILENT = frozenset({ChunkKind.ERROR, ChunkKind.START, ChunkKind.SIGNATURE, ChunkKind.REDACTED})
 
 
 class ReaderMeter:

@@ -9,7 +9,7 @@ import orjson
 from gateway.terms import Usage
 from gateway.wire import WireError
 from gateway.wire.strict import fields
-from tests.gateway.wire.grid import MODEL, TOLD, Case, bytes_of, played, route_of, stream_of
+from tests.gateway.wire.grid import MODEL, Case, bytes_of, played, route_of, stream_of, told_of
 
 NOTHING = Usage()
 
@@ -25,7 +25,7 @@ def filled(case: Case) -> Case:
         made["refused"] = {"code": error.code, "param": error.param}
     if "answer" in case:
         answer = upstream.read_answer(bytes_of(case["answer"]))
-        made |= {"told": orjson.loads(client.write_answer(answer, TOLD)), **_measured(answer.usage, answer.problem)}
+        made |= {"told": orjson.loads(client.write_answer(answer, told_of(case))), **_measured(answer.usage, answer.problem)}
     if "stream" in case:
         events, usage, problem = played(case, [stream_of(case["stream"], route_of(case).wire)])
         made |= {"events": events, **_measured(usage, problem)}

@@ -19,7 +19,6 @@ ROOT = Path(__file__).parents[2] / "cases" / "wires"
 FEATURES: dict[str, str] = orjson.loads((ROOT / "features.json").read_bytes())
 MODEL = "house-model"
 CREATED_AT_S = 1_700_000_000
-TOLD = Told(model=MODEL, call_id="1", created_at_s=CREATED_AT_S)
 LIMIT_BYTES = 1 << 20
 Case = dict[str, Any]
 
@@ -49,6 +48,11 @@ def route_of(case: Case) -> Route:
     """Return the way a case goes through the gateway."""
     client, upstream = shelf()[case["client"]], shelf()[case["upstream"]]
     return Route(endpoint="-", wire=upstream, client=client, is_same=False)
+
+
+def told_of(case: Case) -> Told:
+    """Return who is told the answers of a case."""
+    return Told(model=MODEL, call_id="1", created_at_s=CREATED_AT_S, body=orjson.dumps(case["ask"]))
 
 
 def bytes_of(body: object) -> bytes:

@@ -6,6 +6,9 @@ from typing import Any
 import anthropic.types as claude
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming
+from openai.types.responses import Response, ResponseStreamEvent
+from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming, ResponseCreateParamsStreaming
+from pydantic import TypeAdapter
 
 from tests.gateway.wire.strictly import adapter
 
@@ -46,6 +49,10 @@ def _claude_request(body: dict[str, Any]) -> None:
     adapter(MessageCreateParamsStreaming if body.get("stream") else MessageCreateParamsNonStreaming).validate_python(body)
 
 
+def _responses_request(body: dict[str, Any]) -> None:
+    adapter(ResponseCreateParamsStreaming if body.get("stream") else ResponseCreateParamsNonStreaming).validate_python(body)
+
+
 def _without_ours(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _without_ours(one) for name, one in value.items() if name not in OURS}
@@ -53,16 +60,19 @@ def _without_ours(value: Any) -> Any:
 
 
 Check = Callable[[dict[str, Any]], Any]
-REQUESTS: dict[str, Check] = {"openai_chat": _chat_request, "anthropic_messages": _claude_request}
+REQUESTS: dict[str, Check] = {"openai_chat": _chat_request, "openai_responses": _responses_request, "anthropic_messages": _claude_request}
 ANSWERS: dict[str, Check] = {
     "openai_chat": lambda body: ChatCompletion.model_validate(body, strict=True),
+    "openai_responses": lambda body: Response.model_validate(body, strict=True),
     "anthropic_messages": lambda body: claude.Message.model_validate(body, strict=True),
 }
 EVENTS: dict[str, Check] = {
     "openai_chat": lambda data: ChatCompletionChunk.model_validate(data, strict=True),
+    "openai_responses": TypeAdapter(ResponseStreamEvent).validate_python,
     "anthropic_messages": adapter(claude.RawMessageStreamEvent).validate_python,
 }
 LIMITS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "openai_chat": lambda body: body.get("max_completion_tokens", body.get("max_tokens")),
+    "openai_responses": lambda body: body.get("max_output_tokens"),
     "anthropic_messages": lambda body: body["max_tokens"],
 }

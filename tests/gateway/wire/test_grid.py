@@ -11,7 +11,7 @@ from gateway.plane import speak
 from gateway.wire import WireError
 from gateway.wire.strict import fields
 from tests.gateway.wire import legal
-from tests.gateway.wire.grid import FEATURES, MODEL, TOLD, Case, bytes_of, cases, feature_of, pairs, played, route_of, stream_of, usage_of
+from tests.gateway.wire.grid import FEATURES, MODEL, Case, bytes_of, cases, feature_of, pairs, played, route_of, stream_of, told_of, usage_of
 
 CELLS = ("exact", "mapped: ", "refused", "dropped: ")
 # shorter streams are cut at every byte, longer ones at this many
@@ -59,7 +59,7 @@ def test_the_upstream_is_asked_as_it_wants_it(case: Case) -> None:
 def test_the_client_is_told_as_its_sdk_expects(case: Case) -> None:
     client, upstream = route_of(case).sides
     answer = upstream.read_answer(bytes_of(case["answer"]))
-    told = orjson.loads(client.write_answer(answer, TOLD))
+    told = orjson.loads(client.write_answer(answer, told_of(case)))
     assert told == case["told"]
     assert (answer.usage, answer.problem) == (usage_of(case), case.get("problem", ""))
     legal.answer(case["client"], told)

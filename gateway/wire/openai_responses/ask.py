@@ -1,0 +1,154 @@
+"""Reads a Responses request into the neutral form, for upstreams on another wire. Knows no vendor and nothing of what is stored."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.terms import Ask, Tool, ToolChoice
+from gateway.wire import WireError
+from gateway.wire import given as read
+from gateway.wire.openai_responses.items import read_messages
+
+_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+_SUMMARIES = ("auto", "concise", "detailed")
+# Read below, or without any meaning for the answer. A `previous_response_id` that gets here has been followed: its conversation stands in `input`.
+_KNOWN = frozenset(
+    (
+        "model", "input", "instructions", "stream", "store", "previous_response_id", "background",
+        "tools", "tool_choice", "parallel_tool_calls", "max_output_tokens", "temperature", "top_p",
+        "text", "reasoning", "include", "truncation", "user", "safety_identifier", "service_tier", "metadata", "prompt_cache_key",
+    )
+)  # fmt: skip
+# Asking for these and not getting them would be a wrong answer, not a poorer one.
+_REFUSED = frozenset(("conversation", "prompt", "moderation", "top_logprobs"))
+_TOOL = frozenset(("type", "name", "description", "parameters", "strict"))
+# Encrypted reasoning is always told; the others are about the vendor's own tools, which are refused, or about what the caller sent.
+_LOGPROBS = "message.output_text.logprobs"
+_INCLUDED = frozenset(
+    (
+        "reasoning.encrypted_content", "message.input_image.image_url", "file_search_call.results", "web_search_call.results",
+        "web_search_call.action.sources", "computer_call_output.output.image_url", "code_interpreter_call.outputs",
+    )
+)  # fmt: skip
+
+
+def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask:
+    """Return the request in neutral form; names of fields that have no neutral form are in `dropped`.
+
+    Raises WireError("invalid_request") for nonsense and WireError("unsupported_field") for what cannot be translated
+    without changing the answer's meaning; both name the field.
+    """
+    named = {name: raw for name, raw in fields.items() if name in _KNOWN or not read.says_nothing(raw)}
+    for name in sorted(_REFUSED & named.keys()):
+        raise read.unsupported(name)
+    values = {name: value for name, raw in named.items() if name in _KNOWN and (value := read.value(name, raw)) is not None}
+    dropped = [name for name in named if name not in _KNOWN]
+    _include(values.get("include"), dropped)
+    if read.choice(values.get("truncation"), "truncation", ("auto", "disabled")) == "auto":
+        dropped.append("truncation")
+    tools, choice = _tools(values, dropped)
+    schema, schema_name, strict, is_object, verbosity = _text(values.get("text"), dropped)
+    effort, shows = _reasoning(values.get("reasoning"), dropped)
+    return Ask(
+        model=model,
+        messages=read_messages(values.get("instructions"), values.get("input"), dropped),
+        stream=stream,
+        tools=tools,
+        tool_choice=choice,
+        max_output_tokens=read.integer(values.get("max_output_tokens"), "max_output_tokens", 1),
+        temperature=read.number(values.get("temperature"), "temperature", 2),
+        top_p=read.number(values.get("top_p"), "top_p", 1),
+        json_schema=schema,
+        json_schema_name=schema_name,
+        json_strict=strict,
+        json_object=is_object,
+        reasoning_effort=effort,
+        shows_reasoning=shows,
+        verbosity=verbosity,
+        end_user=read.text(values.get("safety_identifier") or values.get("user") or "", "user"),
+        service_tier=read.text(values.get("service_tier") or "", "service_tier"),
+        metadata=read.labels(values.get("metadata"), "metadata"),
+        cache_key=read.text(values.get("prompt_cache_key") or "", "prompt_cache_key"),
+        dropped=read.dropped(dropped),
+    )
+
+
+def _include(value: object, dropped: list[str]) -> None:
+    for index, each in enumerate(read.list_(value or [], "include")):
+        name = read.text(each, f"include[{index}]")
+        if name == _LOGPROBS:
+            raise read.unsupported(f"include[{index}]")
+        if name not in _INCLUDED:
+            dropped.append("include")
+
+
+def _reasoning(value: object, dropped: list[str]) -> tuple[str, bool | None]:
+    """Return the effort, and True where the caller wants to read a summary."""
+    if value is None:
+        return "", None
+    wanted = read.object_(value, "reasoning")
+    dropped += [f"reasoning.{name}" for name in wanted if name not in ("effort", "summary", "generate_summary") and wanted[name] is not None]
+    effort = read.choice(wanted.get("effort"), "reasoning.effort", _EFFORTS)
+    summary = read.choice(wanted.get("summary"), "reasoning.summary", _SUMMARIES)
+    older = read.choice(wanted.get("generate_summary"), "reasoning.generate_summary", _SUMMARIES)
+    return effort, True if summary or older else None
+
+
+def _text(value: object, dropped: list[str]) -> tuple[msgspec.Raw | None, str, bool | None, bool, str]:
+    """Return the schema, its name, whether it must be kept exactly, whether any JSON object will do, and the verbosity."""
+    if value is None:
+        return None, "", None, False, ""
+    wanted = read.object_(value, "text")
+    dropped += [f"text.{name}" for name in wanted if name not in ("format", "verbosity")]
+    verbosity = read.choice(wanted.get("verbosity"), "text.verbosity", ("low", "medium", "high"))
+    if wanted.get("format") is None:
+        return None, "", None, False, verbosity
+    form = read.object_(wanted["format"], "text.format")
+    kind = read.choice(form.get("type"), "text.format.type", ("text", "json_object", "json_schema"))
+    if kind != "json_schema":
+        return None, "", None, kind == "json_object", verbosity
+    name = read.text(form.get("name"), "text.format.name")
+    strict = read.flag(form.get("strict"), "text.format.strict")
+    return read.raw_object(form.get("schema"), "text.format.schema"), name, strict, False, verbosity
+
+
+def _tools(values: Mapping[str, Any], dropped: list[str]) -> tuple[tuple[Tool, ...], ToolChoice | None]:
+    tools = tuple(_tool(tool, f"tools[{index}]", dropped) for index, tool in enumerate(read.list_(values.get("tools", []), "tools")))
+    parallel = read.flag(values.get("parallel_tool_calls"), "parallel_tool_calls")
+    choice = values.get("tool_choice")
+    if choice is None:
+        return tools, ToolChoice(parallel=parallel) if parallel is not None else None
+    if choice in ("auto", "none", "required"):
+        return tools, ToolChoice(mode=choice, parallel=parallel)
+    wanted = read.object_(choice, "tool_choice")
+    if wanted.get("type") == "function":
+        name = read.text(wanted.get("name"), "tool_choice.name")
+        if name not in {tool.name for tool in tools}:
+            raise read.invalid("tool_choice.name", f"tool_choice names the function {name[:64]!r}, which is not in tools")
+        return tools, ToolChoice(mode="function", name=name, parallel=parallel)
+    if wanted.get("type") != "allowed_tools":
+        raise read.unsupported("tool_choice.type")
+    entries = [read.object_(entry, "tool_choice.tools") for entry in read.list_(wanted.get("tools"), "tool_choice.tools")]
+    names = {read.text(entry.get("name"), "tool_choice.tools") for entry in entries}
+    mode = read.choice(wanted.get("mode"), "tool_choice.mode", ("auto", "required"))
+    return tuple(tool for tool in tools if tool.name in names), ToolChoice(mode=mode or "auto", parallel=parallel)
+
+
+def _tool(value: object, param: str, dropped: list[str]) -> Tool:
+    tool = read.object_(value, param)
+    kind = read.text(tool.get("type"), f"{param}.type")
+    if kind != "function":
+        raise WireError(
+            "unsupported_field",
+            f"the tool {kind[:64]!r} runs at OpenAI, and the provider of this model has no such thing: leave it out or choose another model",
+            f"{param}.type",
+        )
+    dropped += [f"tools.{name}" for name in tool if name not in _TOOL and tool[name] not in (None, False)]
+    schema = tool.get("parameters")
+    return Tool(
+        name=read.text(tool.get("name"), f"{param}.name"),
+        description=read.text(tool.get("description") or "", f"{param}.description"),
+        schema=None if schema is None else read.raw_object(schema, f"{param}.parameters"),
+        strict=read.flag(tool.get("strict"), f"{param}.strict"),
+    )

@@ -1,0 +1,207 @@
+"""Writes a neutral request for the Responses API, with the rules that API enforces. Knows nothing about answers.
+
+Nothing is left at the vendor: `store` is false, and reasoning comes encrypted, to be brought along by the caller.
+"""
+
+import re
+from typing import Any
+
+import orjson
+
+from gateway.terms import Ask, Message, Part, PartKind, Tool, ToolChoice
+from gateway.wire import WireError
+from gateway.wire.openai_responses.reasoning import NAME, written
+from gateway.wire.signatures import is_valid
+
+# Only models that reason take `include: reasoning.encrypted_content`; the others refuse the request for it.
+_REASONS = re.compile(r"(?:.*/)?(?:o\d|gpt-(?:[5-9]|\d\d)(?!.*-chat)|gpt-oss|codex|computer-use)")
+_EFFORT_OF_TOKENS = ((1_024, "minimal"), (4_096, "low"), (12_288, "medium"), (24_576, "high"))
+_FORMAT_NAME = "answer"
+_FILE_NAME = "file"
+
+_Item = dict[str, Any]
+
+
+def compose(ask: Ask, upstream_model: str) -> tuple[bytes, tuple[str, ...]]:
+    """Return the Responses request body and the caller's fields it does not carry; raises WireError naming what has no counterpart there."""
+    if ask.stop:
+        raise _unsupported("stop", "stop sequences")
+    lost: list[str] = []
+    body: dict[str, Any] = {"model": upstream_model, "input": _input(ask, lost), "store": False}
+    if ask.tools:
+        body["tools"] = [_tool(tool) for tool in ask.tools]
+    if ask.tool_choice is not None:
+        _set_tool_choice(body, ask.tool_choice, has_tools=bool(ask.tools))
+    if ask.max_output_tokens is not None:
+        body["max_output_tokens"] = ask.max_output_tokens
+    if ask.temperature is not None:
+        body["temperature"] = ask.temperature
+    if ask.top_p is not None:
+        body["top_p"] = ask.top_p
+    _set_text(body, ask)
+    _set_reasoning(body, ask, upstream_model)
+    if ask.end_user:
+        body["safety_identifier"] = ask.end_user
+    if ask.service_tier:
+        body["service_tier"] = ask.service_tier
+    if ask.metadata:
+        body["metadata"] = ask.metadata
+    if ask.cache_key:
+        body["prompt_cache_key"] = ask.cache_key
+    if ask.stream:
+        body["stream"] = True
+    return orjson.dumps(body), _dropped(ask, lost)
+
+
+def _unsupported(param: str, words: str) -> WireError:
+    return WireError("unsupported_field", f"the provider of this model has no {words}: leave {param} out or choose another model", param)
+
+
+def _dropped(ask: Ask, lost: list[str]) -> tuple[str, ...]:
+    names = list(ask.dropped) + lost
+    for name in ("seed", "top_k", "frequency_penalty", "presence_penalty"):
+        if getattr(ask, name) not in (None, 0):
+            names.append(name)
+    if any(tool.cache for tool in ask.tools):
+        names.append("cache_control")
+    return tuple(dict.fromkeys(names))
+
+
+def _set_text(body: dict[str, Any], ask: Ask) -> None:
+    text: dict[str, Any] = {}
+    if ask.json_schema is not None:
+        text["format"] = {"type": "json_schema", "name": ask.json_schema_name or _FORMAT_NAME, "schema": orjson.loads(bytes(ask.json_schema))}
+        if ask.json_strict is not None:
+            text["format"]["strict"] = ask.json_strict
+    elif ask.json_object:
+        text["format"] = {"type": "json_object"}
+    if ask.verbosity:
+        text["verbosity"] = ask.verbosity
+    if text:
+        body["text"] = text
+
+
+def _set_reasoning(body: dict[str, Any], ask: Ask, upstream_model: str) -> None:
+    reasoning: dict[str, Any] = {}
+    if ask.reasoning_effort:
+        reasoning["effort"] = ask.reasoning_effort
+    elif ask.reasoning_budget_tokens is not None:
+        reasoning["effort"] = _effort_of(ask.reasoning_budget_tokens)
+    if ask.shows_reasoning:
+        reasoning["summary"] = "auto"
+    if reasoning:
+        body["reasoning"] = reasoning
+    if reasoning.get("effort") not in (None, "none") or _REASONS.match(upstream_model):
+        body["include"] = ["reasoning.encrypted_content"]
+
+
+def _effort_of(budget_tokens: int) -> str:
+    return next((effort for most, effort in _EFFORT_OF_TOKENS if budget_tokens <= most), "xhigh") if budget_tokens else "none"
+
+
+# ---- input ------------------------------------------------------------------------------------------------------------
+
+
+def _input(ask: Ask, lost: list[str]) -> list[_Item]:
+    items: list[_Item] = []
+    for index, message in enumerate(ask.messages):
+        param = f"messages[{index}]"
+        if message.role == "assistant":
+            _add_assistant(items, message, param, lost)
+        else:
+            _add_given(items, message, param, lost)
+    if not items:
+        raise WireError("invalid_request", "messages have no content: say something", "messages")
+    return items
+
+
+def _add_assistant(items: list[_Item], message: Message, param: str, lost: list[str]) -> None:
+    texts: list[str] = []
+    for part in message.parts:
+        kind = part.kind
+        if kind is PartKind.TEXT or kind is PartKind.REFUSAL:
+            texts.append(part.text)
+            continue
+        _say(items, texts)
+        if kind is PartKind.TOOL_CALL:
+            items.append({"type": "function_call", "call_id": part.id, "name": part.name, "arguments": part.text or "{}"})
+            if part.signature:
+                lost.append("reasoning")
+        elif kind is PartKind.REASONING and is_valid(part, NAME):
+            items.append(written(part.text, part.signature))
+        elif kind is PartKind.REDACTED and part.signed_by == NAME:
+            items.append(written("", part.text))
+        elif kind is PartKind.REASONING or kind is PartKind.REDACTED:
+            lost.append("reasoning")
+        else:
+            raise _unsupported(param, f"{kind.value} in what the model itself said")
+    _say(items, texts)
+
+
+def _say(items: list[_Item], texts: list[str]) -> None:
+    """Add what the model said; a message of its own needs no id as long as its content is plain text."""
+    text = "".join(texts)
+    texts.clear()
+    if text:
+        items.append({"type": "message", "role": "assistant", "content": text})
+
+
+def _add_given(items: list[_Item], message: Message, param: str, lost: list[str]) -> None:
+    content: list[_Item] = []
+    for part in message.parts:
+        if part.kind is PartKind.TOOL_RESULT:
+            items.append(_result(part, param, lost))
+        else:
+            content.append(_content(part, param, lost))
+    if len(content) == 1 and content[0]["type"] == "input_text":
+        items.append({"type": "message", "role": message.role, "content": content[0]["text"]})
+    elif content:
+        items.append({"type": "message", "role": message.role, "content": content})
+
+
+def _result(part: Part, param: str, lost: list[str]) -> _Item:
+    inner = [_content(each, param, lost) for each in part.parts]
+    is_plain = all(each["type"] == "input_text" for each in inner) and len(inner) <= 1
+    output: Any = "".join(each["text"] for each in inner) if is_plain else inner
+    if part.is_error:
+        lost.append("is_error")
+    return {"type": "function_call_output", "call_id": part.id, "output": output if part.parts else part.text}
+
+
+def _content(part: Part, param: str, lost: list[str]) -> _Item:
+    if part.cache:
+        lost.append("cache_control")
+    kind = part.kind
+    if kind is PartKind.TEXT or kind is PartKind.REFUSAL:
+        return {"type": "input_text", "text": part.text}
+    if kind is PartKind.IMAGE:
+        return {"type": "input_image", "image_url": part.text, "detail": part.detail or "auto"}
+    if kind is PartKind.DOCUMENT:
+        if not part.media_type:
+            return {"type": "input_file", "file_url": part.text}
+        return {"type": "input_file", "filename": part.name or _FILE_NAME + _ENDINGS.get(part.media_type, ""), "file_data": part.text}
+    raise _unsupported(param, f"place for {kind.value}")
+
+
+# the vendor tells a file's kind from its name
+_ENDINGS = {"application/pdf": ".pdf", "text/plain": ".txt", "text/markdown": ".md", "text/csv": ".csv", "application/json": ".json", "text/html": ".html"}
+
+
+# ---- tools ------------------------------------------------------------------------------------------------------------
+
+
+def _tool(tool: Tool) -> _Item:
+    schema = orjson.loads(bytes(tool.schema)) if tool.schema is not None else {"type": "object", "properties": {}}
+    # left out, `strict` would be true there
+    item: _Item = {"type": "function", "name": tool.name, "parameters": schema, "strict": bool(tool.strict)}
+    if tool.description:
+        item["description"] = tool.description
+    return item
+
+
+def _set_tool_choice(body: dict[str, Any], choice: ToolChoice, *, has_tools: bool) -> None:
+    if not has_tools:
+        return
+    body["tool_choice"] = {"type": "function", "name": choice.name} if choice.mode == "function" else choice.mode
+    if choice.parallel is not None:
+        body["parallel_tool_calls"] = choice.parallel

@@ -1,0 +1,176 @@
+"""Reads streams of the Responses API as neutral chunks, event by event. Knows nothing about whole answers."""
+
+import msgspec
+
+from gateway.terms import Chunk, ChunkKind, Usage
+from gateway.wire import WireError
+from gateway.wire.openai_responses.answer import NULL, Annotation, Item, Reason, VendorError, believed, citation_of, finish_of, signature_of
+from gateway.wire.openai_responses.reasoning import NAME
+from gateway.wire.sse import data_of
+
+# what each error would have been as a status; everything else is the vendor's failure
+_STATUS = {"rate_limit_exceeded": 429, "insufficient_quota": 429, "invalid_prompt": 400, "context_length_exceeded": 400, "invalid_request_error": 400}
+
+
+class _Response(msgspec.Struct, frozen=True, gc=False):
+    id: str = ""
+    usage: msgspec.Raw = NULL
+    service_tier: str | None = None
+    incomplete_details: Reason | None = None
+    error: VendorError | None = None
+
+
+class _Event(msgspec.Struct, frozen=True, gc=False):
+    type: str = ""
+    delta: str | None = None
+    output_index: int = 0
+    summary_index: int = 0
+    content_index: int = 0
+    arguments: str | None = None
+    item: Item | None = None
+    response: _Response | None = None
+    annotation: Annotation | None = None
+    code: str | None = None
+    message: str | None = None
+    error: VendorError | None = None
+
+
+class _OpenTool(msgspec.Struct, gc=False):
+    ordinal: int
+    has_arguments: bool = False
+
+
+_EVENT = msgspec.json.Decoder(_Event)
+_TEXTS = {
+    "response.output_text.delta": ChunkKind.TEXT,
+    "response.refusal.delta": ChunkKind.REFUSAL,
+    "response.reasoning_summary_text.delta": ChunkKind.REASONING,
+    "response.reasoning_text.delta": ChunkKind.REASONING,
+}
+# open models' servers number the parts of reasoning by content_index, OpenAI those of its summary by summary_index
+_ADDED = frozenset({"response.reasoning_summary_part.added", "response.reasoning_part.added"})
+
+
+class ChunkReader:
+    """Reads the events of one stream, in order. FINISH, USAGE and END come with the response's last event; after END or ERROR nothing comes."""
+
+    __slots__ = ("_calls", "_closed", "_problem", "_started", "_thought", "_tools", "_usage")
+
+    def __init__(self) -> None:
+        self._started = self._closed = False
+        self._tools: dict[int, _OpenTool] = {}
+        self._calls = 0
+        # the item whose reasoning was read: what is encrypted at its end proves it
+        self._thought = -1
+        self._usage: Usage | None = None
+        self._problem = ""
+
+    @property
+    def usage_so_far(self) -> Usage | None:
+        """Return nothing before the end: usage comes with it."""
+        return self._usage
+
+    @property
+    def problem(self) -> str:
+        """Say what is wrong with the figures that came."""
+        return self._problem
+
+    def feed(self, event: bytes) -> list[Chunk]:
+        """Return the chunks a raw event stands for; raises WireError("garbage") when its data is not a JSON object."""
+        data = data_of(event)
+        if self._closed or not data.strip():
+            return []
+        try:
+            read = _EVENT.decode(data)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            if data.strip() == b"[DONE]":  # some servers of this wire end with it all the same
+                return []
+            raise WireError("garbage", "the provider sent an event that is not JSON of this wire") from None
+        kind = read.type
+        said = _TEXTS.get(kind)
+        if said is not None:
+            if said is ChunkKind.REASONING:
+                self._thought = read.output_index
+            return [Chunk(kind=said, text=read.delta)] if read.delta else []
+        if kind == "response.function_call_arguments.delta":
+            tool = self._tools.get(read.output_index)
+            if tool is None or not read.delta:
+                return []
+            tool.has_arguments = True
+            return [Chunk(kind=ChunkKind.TOOL_ARGUMENTS, index=tool.ordinal, text=read.delta)]
+        return self._structure(kind, read)
+
+    def end(self) -> list[Chunk]:
+        """Return nothing: a stream without its last event was cut."""
+        return []
+
+    def _structure(self, kind: str, read: _Event) -> list[Chunk]:
+        if kind == "response.output_item.added":
+            return self._item_added(read)
+        if kind == "response.output_item.done":
+            return self._item_done(read)
+        if kind == "response.created":
+            if self._started:
+                return []
+            self._started = True
+            return [Chunk(kind=ChunkKind.START, id=read.response.id if read.response else "")]
+        if kind in ("response.completed", "response.incomplete"):
+            return self._finish(read.response or _Response())
+        if kind == "response.failed":
+            return self._fail(read.response or _Response())
+        if kind == "error":
+            return self._error(read.error or VendorError(code=read.code, message=read.message))
+        if kind in _ADDED and self._thought == read.output_index and (read.summary_index or read.content_index):
+            return [Chunk(kind=ChunkKind.REASONING, text="\n\n")]
+        if kind == "response.output_text.annotation.added" and read.annotation is not None and read.annotation.url:
+            return [Chunk(kind=ChunkKind.CITATION, citation=citation_of(read.annotation))]
+        return [Chunk(kind=ChunkKind.PING)] if kind == "keepalive" else []
+
+    def _item_added(self, read: _Event) -> list[Chunk]:
+        item = read.item
+        if item is None or item.type != "function_call":
+            return []
+        tool = self._tools[read.output_index] = _OpenTool(self._calls)
+        self._calls += 1
+        start = Chunk(kind=ChunkKind.TOOL_START, index=tool.ordinal, id=item.call_id or "", name=item.name or "")
+        return [start, *self._arguments(tool, item.arguments)]
+
+    def _arguments(self, tool: _OpenTool, text: str | None) -> list[Chunk]:
+        """Return arguments that came whole, unless they came before."""
+        if tool.has_arguments or not text:
+            return []
+        tool.has_arguments = True
+        return [Chunk(kind=ChunkKind.TOOL_ARGUMENTS, index=tool.ordinal, text=text)]
+
+    def _item_done(self, read: _Event) -> list[Chunk]:
+        item = read.item
+        if item is None:
+            return []
+        if item.type == "function_call":
+            tool = self._tools.get(read.output_index)
+            chunks = [] if tool is not None else self._item_added(read)
+            # a function without parameters gets no delta; "" would not be JSON for the caller
+            return chunks + self._arguments(self._tools[read.output_index], item.arguments or "{}")
+        if item.type != "reasoning" or not item.encrypted_content:
+            return []
+        kind = ChunkKind.SIGNATURE if self._thought == read.output_index else ChunkKind.REDACTED
+        return [Chunk(kind=kind, text=signature_of(item), signed_by=NAME)]
+
+    def _finish(self, response: _Response) -> list[Chunk]:
+        self._closed = True
+        chunks = [Chunk(kind=ChunkKind.FINISH, finish=finish_of(response.incomplete_details, has_calls=self._calls > 0))]
+        return [*chunks, *self._take_usage(response), Chunk(kind=ChunkKind.END)]
+
+    def _take_usage(self, response: _Response) -> list[Chunk]:
+        self._usage, self._problem = believed(response.usage, response.service_tier)
+        return [Chunk(kind=ChunkKind.USAGE, usage=self._usage)] if self._usage is not None else []
+
+    def _fail(self, response: _Response) -> list[Chunk]:
+        usage = self._take_usage(response)
+        return [*usage, *self._error(response.error or VendorError())]
+
+    def _error(self, error: VendorError) -> list[Chunk]:
+        self._closed = True
+        code = error.code or error.type or ""
+        words = error.message or code or "the provider reported an error"
+        return [Chunk(kind=ChunkKind.ERROR, text=words[:2000], name=code, status=_STATUS.get(code, 502))]
