@@ -24,7 +24,7 @@ class PartKind(StrEnum):
 
 
 class Citation(Frozen, frozen=True):
-    """Where a piece of an answer's text comes from; `start` and `end` are characters of that text, -1 where the vendor does not say.
+    """Where a piece of an answer's text comes from; `start` and `end` are characters of that text (in a stream: of all text told so far), -1 if unsaid.
 
     `document` numbers the cited document of the request from 0 (-1: none of them), `place` is what `first` and `last` (exclusive) count there:
     char, page or block.

@@ -164,14 +164,16 @@ def _part(block: _Block) -> Part | None:
     return None
 
 
-def cited(value: Mapping[str, Any]) -> Citation:
-    """Return a citation the vendor made, whatever of it makes sense."""
+def cited(value: Mapping[str, Any], start: int = -1, end: int = -1) -> Citation:
+    """Return a citation the vendor made of a piece of its text, whatever of it makes sense."""
     title, place = value.get("document_title") or value.get("title"), PLACES.get(str(value.get("type")), ("", "", ""))
     url = value.get("url") or (value.get("source") if value.get("type") == "search_result_location" else "")
     return Citation(
         url=_word(url),
         title=_word(title),
         quoted=_word(value.get("cited_text")),
+        start=start,
+        end=end,
         document=_count(value.get("document_index")) if place[0] else -1,
         place=place[0],
         first=_count(value.get(place[1])),

@@ -82,7 +82,7 @@ class ChunkReader:
     ERROR nothing comes. For streams that are cut, `usage_so_far` knows the input tokens.
     """
 
-    __slots__ = ("_closed", "_finished", "_problem", "_started", "_thinks", "_tools", "_tools_count", "_usage")
+    __slots__ = ("_closed", "_finished", "_problem", "_said", "_started", "_text_start", "_thinks", "_tools", "_tools_count", "_usage")
 
     def __init__(self) -> None:
         self._started = False
@@ -90,6 +90,8 @@ class ChunkReader:
         self._closed = False
         # whether the open block's thinking has been told of
         self._thinks = False
+        # characters of text told so far, and up to the open block
+        self._said = self._text_start = 0
         self._tools: dict[int, _OpenTool] = {}
         self._tools_count = 0
         self._usage = VendorUsage()
@@ -175,6 +177,9 @@ class ChunkReader:
                 return [start]
             tool.has_arguments = True
             return [start, Chunk(kind=ChunkKind.TOOL_ARGUMENTS, index=tool.ordinal, text=given.decode())]
+        if block.type == "text":
+            self._text_start = self._said
+            self._said += len(block.text or "")
         if block.type == "text" and block.text:
             return [Chunk(kind=ChunkKind.TEXT, text=block.text)]
         if block.type == "thinking":
@@ -189,6 +194,7 @@ class ChunkReader:
         if delta is None:
             return []
         if delta.text and delta.type == "text_delta":
+            self._said += len(delta.text)
             return [Chunk(kind=ChunkKind.TEXT, text=delta.text)]
         if delta.thinking and delta.type == "thinking_delta":
             self._thinks = True
@@ -202,7 +208,7 @@ class ChunkReader:
             # thinking that is not shown is signed all the same
             return [signature] if self._thinks else [Chunk(kind=ChunkKind.REASONING), signature]
         if delta.citation is not None and delta.type == "citations_delta":
-            return [Chunk(kind=ChunkKind.CITATION, citation=cited(delta.citation))]
+            return [Chunk(kind=ChunkKind.CITATION, citation=cited(delta.citation, self._text_start, self._said))]
         return []
 
     def _block_stop(self, read: _Event) -> list[Chunk]:

@@ -161,7 +161,9 @@ def citation_of(citation: Citation) -> _Block:
 
 def error_body(status: int, code: str, kind: str, message: str, param: str | None, sgw: Mapping[str, Any]) -> bytes:
     """Return an error the Anthropic SDKs understand, our own detail under `error.sgw`, the call's id where they look for a request's."""
-    error = {"type": _KINDS.get(status, "invalid_request_error" if status < 500 else "api_error"), "message": message}
+    kind = _KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
+    # where their SDKs look for a code
+    error = {"type": kind, "message": message, "details": {"error_code": code}}
     detail = {"status": status, "code": code, "param": param, **sgw}
     return orjson.dumps({"type": "error", "error": {**error, "sgw": detail}, "request_id": sgw.get("call_id")})
 

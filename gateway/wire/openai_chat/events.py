@@ -6,20 +6,28 @@ import orjson
 
 from gateway.terms import Chunk, ChunkKind
 from gateway.wire import Told
-from gateway.wire.openai_chat.told import CREATED_BY_GATEWAY, error_event, usage_of
+from gateway.wire.openai_chat.told import CREATED_BY_GATEWAY, annotation, error_event, sealed_detail, signed_call, signed_detail, usage_of
+
+_dumps = orjson.dumps
 
 
 class ChunkWriter:
-    """Writes neutral chunks as chat.completion.chunk events. After END or ERROR it writes nothing more."""
+    """Writes one stream. After END or ERROR it writes nothing more."""
 
-    __slots__ = ("_closed", "_head", "_include_usage", "_tail")
+    __slots__ = ("_closed", "_details", "_head", "_include_usage", "_said", "_signature", "_tail", "_thought")
 
     def __init__(self, told: Told) -> None:
-        head = orjson.dumps({"id": CREATED_BY_GATEWAY + told.call_id, "object": "chat.completion.chunk", "created": told.created_at_s, "model": told.model})
+        head = _dumps({"id": CREATED_BY_GATEWAY + told.call_id, "object": "chat.completion.chunk", "created": told.created_at_s, "model": told.model})
         self._head = b"data: " + head[:-1] + b',"choices":['
         self._tail = b'],"usage":null}\n\n' if told.wants_usage else b"]}\n\n"
         self._include_usage = told.wants_usage
         self._closed = False
+        # characters said so far, which a citation is about that does not say so itself
+        self._said = 0
+        # reasoning since the last signature, which is told again with its own
+        self._thought: list[str] = []
+        self._details = 0
+        self._signature = ("", "")
 
     def write(self, chunk: Chunk) -> bytes:
         """Return the chunk's event bytes; b"" for what this caller does not get (usage unasked, anything after the end)."""
@@ -27,32 +35,65 @@ class ChunkWriter:
             return b""
         kind = chunk.kind
         if kind is ChunkKind.TEXT:
-            return self._delta(b'{"content":' + orjson.dumps(chunk.text) + b"}")
+            self._said += len(chunk.text)
+            return self._delta(b'{"content":' + _dumps(chunk.text) + b"}")
         if kind is ChunkKind.TOOL_ARGUMENTS:
             call: dict[str, Any] = {"index": chunk.index, "function": {"arguments": chunk.text}}
-            return self._delta(b'{"tool_calls":[' + orjson.dumps(call) + b"]}")
+            return self._delta(b'{"tool_calls":[' + _dumps(call) + b"]}")
         if kind is ChunkKind.REASONING:
-            return self._delta(b'{"reasoning_content":' + orjson.dumps(chunk.text) + b"}")
+            self._thought.append(chunk.text)
+            return self._delta(b'{"reasoning_content":' + _dumps(chunk.text) + b"}") if chunk.text else b""
         if kind is ChunkKind.TOOL_START:
-            call = {"index": chunk.index, "id": chunk.id, "type": "function", "function": {"name": chunk.name, "arguments": ""}}
-            return self._delta(b'{"tool_calls":[' + orjson.dumps(call) + b"]}")
+            return self._tool(chunk)
         if kind is ChunkKind.START:
             return self._delta(b'{"role":"assistant","content":""}')
         if kind is ChunkKind.FINISH:
-            return self._delta(b"{}", orjson.dumps(chunk.finish))
+            return self._delta(b"{}", _dumps(chunk.finish))
         if kind is ChunkKind.PING:
             return b": keep-alive\n\n"
         if kind is ChunkKind.USAGE:
             if not self._include_usage or chunk.usage is None:
                 return b""
-            return self._head + b'],"usage":' + orjson.dumps(usage_of(chunk.usage)) + b"}\n\n"
+            return self._head + b'],"usage":' + _dumps(usage_of(chunk.usage)) + b"}\n\n"
         if kind is ChunkKind.END:
             self._closed = True
             return b"data: [DONE]\n\n"
-        if kind is not ChunkKind.ERROR:
+        return self._seldom(chunk)
+
+    def _seldom(self, chunk: Chunk) -> bytes:
+        kind = chunk.kind
+        if kind is ChunkKind.REFUSAL:
+            return self._delta(b'{"refusal":' + _dumps(chunk.text) + b"}")
+        if kind is ChunkKind.SIGNATURE:
+            return self._signed(chunk)
+        if kind is ChunkKind.REDACTED:
+            return self._detail(sealed_detail(self._details, chunk.text, chunk.signed_by))
+        if kind is ChunkKind.CITATION and chunk.citation is not None:
+            return self._delta(_dumps({"annotations": [annotation(chunk.citation, 0, self._said)]})) if chunk.citation.url else b""
+        if kind is ChunkKind.ERROR:
+            self._closed = True
+            return error_event(chunk.status or 502, "upstream_error", "api_error", chunk.text, None, chunk.extra or {})
+        return b""
+
+    def _tool(self, chunk: Chunk) -> bytes:
+        call: dict[str, Any] = {"index": chunk.index, "id": chunk.id, "type": "function", "function": {"name": chunk.name, "arguments": ""}}
+        if self._signature[0]:
+            call["extra_content"] = signed_call(*self._signature)
+            self._signature = ("", "")
+        return self._delta(b'{"tool_calls":[' + _dumps(call) + b"]}")
+
+    def _signed(self, chunk: Chunk) -> bytes:
+        """Tell signed reasoning whole, so that what the client keeps can go back as it is; without reasoning the next tool call is meant."""
+        if not self._thought:
+            self._signature = (chunk.text, chunk.signed_by)
             return b""
-        self._closed = True
-        return error_event(chunk.status or 502, "upstream_error", "api_error", chunk.text, None, chunk.extra or {})
+        text = "".join(self._thought)
+        self._thought.clear()
+        return self._detail(signed_detail(self._details, text, chunk.text, chunk.signed_by))
+
+    def _detail(self, detail: dict[str, Any]) -> bytes:
+        self._details += 1
+        return self._delta(_dumps({"reasoning_details": [detail]}))
 
     def _delta(self, delta: bytes, finish: bytes = b"null") -> bytes:
         return self._head + b'{"index":0,"delta":' + delta + b',"logprobs":null,"finish_reason":' + finish + b"}" + self._tail

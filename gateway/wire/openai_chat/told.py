@@ -5,8 +5,9 @@ from typing import Any
 
 import orjson
 
-from gateway.terms import Answer, PartKind, Usage
-from gateway.wire import Told
+from gateway.terms import Answer, Citation, Part, PartKind, Usage
+from gateway.wire import Told, signatures
+from gateway.wire.openai_chat.turns import WIRE_NAME
 
 CREATED_BY_GATEWAY = "chatcmpl-"
 
@@ -14,17 +15,21 @@ CREATED_BY_GATEWAY = "chatcmpl-"
 def write_answer(answer: Answer, told: Told) -> bytes:
     """Return a chat.completion naming the caller's model; the call's own moment stands in when the vendor gave none."""
     text = _joined(answer, PartKind.TEXT)
-    calls = [part for part in answer.parts if part.kind is PartKind.TOOL_CALL]
+    calls = [call_of(part) for part in answer.parts if part.kind is PartKind.TOOL_CALL]
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": _joined(answer, PartKind.REFUSAL)}
     reasoning = _joined(answer, PartKind.REASONING)
     if reasoning is not None:
         message["reasoning_content"] = reasoning
+    if details := _details(answer):
+        message["reasoning_details"] = details
+    if annotations := _annotations(answer):
+        message["annotations"] = annotations
     if calls:
-        message["tool_calls"] = [{"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.text}} for call in calls]
+        message["tool_calls"] = calls
     elif text is None and message["refusal"] is None:
         message["content"] = ""
     body: dict[str, Any] = {
-        "id": answer.id if answer.id.startswith(CREATED_BY_GATEWAY) else CREATED_BY_GATEWAY + answer.id,
+        "id": answer.id if answer.id.startswith(CREATED_BY_GATEWAY) else CREATED_BY_GATEWAY + (answer.id or told.call_id),
         "object": "chat.completion",
         "created": answer.created_at_s or told.created_at_s,
         "model": told.model,
@@ -40,6 +45,55 @@ def write_answer(answer: Answer, told: Told) -> bytes:
 def _joined(answer: Answer, kind: PartKind) -> str | None:
     texts = [part.text for part in answer.parts if part.kind is kind and part.text]
     return "".join(texts) if texts else None
+
+
+def call_of(part: Part) -> dict[str, Any]:
+    """Return a tool call, with its signature in Google's own place for it."""
+    call: dict[str, Any] = {"id": part.id, "type": "function", "function": {"name": part.name, "arguments": part.text}}
+    return {**call, "extra_content": signed_call(part.signature, part.signed_by)} if part.signature else call
+
+
+def signed_call(signature: str, signed_by: str) -> dict[str, Any]:
+    """Return what a signed tool call carries beside itself."""
+    return {"google": {"thought_signature": signatures.told(signature, signed_by, WIRE_NAME)}}
+
+
+def _details(answer: Answer) -> list[dict[str, Any]]:
+    """Return the reasoning a vendor wants back as it was; numbered, as OpenAI's own helpers put lists of a stream together by number."""
+    details: list[dict[str, Any]] = []
+    for part in answer.parts:
+        if part.kind is PartKind.REDACTED:
+            details.append(sealed_detail(len(details), part.text, part.signed_by))
+        elif part.kind is PartKind.REASONING and part.signature:
+            details.append(signed_detail(len(details), part.text, part.signature, part.signed_by))
+    return details
+
+
+def sealed_detail(index: int, data: str, signed_by: str) -> dict[str, Any]:
+    """Return reasoning only its vendor can read."""
+    return {"index": index, "type": "reasoning.encrypted", "data": signatures.told(data, signed_by, WIRE_NAME)}
+
+
+def signed_detail(index: int, text: str, signature: str, signed_by: str) -> dict[str, Any]:
+    """Return reasoning with its signature."""
+    return {"index": index, "type": "reasoning.text", "text": text, "signature": signatures.told(signature, signed_by, WIRE_NAME)}
+
+
+def _annotations(answer: Answer) -> list[dict[str, Any]]:
+    """Return the citations of pages; what is cited of the request's own documents has no place on this wire."""
+    annotations, start = [], 0
+    for part in answer.parts:
+        if part.kind is PartKind.TEXT:
+            annotations += [annotation(each, start, start + len(part.text)) for each in part.citations if each.url]
+            start += len(part.text)
+    return annotations
+
+
+def annotation(citation: Citation, start: int, end: int) -> dict[str, Any]:
+    """Return a citation of a page; `start` and `end` are the characters of its text, for vendors that do not say more exactly."""
+    if citation.start >= 0:
+        start, end = start + citation.start, start + citation.end
+    return {"type": "url_citation", "url_citation": {"url": citation.url, "title": citation.title, "start_index": start, "end_index": end}}
 
 
 def usage_of(usage: Usage) -> dict[str, Any]:
