@@ -22,6 +22,8 @@ class BillingConfig(AppConfig):
         watch(models.Price, "price", "prc")
         watch(models.PriceDecision, "price-decision", "prd")
         watch(models.Statement, "statement", "stm")
+        made_by_the_system = ("state", "attempts", "claimed_until", "rows", "size_bytes", "error", "finished_at", "expires_at")
+        watch(models.Export, "export", "exp", ignored=made_by_the_system)
 
         for grant in (*grants.GRANTS, sandbox.GRANT, *acts.ACTS):
             register(grant)

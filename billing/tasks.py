@@ -3,7 +3,7 @@
 import structlog
 from celery import shared_task
 
-from billing import credits, partitions, retention, rollups  # noqa: A004  # the subject's name
+from billing import credits, exporting, partitions, retention, rollups  # noqa: A004  # the subject's name
 
 ARCHIVE_S = 480.0
 
@@ -20,6 +20,12 @@ def fold_usage() -> int:
 def close_windows() -> int:
     """Expire credit that is due, then close windows that ended; return how many grants and windows ended."""
     return credits.expire_due() + credits.close_windows()
+
+
+@shared_task
+def make_exports() -> int:
+    """Make the files that were asked for, delete those that are over; return how many were made."""
+    return exporting.make_due()
 
 
 @shared_task

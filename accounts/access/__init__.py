@@ -160,8 +160,10 @@ def _covers(cell: str, standing: Standing, above: list[uuid.UUID], actor: Actor,
 
 
 def owner_of(row: object) -> object:
-    """Return the id of the person an object belongs to, None for none."""
-    return row.pk if isinstance(row, User) else getattr(row, "owner_id", None) or getattr(row, "user_id", None)
+    """Return the id of the person or program an object belongs to, None for none."""
+    if isinstance(row, User):
+        return row.pk
+    return next((found for name in ("owner_id", "user_id", "service_account_id") if (found := getattr(row, name, None))), None)
 
 
 def places_above(place: Place) -> list[uuid.UUID]:

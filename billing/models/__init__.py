@@ -3,6 +3,7 @@
 from billing.models.alerts import AlertEvent, AlertPosition, WindowWatch
 from billing.models.archive import ArchivedMonth, ArchivedPart, ArchivedWindow
 from billing.models.budgets import Budget, DisputedHold, Host, Lease, Limit, Unit, Window
+from billing.models.exports import Export, ExportPart
 from billing.models.ledger import CreditAccount, CreditGrant, Entry, Posting
 from billing.models.prices import Price, PriceDecision
 from billing.models.rollups import DayRollup, HourRollup, LabelRollup, RollupPosition, Series
@@ -23,6 +24,8 @@ __all__ = [
     "DayRollup",
     "DisputedHold",
     "Entry",
+    "Export",
+    "ExportPart",
     "Host",
     "HourRollup",
     "JournalPosition",

@@ -19,6 +19,7 @@ from billing.api.alerts import Alerts
 from billing.api.budgets import Budgets
 from billing.api.calls import Calls
 from billing.api.credit import CreditAccounts
+from billing.api.exports import Exports
 from billing.api.limits import Limits
 from billing.api.prices import Prices
 from billing.api.reports import Reports
@@ -32,7 +33,7 @@ from gateway.api.providers import Providers
 
 RESOURCES = (
     PersonalTokens, BusinessUnits, Projects, Memberships, ServiceAccounts, Keys, Budgets, Limits, CreditAccounts, Calls, Alerts, AuditEvents, Webhooks,
-    CreditRequests, AccessRequests, Approvals, ApprovalRules, Providers, Models, Deployments, Prices, NotificationChannels, Reports,
+    CreditRequests, AccessRequests, Approvals, ApprovalRules, Providers, Models, Deployments, Prices, NotificationChannels, Reports, Exports,
 )  # fmt: skip
 
 router = SimpleRouter(trailing_slash=False)

@@ -15,7 +15,7 @@ from accounts.service_accounts import SCOPES
 from accounts.webhooks import make_webhook
 from billing.budgets import save_budget, save_limit
 from billing.credits import open_account
-from billing.models import AlertEvent, Budget, Limit, Price, Statement
+from billing.models import AlertEvent, Budget, Export, Limit, Price, Statement
 from gateway.actions import create_virtual_key
 from gateway.models import Deployment, Model, ProviderAccount
 from tests.gateway.api.callers import Caller, call, program, service_account
@@ -221,6 +221,15 @@ def _reports(made: Company) -> list[Sample]:
     return found
 
 
+def export_of(user: User) -> Export:
+    """Ask for a file."""
+    return Export.objects.create(kind="calls", format="csv", first_day=date(2026, 1, 1), last_day=date(2026, 1, 31), user=user)
+
+
+def _exports(made: Company) -> list[Sample]:
+    return [Sample(f"exp_{export_of(User.objects.create_user('asker@example.com')).pk.hex}", "platform")]
+
+
 def account_of(slug: str = "acme") -> ProviderAccount:
     """Make a provider account that nobody answers at."""
     return ProviderAccount.objects.get_or_create(slug=slug, defaults={"name": slug, "provider": "vllm", "base_url": "http://127.0.0.1:9009/v1"})[0]
@@ -275,6 +284,7 @@ SAMPLES: dict[str, Callable[[Company], list[Sample]]] = {
     "prices": _prices,
     "notification-channels": _channels,
     "reports": _reports,
+    "exports": _exports,
 }
 # What is made where: the body of a POST to a list, for a place.
 BODIES: dict[str, Callable[[dict[str, str]], dict[str, Any]]] = {
@@ -289,6 +299,7 @@ BODIES: dict[str, Callable[[dict[str, str]], dict[str, Any]]] = {
     "credit-accounts": lambda at: {"scope": at},
     "webhooks": lambda at: {"name": "New", "url": "http://127.0.0.1:9999/", "event_types": ["key.*"], "scope": at},
     "notification-channels": lambda at: {"name": "New", "kind": "webhook", "options": OPTIONS, "secret": SECRET, "scope": at},
+    "exports": lambda at: {"kind": "calls", "first": "2026-01-01", "last": "2026-01-31"},
     "reports": lambda at: {"month": "2026-02", **at},
     "credit-requests": lambda at: {"amount": "5", "reason": "new", **at},
     "access-requests": lambda at: {"kind": "join_project", "target": at["project"], "reason": "new"},
@@ -313,7 +324,7 @@ MADE_IN = {
     "reports": ("under", "foreign unit"),
     "credit-requests": ("project", "foreign"),
     "access-requests": ("project", "foreign"),
-    **dict.fromkeys(("approval-rules", "providers", "models", "deployments", "prices"), ("platform",)),
+    **dict.fromkeys(("approval-rules", "exports", "providers", "models", "deployments", "prices"), ("platform",)),
 }
 
 
