@@ -71,15 +71,17 @@ class Application:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one ASGI scope."""
-        if self._has_started and self._serves_calls and scope["type"] == "http" and scope.get("raw_path", b"")[:4] == b"/v1/":
-            return self._plane(scope, receive, send)
+        if self._has_started and self._serves_calls and scope["type"] == "http":
+            path: bytes = scope.get("raw_path", b"")
+            if path[:4] == b"/v1/" or path[:8] == b"/v1beta/":
+                return self._plane(scope, receive, send)
         return self._route(scope, receive, send)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self.start()
             path: bytes = scope.get("raw_path") or scope["path"].encode()
-            if (path.startswith(b"/v1/") or path == b"/v1") and self._serves_calls:
+            if (path.startswith((b"/v1/", b"/v1beta/")) or path in (b"/v1", b"/v1beta")) and self._serves_calls:
                 return await self._plane(scope, receive, send)
             # safe methods change nothing (RFC 9110, 9.2.1)
             return await self._rest(scope, receive, send if scope["method"] in SAFE_METHODS else self._once_in_force(send))  # type: ignore[no-any-return]

@@ -28,6 +28,7 @@ from gateway.errors import (
     UnknownEndpoint,
     WrongContentType,
 )
+from gateway.framing import ArrayReply
 from gateway.plane.identify import AccessToken, UnknownKey
 from gateway.plane.serve import JSON, SAFE
 from gateway.plane.worker import Worker
@@ -49,6 +50,7 @@ SINGLE = (b"host", b"content-length", b"content-type", b"transfer-encoding")
 ADMINISTRATIVE = frozenset({"organization", "organizations", "admin", "api_keys", "projects", "users", "invites", "audit_logs", "usage", "costs"})
 PLAIN_PATH = re.compile(r"[A-Za-z0-9._~/:-]{1,400}")
 PLAIN_QUERY = re.compile(r"[A-Za-z0-9._~/:?&=%+,;@-]{0,2000}")
+BETA = b"/v1beta/"
 
 
 class GatewayConsumer(AsyncHttpConsumer):
@@ -99,10 +101,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             refuse_repeated(visitor.listed)
         if b"host" not in headers and visitor.version == "1.1":
             raise BadRequest("Send a Host header.")
-        try:
-            credential = auth.lone_bearer(headers) or auth.credential(visitor.listed, visitor.query, False)
-        except WireError as error:
-            raise BadKey(error.message) from None
+        credential = credential_of(visitor)
         try:
             caller = self.worker.caller_now(credential)
         except UnknownKey:
@@ -120,9 +119,9 @@ class GatewayConsumer(AsyncHttpConsumer):
             if endpoint not in KNOWN:
                 await self._unmetered(visitor, caller, account, endpoint)
                 return
-            visitor.door = doors.at(endpoint)
+            visitor.door = doors.behind(endpoint, path.split(b"/", 3)[3].decode("latin-1"))
         if visitor.method != "POST":
-            raise MethodNotAllowed(f"Use POST for /v1/{visitor.door.endpoint}.")
+            raise MethodNotAllowed(f"Use POST for /v1/{visitor.door.endpoint}." if visitor.door.wire.names_model else "Use POST here.")
         self._check_transport(headers)
         body = visitor.body
         if body is None:
@@ -193,7 +192,10 @@ class GatewayConsumer(AsyncHttpConsumer):
         except WireError as error:
             raise BadRequest(error.message, param=error.param) from None
         headers = visitor.headers
-        if head.stream and door.endpoint not in CHAT:
+        stream = head.stream or door.stream
+        if door.stream and not asks_for_events(visitor.query):
+            visitor.reply = ArrayReply(visitor.reply)
+        if stream and door.endpoint not in CHAT:
             raise BadRequest(f"/{door.endpoint} cannot be streamed. Leave `stream` out.", param="stream")
         end_user = label(headers.get(b"x-sgw-user"))
         if not end_user and head.end_user:
@@ -204,8 +206,8 @@ class GatewayConsumer(AsyncHttpConsumer):
             door.endpoint,
             account,
             body,
-            head.model or door.model,
-            head.stream,
+            door.model or head.model,
+            stream,
             head.wants_usage,
             client_request_id=label(headers.get(b"x-request-id")),
             end_user=end_user,
@@ -232,20 +234,23 @@ class GatewayConsumer(AsyncHttpConsumer):
     # ---- the less travelled ways ------------------------------------------------------------------------------------
 
     async def _list(self, visitor: Visitor, path: bytes, caller: Caller) -> bool:
-        """Answer GET /v1/models, /v1/models/{id} and /v1/key from the snapshot; False for any other path."""
+        """Answer GET /v1/models, /v1/models/{id} and /v1/key from the snapshot, in the shape the caller's SDK expects; False for any other path."""
         snapshot = self.worker.snapshot
         assert snapshot is not None
+        surface = visitor.door.wire.surface
+        if path.startswith(BETA):
+            path = b"/v1/" + path[len(BETA) :]
         if path == b"/v1/key":
             body = listings.key(caller)
         elif path == b"/v1/models":
-            body = listings.models(caller, snapshot)
+            body = listings.models(caller, snapshot, surface)
         elif path.startswith(b"/v1/models/"):
-            body = listings.model(caller, snapshot, unquote_to_bytes(path[len(b"/v1/models/") :]).decode("utf-8", "replace"))
+            body = listings.model(caller, snapshot, unquote_to_bytes(path[len(b"/v1/models/") :]).decode("utf-8", "replace"), surface)
         else:
             account, _, rest = path.removeprefix(b"/v1/").partition(b"/")
-            if rest not in (b"models", b"v1/models") or account.decode("latin-1") not in snapshot.accounts:
+            if rest not in (b"models", b"v1/models", b"v1beta/models") or account.decode("latin-1") not in snapshot.accounts:
                 return False
-            body = listings.upstream_models(caller, snapshot, account.decode())
+            body = listings.upstream_models(caller, snapshot, account.decode(), "gemini" if rest == b"v1beta/models" else surface)
         if visitor.method not in ("GET", "HEAD"):
             raise MethodNotAllowed("Use GET here.")
         await visitor.reply.whole(200, head_of(visitor, body), b"" if visitor.method == "HEAD" else body)
@@ -258,7 +263,7 @@ class GatewayConsumer(AsyncHttpConsumer):
         first, _, rest = path.removeprefix(b"/v1/").decode("latin-1").partition("/")
         snapshot = self.worker.snapshot
         assert snapshot is not None
-        account = snapshot.accounts.get(first)
+        account = snapshot.accounts.get(first) if path.startswith(b"/v1/") else None
         if account is None:
             raise UnknownEndpoint(f"There is no endpoint {path[:200].decode('latin-1')!r}. See the reference for the paths this gateway serves.")
         located = shelf()[account.provider].locate(rest)
@@ -281,7 +286,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             body = await self._body(visitor)
         elif len(body) > self.worker.settings.body_limit_bytes:
             raise too_large(self.worker.settings.body_limit_bytes)
-        query = visitor.query.decode("latin-1")
+        query = auth.without_key(visitor.query).decode("latin-1")
         if not PLAIN_QUERY.fullmatch(query):
             raise BadRequest("The query string holds characters that must be percent-encoded.")
         call = Call(
@@ -328,6 +333,25 @@ class GatewayConsumer(AsyncHttpConsumer):
             head += CLOSE
             self.worker.figures.add("sgw_refusals", refusal.code)
         await visitor.reply.whole(refusal.status, head, body)
+
+
+def credential_of(visitor: Visitor) -> bytes:
+    """Return the credential of a request. Raises BadKey."""
+    headers, query = visitor.headers, visitor.query
+    try:
+        return (not query and auth.lone_bearer(headers)) or auth.credential(visitor.listed, query, takes_key_in_query(visitor))
+    except WireError as error:
+        raise BadKey(error.message) from None
+
+
+def takes_key_in_query(visitor: Visitor) -> bool:
+    """Return whether `?key=` is a credential here: where Gemini's clients send it."""
+    return visitor.door.wire.surface == "gemini" or BETA in visitor.path
+
+
+def asks_for_events(query: bytes) -> bool:
+    """Return whether a Gemini client wants its stream as server-sent events; otherwise it is one JSON array."""
+    return b"alt=sse" in query.split(b"&")
 
 
 def head_of(visitor: Visitor, body: bytes) -> bytes:

@@ -47,6 +47,8 @@ CATALOGUE = {
     "sim-reasoner": ("chat", "sim-openai", 1_100_000_000, 275_000_000, 4_400_000_000),
     "sim-embed": ("embeddings", "sim-openai", 20_000_000, None, 0),
     "sim-claude": ("chat", "sim-anthropic", 3_000_000_000, 300_000_000, 15_000_000_000),
+    "sim-gemini": ("chat", "sim-google", 300_000_000, 75_000_000, 2_500_000_000),
+    "sim-gemini-embed": ("embeddings", "sim-google", 150_000_000, None, 0),
     "sim-flat": ("chat", "sim-openai", 0, None, 0),
 }
 # Models priced by the call, in nano-USD: what they cost is known before.
@@ -214,6 +216,7 @@ def _catalogue(simulator: str) -> list[Deployment]:
     accounts = {
         "sim-openai": _account("sim-openai", "Simulated OpenAI", "simulator", f"{simulator}/v1"),
         "sim-anthropic": _account("sim-anthropic", "Simulated Anthropic", "simulator_anthropic", simulator),
+        "sim-google": _account("sim-google", "Simulated Google", "simulator_google", simulator),
     }
     deployments = []
     for name, (kind, slug, per_input, per_cached, per_output) in CATALOGUE.items():

@@ -1,4 +1,4 @@
-"""What a key is told about itself and its models, from the snapshot alone, in OpenAI's shape."""
+"""What a key is told about itself and its models, from the snapshot alone, in the shape its SDK expects: OpenAI's, or Gemini's on that surface."""
 
 from datetime import UTC, datetime
 
@@ -9,33 +9,47 @@ from gateway.plane.plan import may_use
 from gateway.plane.snapshot import Snapshot
 from gateway.terms import Caller, Model
 
+METHODS = {"chat": ["generateContent", "countTokens"], "embeddings": ["embedContent", "batchEmbedContents"]}
 
-def _row(model: Model, name: str) -> dict[str, object]:
+
+def _row(model: Model, name: str, surface: str) -> dict[str, object]:
+    if surface == "gemini":
+        return {
+            "name": f"models/{name}",
+            "version": "1",
+            "displayName": name,
+            "description": f"Served by {model.owned_by}." if model.owned_by else "",
+            "supportedGenerationMethods": METHODS.get(model.kind, []),
+        }
     return {"id": name, "object": "model", "created": model.created_at_s, "owned_by": model.owned_by}
 
 
-def models(caller: Caller, snapshot: Snapshot) -> bytes:
+def _listing(rows: list[dict[str, object]], surface: str) -> bytes:
+    return orjson.dumps({"models": rows} if surface == "gemini" else {"object": "list", "data": rows})
+
+
+def models(caller: Caller, snapshot: Snapshot, surface: str) -> bytes:
     """Return the catalogue models this key may use."""
-    rows = [_row(model, name) for name, model in sorted(snapshot.models.items()) if model.deployments and may_use(caller, model)]
-    return orjson.dumps({"object": "list", "data": rows})
+    rows = [_row(model, name, surface) for name, model in sorted(snapshot.models.items()) if model.deployments and may_use(caller, model)]
+    return _listing(rows, surface)
 
 
-def upstream_models(caller: Caller, snapshot: Snapshot, account: str) -> bytes:
+def upstream_models(caller: Caller, snapshot: Snapshot, account: str, surface: str) -> bytes:
     """Return the models this key may use at one provider account, under their upstream names."""
     rows = []
     for (slug, name), served in sorted(snapshot.by_upstream.items()):
         mine = [model for model in served if may_use(caller, model)]
         if slug == account and mine:
-            rows.append(_row(mine[0], name))
-    return orjson.dumps({"object": "list", "data": rows})
+            rows.append(_row(mine[0], name, surface))
+    return _listing(rows, surface)
 
 
-def model(caller: Caller, snapshot: Snapshot, name: str) -> bytes:
+def model(caller: Caller, snapshot: Snapshot, name: str, surface: str) -> bytes:
     """Return one model. Raises NoSuchModel for one that is not there or not this key's."""
     found = snapshot.models.get(name)
     if found is None or not may_use(caller, found):
         raise NoSuchModel(f"The model {name[:200]!r} is not in the catalogue of this key. GET /v1/models lists what it may use.", param="model")
-    return orjson.dumps(_row(found, name))
+    return orjson.dumps(_row(found, name, surface))
 
 
 def key(caller: Caller) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.direct import Connection, Turn, take_connection
 from gateway.doors import find
+from gateway.plane import relay
 from gateway.terms import Header
 from gateway.wire.lines import headers as headers_of
 
@@ -95,7 +96,7 @@ class Visitor:
         self.headers: dict[bytes, bytes] = dict(listed)
         self.door = find(path, self.headers)
         self.receive, self.connection, self.body, self.turn = receive, connection, body, turn
-        self.reply = Reply(send, connection)
+        self.reply: relay.Reply = Reply(send, connection)
         self.left = self.is_revoked = False
         self.key = ""
         self.task: asyncio.Task[object] | None = None

@@ -124,7 +124,7 @@ class Protocol(HttpToolsProtocol):
     def _offer_connection(self) -> None:
         """Offer the connection itself to the data plane; a HEAD request is answered through plain ASGI."""
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and cycle.scope is self.scope and self.url.startswith(b"/v1/") and self.scope["method"] != "HEAD":
+        if cycle is not None and cycle.scope is self.scope and self.url.startswith((b"/v1/", b"/v1beta/")) and self.scope["method"] != "HEAD":
             self.scope["extensions"] = {EXTENSION: Connection(cycle)}  # type: ignore[dict-item]
 
     def on_response_complete(self) -> None:

@@ -15,7 +15,10 @@ LAST_BYTES_S = 1.0
 class Reply(Protocol):
     """The caller's side of a call."""
 
-    started: bool
+    @property
+    def started(self) -> bool:
+        """Whether the caller has been given anything."""
+        ...
 
     async def whole(self, status: int, head: bytes, body: bytes) -> None:
         """Send a whole answer; `head` are its headers as lines (see gateway.wire.lines)."""

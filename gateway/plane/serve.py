@@ -34,7 +34,6 @@ EVENT_BYTES = 8 * 1024 * 1024
 PRICED_BODY_BYTES = 1024 * 1024
 PROGRESS_S = 5.0
 KEEP_ALIVE_S = 15.0
-KEEP_ALIVE = b": keep-alive\n\n"
 # kinds of fault by which an answer that came makes no sense
 GARBLED = frozenset({"protocol", "too_large"})
 # whose answers an output limit bounds
@@ -342,7 +341,7 @@ class Walk:
             return
         if not self.reply.started:
             await self.reply.start(200, b"x-request-id: %b\r\n" % self.call.id.encode() + CACHE_OFF + SAFE + SSE)
-        await self.reply.write(KEEP_ALIVE)
+        await self.reply.write(keep_alive(self.call.endpoint))
 
     async def _pass_on(self, refusal: VendorRefusal) -> None:
         """Give a vendor's refusal of the request itself to the caller, in the vendor's own words."""
@@ -499,6 +498,13 @@ class VendorError(Refusal):
     def __init__(self, message: str, status: int, code: str, param: str | None) -> None:
         super().__init__(message, param=param, detail={"from_provider": True})
         self.status, self.code = status, code
+
+
+def keep_alive(endpoint: str) -> bytes:
+    """Return what a waiting stream of an endpoint gets."""
+    client = by_endpoint()[endpoint].client
+    assert client is not None
+    return client.keep_alive
 
 
 def error_event(refusal: Refusal, endpoint: str) -> bytes:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, unquote
 
 import orjson
 
-from gateway.simulator import anthropic_wire, faults, openai_embeddings, openai_wire, responses_wire
+from gateway.simulator import anthropic_wire, faults, gemini_wire, openai_embeddings, openai_wire, responses_wire
 from gateway.simulator.answers import Prompt, Reply, answer, seed_of
 from gateway.simulator.connection import Connection, Receive, Scope, Send
 from gateway.simulator.directives import BadDirective
@@ -41,14 +41,16 @@ class Simulator:
         if path.startswith("/openai/"):
             path = "/v1" + path[len("/openai") :].removeprefix("/v1")
         named = dict(headers)
-        claude = path.startswith("/v1/messages") or b"anthropic-version" in named
-        wire = anthropic_wire if claude else responses_wire if path.startswith("/v1/responses") else openai_wire
+        wire = _wire(path, named)
         if path == "/healthz":
             await _plain(connection, wire, b'{"status":"ok"}')
             return
         try:
             _check_credential(named, scope["query_string"])
-            await self._routed(connection, scope["method"], path, wire, headers)
+            if wire is gemini_wire:
+                await self._gemini(connection, scope["method"], path, b"alt=sse" in scope["query_string"].split(b"&"), headers)
+            else:
+                await self._routed(connection, scope["method"], path, wire, headers)
         except Problem as error:
             await _refused(connection, wire, error)
         except BadDirective as error:
@@ -78,13 +80,28 @@ class Simulator:
         elif method != "POST":
             raise Problem(405, f"Not allowed to {method} on {path}.", "method_not_supported")
         else:
-            raw = await connection.body(BODY_LIMIT_BYTES)
-            if raw is None:
-                raise Problem(413, "Request body is larger than 64 MiB.", "request_too_large")
+            raw = await _read(connection)
             fields = _fields(raw)
             if deployment:
                 fields["model"] = deployment
             await self._posted(connection, path, wire, fields, raw, headers)
+
+    async def _gemini(self, connection: Connection, method: str, path: str, is_sse: bool, headers: list[tuple[bytes, bytes]]) -> None:
+        rest = path.partition("/models")[2]
+        if method == "GET" and not rest:
+            await _plain(connection, gemini_wire, gemini_wire.models())
+        elif method == "GET":
+            await _plain(connection, gemini_wire, gemini_wire.one_model(unquote(rest[1:])))
+        else:
+            model, called = gemini_wire.place(unquote(rest[1:]))
+            raw = await _read(connection)
+            fields = {**_fields(raw), "model": model, "stream": called == "streamGenerateContent"}
+            if called == "countTokens":
+                await _plain(connection, gemini_wire, gemini_wire.count(fields, self.any_model))
+            elif called in ("embedContent", "batchEmbedContents"):
+                await _plain(connection, gemini_wire, gemini_wire.embed(fields, self.any_model, many=called == "batchEmbedContents"))
+            else:
+                await self._answered(connection, gemini_wire, fields, raw, headers, is_array=not is_sse)
 
     async def _posted(
         self, connection: Connection, path: str, wire: ModuleType, fields: dict[str, Any], raw: bytes, headers: list[tuple[bytes, bytes]]
@@ -97,14 +114,19 @@ class Simulator:
         else:
             if wire is responses_wire:
                 fields = self.stored.expanded(fields)
-            prompt, replies = self._prompt(wire, fields)
-            echo = prompt.directives.word("echo")
-            if echo in ("body", "headers"):
-                shown = raw if echo == "body" else orjson.dumps(faults.described(headers))
-                prompt = prompt._replace(echo=shown.decode("utf-8", "replace"))
-                replies = [answer(prompt)]
-            keep = self.stored.keeper(fields) if wire is responses_wire else _keep_nothing
-            await self._spoken(connection, wire, prompt, replies, keep)
+            await self._answered(connection, wire, fields, raw, headers)
+
+    async def _answered(
+        self, connection: Connection, wire: ModuleType, fields: dict[str, Any], raw: bytes, headers: list[tuple[bytes, bytes]], is_array: bool = False
+    ) -> None:
+        prompt, replies = self._prompt(wire, fields)
+        echo = prompt.directives.word("echo")
+        if echo in ("body", "headers"):
+            shown = raw if echo == "body" else orjson.dumps(faults.described(headers))
+            prompt = prompt._replace(echo=shown.decode("utf-8", "replace"))
+            replies = [answer(prompt)]
+        keep = self.stored.keeper(fields) if wire is responses_wire else _keep_nothing
+        await self._spoken(connection, wire, prompt, replies, keep, is_array)
 
     async def _embedded(self, connection: Connection, fields: dict[str, Any]) -> None:
         directives = openai_embeddings.read_directives(fields)
@@ -113,19 +135,20 @@ class Simulator:
         if not await faults.before_answer(connection, directives, openai_wire, seed):
             await faults.whole(connection, directives, [faults.JSON, SIMULATED, *openai_wire.headers(seed)], body)
 
-    async def _spoken(self, connection: Connection, wire: ModuleType, prompt: Prompt, replies: list[Reply], keep: Keep) -> None:
+    async def _spoken(self, connection: Connection, wire: ModuleType, prompt: Prompt, replies: list[Reply], keep: Keep, is_array: bool) -> None:
         directives = prompt.directives
         if await faults.before_answer(connection, directives, wire, prompt.seed):
             return
         headers = [SIMULATED, *wire.headers(prompt.seed)]
         if prompt.stream:
+            events = wire.events(prompt, replies)
             spoken = len(replies[0].pieces) or 2 * len(replies[0].calls)
             await faults.stream(
                 connection,
                 directives,
                 wire,
-                [faults.SSE, (b"cache-control", b"no-cache"), *headers],
-                map(keep, wire.events(prompt, replies)),
+                [faults.JSON if is_array else faults.SSE, (b"cache-control", b"no-cache"), *headers],
+                map(keep, gemini_wire.as_array(events) if is_array else events),
                 2 + spoken // 2,
                 directives.number("pace", self.pace_ms),
                 lambda text: wire.text_event(prompt, text),
@@ -134,6 +157,21 @@ class Simulator:
         if directives.has("huge_line"):
             replies[0] = replies[0]._replace(pieces=("x" * directives.number("huge_line"),))
         await faults.whole(connection, directives, [faults.JSON, *headers], keep(wire.whole(prompt, replies)))
+
+
+def _wire(path: str, headers: Mapping[bytes, bytes]) -> ModuleType:
+    if path.startswith(("/v1beta/", "/v1alpha/")) or (path.startswith("/v1/models") and b"x-goog-api-key" in headers):
+        return gemini_wire
+    if path.startswith("/v1/messages") or b"anthropic-version" in headers:
+        return anthropic_wire
+    return responses_wire if path.startswith("/v1/responses") else openai_wire
+
+
+async def _read(connection: Connection) -> bytes:
+    raw = await connection.body(BODY_LIMIT_BYTES)
+    if raw is None:
+        raise Problem(413, "Request body is larger than 64 MiB.", "request_too_large")
+    return raw
 
 
 def _check_credential(headers: Mapping[bytes, bytes], query: bytes) -> None:

@@ -26,6 +26,8 @@ MODELS: dict[str, SimModel] = {
         SimModel("sim-reasoner", "Simulated Reasoner", reasons=True),
         SimModel("sim-embed", "Simulated Embeddings", kind="embedding"),
         SimModel("sim-claude", "Simulated Claude", vendor="anthropic"),
+        SimModel("sim-gemini", "Simulated Gemini", vendor="google"),
+        SimModel("sim-gemini-embed", "Simulated Gemini Embeddings", kind="embedding", vendor="google"),
         SimModel("sim-flat", "Simulated Chat at one price a call"),
     )
 }

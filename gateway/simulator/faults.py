@@ -171,7 +171,7 @@ async def _flush(connection: Connection, directives: Directives, batch: list[byt
     data = b"".join(batch)
     batch.clear()
     if directives.has("crlf"):
-        data = data.replace(b"\n", b"\r\n")
+        data = data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     if directives.has("split_utf8"):
         await _bytewise(connection, data)
     else:

@@ -38,7 +38,7 @@ def embed(fields: dict[str, Any], directives: sim.Directives, any_model: bool) -
     data = []
     tokens = 0
     for index, given in enumerate(inputs):
-        packed = _vector(given, dimensions)
+        packed = vector(given, dimensions)
         value = base64.b64encode(packed).decode() if encoding == "base64" else struct.unpack(f"<{dimensions}f", packed)
         data.append({"object": "embedding", "index": index, "embedding": value})
         tokens += len(given) if isinstance(given, list) else max(1, tokens_in(sim.strip(given)))
@@ -60,7 +60,8 @@ def _inputs(given: Any) -> list[Any]:
     return inputs
 
 
-def _vector(given: str | list[int], dimensions: int) -> bytes:
+def vector(given: str | list[int], dimensions: int) -> bytes:
+    """Return an input's vector of length 1 as little-endian floats."""
     words = re.findall(r"\w+", sim.strip(given).lower()) if isinstance(given, str) else [str(token) for token in given]
     values = [0.0] * dimensions
     for word in words or [""]:

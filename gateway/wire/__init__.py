@@ -38,6 +38,14 @@ class Head(Frozen, frozen=True):
     end_user: str = ""
 
 
+class Named(Frozen, frozen=True):
+    """What a path says on a wire whose paths name models: the endpoint, the model, and whether the answer streams."""
+
+    endpoint: str
+    model: str
+    stream: bool = False
+
+
 class Told(Frozen, frozen=True):
     """Who is told an answer: the model as the caller named it, the call's id, when it was (Unix seconds), and whether its stream tells usage.
 
@@ -127,7 +135,8 @@ class ChunkWriter(Protocol):
 class ClientSide(Frozen, frozen=True):
     """How applications are understood and told: `endpoint` is where they call, `error_body` and `error_event` take status, code, type, message, field, detail.
 
-    `read_ask` takes a request's raw fields, the model and whether it streams. Raises WireError.
+    `read_ask` takes a request's raw fields, the model and whether it streams. Raises WireError. `read_path` finds what a path names, where it names
+    models (the path without its first slash, the wire's other endpoints); `keep_alive` is what a waiting stream gets, nothing to the wire's SDKs.
     """
 
     endpoint: str
@@ -137,6 +146,8 @@ class ClientSide(Frozen, frozen=True):
     chunk_writer: Callable[[Told], ChunkWriter]
     error_body: Callable[[int, str, str, str, str | None, Mapping[str, Any]], bytes]
     error_event: Callable[[int, str, str, str, str | None, Mapping[str, Any]], bytes]
+    read_path: Callable[[str, frozenset[str]], Named | None] | None = None
+    keep_alive: bytes = b": keep-alive\n\n"
 
 
 class UpstreamSide(Frozen, frozen=True):

@@ -43,6 +43,11 @@ def lone_bearer(headers: Mapping[bytes, bytes]) -> bytes | None:
     return value[7:].strip() or None
 
 
+def without_key(query: bytes) -> bytes:
+    """Return a query without its credential, to be passed on or told."""
+    return b"&".join([pair for pair in query.split(b"&") if not pair.startswith(b"key=")]) if b"key=" in query else query
+
+
 def _bearer(value: bytes) -> bytes:
     if value[:7].lower() == b"bearer ":
         return value[7:].strip()

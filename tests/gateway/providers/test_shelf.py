@@ -41,13 +41,14 @@ def test_its_addresses_are_whole(provider: Provider) -> None:
 @EVERY
 def test_its_headers_carry_the_credential_once(provider: Provider) -> None:
     headers = provider.headers("s3cret")
-    assert [name for name, value in headers if b"s3cret" in value] in ([b"authorization"], [b"x-api-key"], [b"api-key"])
+    assert [name for name, value in headers if b"s3cret" in value] in ([b"authorization"], [b"x-api-key"], [b"api-key"], [b"x-goog-api-key"])
     assert all(name == name.lower() and b"\n" not in value for name, value in headers)
 
 
 @EVERY
 def test_it_reads_its_listing_and_prints_no_nonsense(provider: Provider) -> None:
-    assert provider.read_models({"data": [{"id": "one"}, {"id": "two"}]}) == ["one", "two"]
+    googles = {"models": [{"name": "models/one"}, {"name": "models/two"}]}
+    assert provider.read_models(googles if "gemini" in provider.wires.values() else {"data": [{"id": "one"}, {"id": "two"}]}) == ["one", "two"]
     assert provider.title
     assert all(name == name.lower() for name in provider.reads_headers)
     assert provider.simulated == provider.slug.startswith("simulator")
@@ -55,7 +56,7 @@ def test_it_reads_its_listing_and_prints_no_nonsense(provider: Provider) -> None
 
 
 def test_the_shelf_is_complete() -> None:
-    asked_for = """anthropic azure cohere deepseek fireworks groq huggingface llama_cpp lmstudio mistral nvidia ollama openai
+    asked_for = """anthropic azure cohere deepseek fireworks google groq huggingface llama_cpp lmstudio mistral nvidia ollama openai
         openai_compatible openrouter perplexity tgi together vllm xai"""
     assert sorted(shelf().keys() & set(asked_for.split())) == asked_for.split()
 
@@ -78,6 +79,14 @@ def test_paths_of_the_two_vendors_that_differ() -> None:
     assert azure.headers("k") == ((b"api-key", b"k"),)
     assert anthropic.path("messages", "claude", {}, False) == "/v1/messages"
     assert anthropic.headers("k") == ((b"x-api-key", b"k"), (b"anthropic-version", b"2023-06-01"))
+
+
+def test_googles_paths_name_model_and_method() -> None:
+    google = shelf()["google"]
+    assert google.path("generateContent", "gemini-2.5-flash", {}, True) == "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
+    assert google.locate("v1beta/models/gemini-2.5-flash:streamGenerateContent") == "generateContent"
+    assert google.locate("v1beta/files") == "v1beta/files"
+    assert google.headers("k") == ((b"x-goog-api-key", b"k"),)
 
 
 @EVERY

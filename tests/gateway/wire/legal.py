@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import anthropic.types as claude
+from google.genai import _common
+from google.genai import types as gemini
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming
 from openai.types.responses import Response, ResponseStreamEvent
@@ -63,20 +65,49 @@ def _without_ours(value: Any) -> Any:
     return [_without_ours(one) for one in value] if isinstance(value, list) else value
 
 
+class _GeminiConfig(gemini.GenerationConfig):
+    """With what the SDK keeps elsewhere."""
+
+    thinking_config: gemini.ThinkingConfig | None = None
+
+
+class _GeminiRequest(_common.BaseModel):
+    """The body of generateContent, which Google's SDK puts together of these types and has no type for."""
+
+    contents: list[gemini.Content]
+    system_instruction: gemini.Content | None = None
+    tools: list[gemini.Tool] | None = None
+    tool_config: gemini.ToolConfig | None = None
+    generation_config: _GeminiConfig | None = None
+    service_tier: gemini.ServiceTier | None = None
+
+
+def _gemini_request(body: dict[str, Any]) -> None:
+    _GeminiRequest.model_validate(body)
+
+
 Check = Callable[[dict[str, Any]], Any]
-REQUESTS: dict[str, Check] = {"openai_chat": _chat_request, "openai_responses": _responses_request, "anthropic_messages": _claude_request}
+REQUESTS: dict[str, Check] = {
+    "openai_chat": _chat_request,
+    "openai_responses": _responses_request,
+    "anthropic_messages": _claude_request,
+    "gemini": _gemini_request,
+}
 ANSWERS: dict[str, Check] = {
     "openai_chat": lambda body: ChatCompletion.model_validate(body, strict=True),
     "openai_responses": lambda body: Response.model_validate(body, strict=True),
     "anthropic_messages": lambda body: claude.Message.model_validate(body, strict=True),
+    "gemini": gemini.GenerateContentResponse.model_validate,
 }
 EVENTS: dict[str, Check] = {
     "openai_chat": lambda data: ChatCompletionChunk.model_validate(data, strict=True),
     "openai_responses": TypeAdapter(ResponseStreamEvent).validate_python,
     "anthropic_messages": adapter(claude.RawMessageStreamEvent).validate_python,
+    "gemini": gemini.GenerateContentResponse.model_validate,
 }
 LIMITS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "openai_chat": lambda body: body.get("max_completion_tokens", body.get("max_tokens")),
     "openai_responses": lambda body: body.get("max_output_tokens"),
     "anthropic_messages": lambda body: body["max_tokens"],
+    "gemini": lambda body: body.get("generationConfig", {}).get("maxOutputTokens"),
 }

@@ -1,0 +1,35 @@
+"""Google AI Studio: the Gemini API with a key. Models stand in the path."""
+
+from collections.abc import Mapping
+
+from gateway.providers import Provider
+from gateway.terms import Headers
+from gateway.wire.gemini.path import listed, locate, write_path
+
+ENDPOINTS = ("generateContent",)
+
+
+def _headers(credential: str) -> Headers:
+    return ((b"x-goog-api-key", credential.encode()),)
+
+
+def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
+    return "/v1beta/" + write_path(model, endpoint, stream=stream)
+
+
+def _locate(rest: str) -> str:
+    return locate(rest, frozenset(ENDPOINTS))
+
+
+PROVIDER = Provider(
+    slug="google",
+    title="Google AI Studio",
+    wires=dict.fromkeys(ENDPOINTS, "gemini"),
+    headers=_headers,
+    path=_path,
+    locate=_locate,
+    models_path="/v1beta/models?pageSize=1000",
+    read_models=listed,
+    base_url="https://generativelanguage.googleapis.com",
+    price_provider="google",
+)

@@ -1,0 +1,34 @@
+"""The shipped simulator, spoken to on the Gemini wire. Its answers are made up and labelled so."""
+
+from collections.abc import Mapping
+
+from gateway.providers import Provider
+from gateway.terms import Headers
+from gateway.wire.gemini.path import listed, locate, write_path
+
+ENDPOINTS = ("generateContent",)
+
+
+def _headers(credential: str) -> Headers:
+    return ((b"x-goog-api-key", credential.encode()),)
+
+
+def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
+    return "/v1beta/" + write_path(model, endpoint, stream=stream)
+
+
+def _locate(rest: str) -> str:
+    return locate(rest, frozenset(ENDPOINTS))
+
+
+PROVIDER = Provider(
+    slug="simulator_google",
+    title="Simulator (Gemini wire, simulated)",
+    wires=dict.fromkeys(ENDPOINTS, "gemini"),
+    headers=_headers,
+    path=_path,
+    locate=_locate,
+    models_path="/v1beta/models?pageSize=1000",
+    read_models=listed,
+    simulated=True,
+)

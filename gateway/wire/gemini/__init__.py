@@ -1,0 +1,62 @@
+"""Google's Gemini wire, both sides: generateContent and its streams as Google's SDKs speak them and as AI Studio and Vertex AI answer."""
+
+from collections.abc import Mapping
+
+import msgspec
+import orjson
+
+from gateway.wire import ClientSide, UpstreamSide, Wire
+from gateway.wire.gemini.answer import error_message, read_answer, read_usage
+from gateway.wire.gemini.ask import read_ask
+from gateway.wire.gemini.compose import compose
+from gateway.wire.gemini.events import KEEP_ALIVE, ChunkWriter
+from gateway.wire.gemini.head import read_head
+from gateway.wire.gemini.path import read_path
+from gateway.wire.gemini.stream import ChunkReader, Meter
+from gateway.wire.gemini.thoughts import NAME
+from gateway.wire.gemini.told import error_body, error_event, write_answer
+from gateway.wire.sse import EventBuffer
+from gateway.wire.strict import splice
+
+__all__ = ["WIRE", "ChunkReader", "ChunkWriter", "compose", "read_answer", "read_ask", "read_usage", "write_answer"]
+
+_CONFIGS = ("generation_config", "generationConfig")
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def limit_output(fields: Mapping[str, msgspec.Raw], tokens: int) -> Mapping[str, bytes | None]:
+    """Return the change that bounds an answer's tokens, which stands in `generationConfig`."""
+    config: dict[str, msgspec.Raw] = {}
+    for name in _CONFIGS:
+        given = fields.get(name)
+        if given is not None and bytes(given) != b"null":
+            config |= _FIELDS.decode(given)
+    changed = splice(config, {"max_output_tokens": None, "maxOutputTokens": orjson.dumps(tokens)})
+    return {"generation_config": None, "generationConfig": changed}
+
+
+WIRE = Wire(
+    name=NAME,
+    surface="gemini",
+    client=ClientSide(
+        endpoint="generateContent",
+        read_head=read_head,
+        read_ask=read_ask,
+        write_answer=write_answer,
+        chunk_writer=ChunkWriter,
+        error_body=error_body,
+        error_event=error_event,
+        read_path=read_path,
+        keep_alive=KEEP_ALIVE,
+    ),
+    upstream=UpstreamSide(compose=compose, read_answer=read_answer, chunk_reader=ChunkReader),
+    names_model=False,
+    limit_output=limit_output,
+    usage_member="usageMetadata",
+    # nothing ends a stream but its end
+    terminal=b"",
+    buffer=EventBuffer,
+    error_message=error_message,
+    read_usage=read_usage,
+    meter=Meter,
+)

@@ -1,0 +1,352 @@
+"""Reads whole answers, usage and errors of Gemini's API. Knows nothing about streams."""
+
+import re
+import secrets
+from typing import Any
+
+import msgspec
+import orjson
+
+from gateway.terms import Answer, Citation, Part, PartKind, Usage
+from gateway.wire import WireError
+from gateway.wire.gemini.thoughts import NAME
+
+_TOKENS_LIMIT = 1_000_000_000
+_NULL = msgspec.Raw(b"null")
+_FOREIGN_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
+# https://ai.google.dev/api/generate-content#FinishReason; all others are a plain stop
+_FINISHES = {"MAX_TOKENS": "length"} | dict.fromkeys(
+    (
+        "SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT",
+        "IMAGE_RECITATION",
+    ),
+    "content_filter",
+)  # fmt: skip
+_TIERS = {"ON_DEMAND_FLEX": "flex", "ON_DEMAND_PRIORITY": "priority", "FLEX": "flex", "PRIORITY": "priority"}
+
+
+class Modality(msgspec.Struct, frozen=True, gc=False):
+    """Tokens of one kind."""
+
+    modality: str = ""
+    token_count: int = msgspec.field(default=0, name="tokenCount")
+
+
+class VendorUsage(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """Tokens as Google counts them: thoughts beside the candidates, a tool's own prompt beside the prompt."""
+
+    prompt_token_count: int | None = None
+    candidates_token_count: int | None = None
+    thoughts_token_count: int | None = None
+    tool_use_prompt_token_count: int | None = None
+    cached_content_token_count: int | None = None
+    total_token_count: int | None = None
+    prompt_tokens_details: list[Modality] | None = None
+    candidates_tokens_details: list[Modality] | None = None
+    traffic_type: Any = None
+    service_tier: Any = None
+
+
+class FunctionCall(msgspec.Struct, frozen=True, gc=False):
+    """A call; many models give no id."""
+
+    name: str = ""
+    id: str | None = None
+    args: msgspec.Raw = _NULL
+
+
+class Blob(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """Data within an answer."""
+
+    mime_type: str = ""
+    data: str = ""
+
+
+class VendorPart(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """A piece of an answer."""
+
+    text: str | None = None
+    thought: bool | None = None
+    thought_signature: str | None = None
+    function_call: FunctionCall | None = None
+    inline_data: Blob | None = None
+    executable_code: msgspec.Raw = _NULL
+    code_execution_result: msgspec.Raw = _NULL
+
+
+class Content(msgspec.Struct, frozen=True, gc=False):
+    """An answer's turn."""
+
+    parts: list[VendorPart] | None = None
+
+
+class Web(msgspec.Struct, frozen=True, gc=False):
+    """A source."""
+
+    uri: str | None = None
+    title: str | None = None
+
+
+class GroundingChunk(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """A source of one of two kinds."""
+
+    web: Web | None = None
+    retrieved_context: Web | None = None
+
+
+class Segment(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """A stretch of an answer's text, in UTF-8 bytes."""
+
+    start_index: int | None = None
+    end_index: int | None = None
+    text: str | None = None
+
+
+class Support(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """Which sources a segment has."""
+
+    segment: Segment | None = None
+    grounding_chunk_indices: list[int] | None = None
+
+
+class Grounding(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """Where an answer comes from."""
+
+    grounding_chunks: list[GroundingChunk] | None = None
+    grounding_supports: list[Support] | None = None
+
+
+class Source(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """What a stretch of an answer repeats."""
+
+    start_index: int | None = None
+    end_index: int | None = None
+    uri: str | None = None
+    title: str | None = None
+
+
+class Sources(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """The citations of a candidate; AI Studio and Vertex call them differently."""
+
+    citation_sources: list[Source] | None = None
+    citations: list[Source] | None = None
+
+
+class Candidate(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """One of the answers, or a piece of it."""
+
+    content: Content | None = None
+    finish_reason: str | None = None
+    index: int | None = None
+    citation_metadata: Sources | None = None
+    grounding_metadata: Grounding | None = None
+
+
+class Feedback(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """Why a prompt was not answered."""
+
+    block_reason: str | None = None
+    block_reason_message: str | None = None
+
+
+class Response(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """A GenerateContentResponse, or an event of a stream."""
+
+    candidates: list[Candidate] | None = None
+    prompt_feedback: Feedback | None = None
+    usage_metadata: msgspec.Raw = _NULL
+    response_id: str | None = None
+    model_version: str | None = None
+    error: msgspec.Raw = _NULL
+
+
+class _UsageOnly(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    usage_metadata: msgspec.Raw = _NULL
+
+
+RESPONSE = msgspec.json.Decoder(Response)
+_USAGE = msgspec.json.Decoder(VendorUsage)
+_USAGE_ONLY = msgspec.json.Decoder(_UsageOnly)
+
+
+def believed(raw: msgspec.Raw) -> tuple[Usage | None, str]:
+    """Return neutral tokens and "", or None and what is wrong: usage_missing, usage_invalid."""
+    if raw is _NULL or bytes(raw) in (b"null", b"{}"):
+        return None, "usage_missing"
+    try:
+        reported = _USAGE.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None, "usage_invalid"
+    output, thoughts = reported.candidates_token_count or 0, reported.thoughts_token_count or 0
+    figures = (
+        reported.prompt_token_count or 0, reported.tool_use_prompt_token_count or 0, reported.cached_content_token_count or 0, output, thoughts,
+        *(one.token_count for one in (*(reported.prompt_tokens_details or ()), *(reported.candidates_tokens_details or ()))),
+    )  # fmt: skip
+    if min(figures) < 0 or max(figures) > _TOKENS_LIMIT:
+        return None, "usage_invalid"
+    entered = figures[0] + figures[1]
+    cached = min(figures[2], entered)
+    audio_in = min(_audio(reported.prompt_tokens_details), entered - cached)
+    audio_out = min(_audio(reported.candidates_tokens_details), output)
+    tier = reported.traffic_type or reported.service_tier
+    named = _TIERS.get(tier.upper(), "") if isinstance(tier, str) else ""
+    # what Google calls the output is without the thoughts, which are billed as output
+    return Usage(entered, cached, 0, audio_in, output + thoughts, thoughts, audio_out, named), ""
+
+
+def _audio(details: list[Modality] | None) -> int:
+    return sum(one.token_count for one in details if one.modality == "AUDIO") if details else 0
+
+
+def read_usage(body: bytes) -> tuple[Usage | None, str]:
+    """Return the tokens a whole answer reports, and "" or what is wrong (usage_missing, usage_invalid). Raises WireError("garbage")."""
+    try:
+        raw = _USAGE_ONLY.decode(body).usage_metadata
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise WireError("garbage", "the provider's answer is not a JSON object") from None
+    return believed(raw)
+
+
+def finish_of(reason: str, *, has_calls: bool) -> str:
+    """Return the neutral finish for a finish reason; an unknown one is a plain stop."""
+    found = _FINISHES.get(reason)
+    return found or ("tool_calls" if has_calls else "stop")
+
+
+def call_id(given: str | None, response_id: str, number: int) -> str:
+    """Return a call's id: the vendor's, else one made of the answer's own, so that no two of a conversation are alike."""
+    if given:
+        return given
+    return f"call_{_FOREIGN_IN_ID.sub('_', response_id)[:24] or secrets.token_hex(8)}_{number}"
+
+
+def arguments_of(call: FunctionCall) -> str:
+    """Return a call's arguments as JSON text."""
+    given = bytes(call.args)
+    return "{}" if given == b"null" else given.decode()
+
+
+def refusal_of(feedback: Feedback) -> str:
+    """Return what is said of a prompt that was not answered."""
+    return feedback.block_reason_message or f"The provider did not answer this prompt: {feedback.block_reason}."
+
+
+def read_answer(body: bytes) -> Answer:
+    """Return a whole answer, usage None when it cannot be believed. Raises WireError("garbage") when the body is no answer."""
+    try:
+        response = RESPONSE.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise WireError("garbage", "the provider's answer is not a GenerateContentResponse") from None
+    usage, problem = believed(response.usage_metadata)
+    feedback, first = response.prompt_feedback, response.candidates[0] if response.candidates else None
+    if first is None:
+        if feedback is None or not feedback.block_reason:
+            raise WireError("garbage", "the provider's answer has no candidates")
+        parts: tuple[Part, ...] = (Part(PartKind.REFUSAL, text=refusal_of(feedback)),)
+        return Answer(response.response_id or "", response.model_version or "", parts, "content_filter", usage, problem)
+    parts = _parts(first, response.response_id or "")
+    finish = finish_of(first.finish_reason or "", has_calls=any(part.kind is PartKind.TOOL_CALL for part in parts))
+    tier = "" if usage is None else usage.tier
+    return Answer(response.response_id or "", response.model_version or "", parts, finish, usage, problem, service_tier=tier)
+
+
+def _parts(candidate: Candidate, response_id: str) -> tuple[Part, ...]:
+    parts: list[Part] = []
+    for given in (candidate.content.parts if candidate.content is not None else None) or ():
+        signature = given.thought_signature or ""
+        if given.function_call is not None:
+            call = given.function_call
+            known_as = call_id(call.id, response_id, sum(one.kind is PartKind.TOOL_CALL for one in parts))
+            parts.append(
+                Part(PartKind.TOOL_CALL, text=arguments_of(call), id=known_as, name=call.name, signature=signature, signed_by=NAME if signature else "")
+            )
+            continue
+        kind = PartKind.REASONING if given.thought else PartKind.TEXT
+        if given.text:
+            if parts and parts[-1].kind is kind and not parts[-1].signature:
+                parts[-1] = Part(kind, text=parts[-1].text + given.text)
+            else:
+                parts.append(Part(kind, text=given.text))
+        if signature:
+            _sign(parts, signature, is_thought=bool(given.thought))
+    return _cited(parts, citations_of(candidate, "".join(part.text for part in parts if part.kind is PartKind.TEXT)))
+
+
+def _sign(parts: list[Part], signature: str, *, is_thought: bool) -> None:
+    """Let a signature close the thought it came with; one of a text stands behind it as a thought that nobody can read."""
+    if is_thought and parts and parts[-1].kind is PartKind.REASONING and not parts[-1].signature:
+        parts[-1] = Part(PartKind.REASONING, text=parts[-1].text, signature=signature, signed_by=NAME)
+    else:
+        parts.append(Part(PartKind.REASONING, signature=signature, signed_by=NAME))
+
+
+def citations_of(candidate: Candidate, text: str) -> list[Citation]:
+    """Return where an answer comes from, in characters of its text; Google counts UTF-8 bytes."""
+    found: list[Citation] = []
+    grounding, sources = candidate.grounding_metadata, candidate.citation_metadata
+    if grounding is not None:
+        chunks = grounding.grounding_chunks or []
+        for support in grounding.grounding_supports or ():
+            segment = support.segment or Segment()
+            start, end = _characters(text, segment.start_index or 0, segment.end_index)
+            for place in support.grounding_chunk_indices or ():
+                if 0 <= place < len(chunks):
+                    web = chunks[place].web or chunks[place].retrieved_context or Web()
+                    found.append(Citation(url=web.uri or "", title=web.title or "", quoted=segment.text or "", start=start, end=end))
+    if sources is not None:
+        for source in sources.citation_sources or sources.citations or ():
+            start, end = _characters(text, source.start_index or 0, source.end_index)
+            found.append(Citation(url=source.uri or "", title=source.title or "", start=start, end=end))
+    return found
+
+
+def _characters(text: str, start_bytes: int, end_bytes: int | None) -> tuple[int, int]:
+    if end_bytes is None or not 0 <= start_bytes <= end_bytes:
+        return -1, -1
+    if text.isascii():
+        return (start_bytes, end_bytes) if end_bytes <= len(text) else (-1, -1)
+    raw = text.encode("utf-8", "replace")
+    if end_bytes > len(raw):
+        return -1, -1
+    return len(raw[:start_bytes].decode("utf-8", "ignore")), len(raw[:end_bytes].decode("utf-8", "ignore"))
+
+
+def _cited(parts: list[Part], citations: list[Citation]) -> tuple[Part, ...]:
+    """Give the citations to the text they count in; with several texts, to the one that holds their first character."""
+    if not citations:
+        return tuple(parts)
+    start, made = 0, []
+    texts = [part for part in parts if part.kind is PartKind.TEXT]
+    for part in parts:
+        if part.kind is not PartKind.TEXT:
+            made.append(part)
+            continue
+        end, is_last = start + len(part.text), part is texts[-1]
+        mine = tuple(
+            msgspec.structs.replace(one, start=one.start - start, end=min(one.end, end) - start) if one.start >= 0 else one
+            for one in citations
+            if (start <= one.start < end) or (is_last and (one.start < 0 or one.start >= end))
+        )
+        made.append(msgspec.structs.replace(part, citations=mine))
+        start = end
+    return tuple(made)
+
+
+def error_message(body: bytes) -> str:
+    """Return the vendor's own words from an error body, at most 2000 characters; "" when it says nothing readable."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ""
+    return error_of(value)[0]
+
+
+def error_of(value: Any) -> tuple[str, int]:
+    """Return an error's words and its status, 502 where it tells none; streams in arrays put it into a list."""
+    if isinstance(value, list) and value:
+        value = value[0]
+    error = value.get("error", value) if isinstance(value, dict) else value
+    if not isinstance(error, dict):
+        return (error[:2000] if isinstance(error, str) else ""), 502
+    words, code = error.get("message") or error.get("status"), error.get("code")
+    return (words[:2000] if isinstance(words, str) else ""), code if type(code) is int and 400 <= code < 600 else 502

@@ -1,0 +1,28 @@
+"""Reads the few fields of a Gemini request that the gateway itself needs; the model and whether it streams stand in the path."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.wire import Head
+from gateway.wire.gemini.fields import whole
+from gateway.wire.given import invalid
+
+MOST_OUTPUT_TOKENS = 10_000_000
+_HEAD = Head()
+
+
+def read_head(parsed: Mapping[str, Any]) -> Head:
+    """Return what the gateway reads of a request. Raises WireError("invalid_request")."""
+    config = parsed.get("generationConfig")
+    if config is None:
+        config = parsed.get("generation_config")
+        if config is None:
+            return _HEAD
+    if type(config) is not dict:
+        raise invalid("generationConfig", "generationConfig must be an object")
+    limit = config.get("maxOutputTokens")
+    if limit is None:
+        limit = config.get("max_output_tokens")
+    if limit is None or limit == 0:
+        return _HEAD
+    return Head("", False, whole(limit, "generationConfig.maxOutputTokens", 0, MOST_OUTPUT_TOKENS))
