@@ -5,11 +5,11 @@ from accounts.models import Acceptance, UsePolicy, User
 
 TEXT = """This is a sample. Replace it in the admin, under “Acceptable use”.
 
-1. Use models for your work, and only with data that the model is cleared for: its data class stands beside it in the catalogue.
+1. Use models for your work, and only with data that you may give to their provider.
 2. Keep keys secret, one for each application. Revoke a key at once when somebody else may have it.
 3. Answers can be wrong. A person stays responsible for what is done with them.
-4. Calls are recorded: who, when, which model, how much. Whether prompts and answers are kept is up to the project's policy.
-5. Do not try to get around guardrails, budgets or limits. Ask for an exception or for more; that takes a minute."""
+4. Calls are recorded: who, when, which model, how much.
+5. Do not try to get around budgets or limits. Ask for more; that takes a minute."""
 
 
 def load() -> None:

@@ -15,8 +15,11 @@ from gateway.settings import settings
 @signed_in
 @require_http_methods(["GET", "HEAD"])
 def onboarding(request: HttpRequest, user: User) -> HttpResponse:
-    """Show where the visitor stands; the page asks again by itself until the first call has landed."""
-    told = {"first": first_steps(user), "may_create": projects_for(user).exists(), "base_url": base_url(request), "ways": ways()}
+    """Show where the visitor stands; the page asks again by itself until the first call has landed, and is told nothing while nothing changed."""
+    first = first_steps(user)
+    if request.headers.get("HX-Request") == "true" and request.GET.get("done") == str(first.done):
+        return HttpResponse(status=204)
+    told = {"first": first, "may_create": projects_for(user).exists(), "base_url": base_url(request), "ways": ways()}
     return render(request, "gateway/onboarding.html", told)
 
 
