@@ -26,13 +26,13 @@ def usd(nanousd: int) -> str:
 
 
 def scope_of(target: str, actor: Actor) -> Scope:
-    """Return the project, key or unit of a prefixed id among those the actor sees; raises ValidationError."""
+    """Return the project or key of a prefixed id among those the actor sees, or the unit among those that bind them; raises ValidationError."""
     prefix, _, bare = target.strip().partition("_")
     found: Scope | None = None
     if prefix == "key" and bare.isascii() and bare.isalnum():
         found = access.visible_keys(actor).filter(public_id=bare).first()
     elif prefix in ("prj", "bu") and len(bare) == 32 and all(letter in "0123456789abcdef" for letter in bare):
-        found = (access.visible_projects(actor) if prefix == "prj" else access.visible_business_units(actor)).filter(pk=bare).first()
+        found = (access.visible_projects(actor) if prefix == "prj" else access.binding_units(actor)).filter(pk=bare).first()
     if found is None:
         raise ValidationError({"target": "There is no such project (`prj_...`), key (`key_...`) or unit (`bu_...`), or it is not yours to see."})
     return found

@@ -4,7 +4,7 @@ import asyncio
 import re
 from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlencode
 
 import structlog
 from channels.generic.http import AsyncHttpConsumer
@@ -320,7 +320,8 @@ class GatewayConsumer(AsyncHttpConsumer):
             return
         detail = {"call_id": visitor.id, **refusal.detail}
         if refusal.remedy and self.worker.settings.public_url:
-            detail["request_url"] = f"{self.worker.settings.public_url}/requests/new/{refusal.remedy}"
+            filled = urlencode({name: detail[name] for name in refusal.remedy_fields if name in detail})
+            detail["request_url"] = f"{self.worker.settings.public_url}/requests/new/{refusal.remedy}{'?' if filled else ''}{filled}"
         body = visitor.door.client.error_body(refusal.status, refusal.code, refusal.kind, refusal.message, refusal.param, detail)
         head = head_of(visitor, body)
         if refusal.retry_after_s is not None:

@@ -11,8 +11,9 @@ class Refusal(Exception):
     kind = "api_error"
     retryable = False
     billable = False
-    # the kind of request, accounts.grants knows them, that would let the call pass
+    # the kind of request, accounts.grants knows them, that would let the call pass, and which details its form is filled in with
     remedy = ""
+    remedy_fields: tuple[str, ...] = ()
 
     def __init__(self, message: str, *, param: str | None = None, retry_after_s: int | None = None, detail: Mapping[str, object] | None = None) -> None:
         super().__init__(message)
@@ -50,7 +51,7 @@ class OverBudget(Refusal):
     """A budget above the call has nothing left; `detail` says which, its limit, what is spent and held, and when it resets (Unix seconds)."""
 
     status, code, kind = 402, "budget_exceeded", "insufficient_quota"
-    remedy = "credit"
+    remedy, remedy_fields = "credit", ("budget",)
 
     def __init__(self, name: str, reason: str, detail: Mapping[str, object]) -> None:
         held = reason == "held"
@@ -64,7 +65,7 @@ class Forbidden(Refusal):
 
 
 class NotAllowed(Forbidden):
-    code, remedy = "model_not_allowed", "model"
+    code, remedy, remedy_fields = "model_not_allowed", "model", ("key", "model")
 
 
 class ProjectNotAllowed(Forbidden):

@@ -295,9 +295,18 @@ def askable_projects(actor: Actor) -> QuerySet[Project]:
 
 def askable_units(actor: Actor) -> QuerySet[BusinessUnit]:
     """Return the business units an actor may ask to have a project in: their own, those of listed projects, and everything above either."""
+    return _and_above(actor, askable_projects(actor))
+
+
+def binding_units(actor: Actor) -> QuerySet[BusinessUnit]:
+    """Return the business units whose budgets bind the actor's calls: those they see, those of projects they see, and everything above either."""
+    return _and_above(actor, visible_projects(actor))
+
+
+def _and_above(actor: Actor, projects: QuerySet[Project]) -> QuerySet[BusinessUnit]:
     if not is_usable(actor):
         return BusinessUnit.objects.none()
-    level = set(askable_projects(actor).values_list("business_unit_id", flat=True)) | set(visible_business_units(actor).values_list("id", flat=True))
+    level = set(projects.values_list("business_unit_id", flat=True)) | set(visible_business_units(actor).values_list("id", flat=True))
     found: set[Any] = set()
     while level:
         found |= level

@@ -1,5 +1,6 @@
 """Forms that ask for access: a model, a key for production, a place in a project, a project, a platform role."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -38,6 +39,12 @@ class ModelForm(AskForm):
         if key is not None and project is not None and key.project_id != project.pk:
             self.add_error("key", f"This key belongs to {key.project}. Choose that project, or another key.")
         return given
+
+    def told(self, address: Mapping[str, str]) -> dict[str, Any]:
+        """Choose the project of a key that the address names."""
+        found = super().told(address)
+        key = usable_keys(self.user).filter(pk=found["key"]).first() if "key" in found else None
+        return found | ({"project": key.project_id} if key is not None else {})
 
     def asking(self) -> Asking:
         """Return what is asked for."""

@@ -1,13 +1,15 @@
 """Forms that ask for money or speed: credit, a budget raised for a while, a higher limit."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 
 from accounts import access
 from accounts.grants import Asking
-from accounts.models import GrantRequest, Project
+from accounts.models import GrantRequest, User, VirtualKey
 from billing.access import visible_budgets, visible_limits
+from billing.grants import named
 from billing.models import Budget, Limit, Unit
 from billing.money import to_nanousd
 from gateway.forms_requests.ask import DAY, AskForm
@@ -19,26 +21,51 @@ def project_in_words(project: Any) -> str:
 
 
 class CreditForm(AskForm):
-    """Credit for a project."""
+    """Credit for a project, or for whatever of the asker's has or is under a hard budget of its own."""
 
     kind, heading = "credit", "Ask for credit"
-    about = "Money on top of a project's budgets, used when those are spent. Calls pass again as soon as it is granted."
-    project = forms.ModelChoiceField(queryset=Project.objects.none(), empty_label=None)
+    about = "Money on top of hard budgets, used when those are spent. Calls pass again as soon as it is granted."
+    scope = forms.ChoiceField(label="For", help_text="What refused the call: a project, or the key or business unit whose own budget is used up.")
     amount_usd = forms.DecimalField(min_value=0, max_digits=12, decimal_places=2, label="Amount (USD)")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.offer("project", access.visible_projects(self.user).select_related("business_unit").order_by("name"), project_in_words)
+        field = self.fields["scope"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [group for group in credit_scopes(self.user) if group[1]]
 
     def asking(self) -> Asking:
         """Return what is asked for."""
         given = self.cleaned_data
-        return Asking("credit", f"prj_{given['project'].pk.hex}", self.user, {}, to_nanousd(given["amount_usd"]), self.end())
+        return Asking("credit", given["scope"], self.user, {}, to_nanousd(given["amount_usd"]), self.end())
 
     @classmethod
     def chosen_by(cls, row: GrantRequest) -> dict[str, Any]:
-        """Return the project."""
-        return {"project": row.project_id}
+        """Return what it is for."""
+        return {"scope": row.target}
+
+    def told(self, address: Mapping[str, str]) -> dict[str, Any]:
+        """Also take a budget, as refused calls name it, or a project: the credit is for what that belongs to."""
+        found = super().told(address)
+        bare = address.get("budget", "").removeprefix("bud_")
+        budget = Budget.objects.select_related("project", "key", "business_unit").filter(pk=bare).first() if bare.isascii() and bare.isalnum() else None
+        scope = named(budget.scope) if budget is not None else address.get("project", found.get("scope", ""))
+        field = self.fields["scope"]
+        assert isinstance(field, forms.ChoiceField)
+        return found | {"scope": scope} if field.valid_value(scope) else {name: value for name, value in found.items() if name != "scope"}
+
+
+def credit_scopes(user: User) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return what somebody may ask credit for, by prefixed id: projects, and of keys and units those with a hard budget of their own."""
+    hard = Budget.objects.filter(mode=Budget.Mode.HARD, unit=Unit.NANOUSD, is_archived=False)
+    projects = access.visible_projects(user).select_related("business_unit").order_by("name")
+    keys = access.visible_keys(user).filter(id__in=hard.values("key")).exclude(state=VirtualKey.State.REVOKED).select_related("project").order_by("name")
+    units = access.binding_units(user).filter(id__in=hard.values("business_unit")).order_by("name")
+    return [
+        ("Projects", [(named(row), project_in_words(row)) for row in projects]),
+        ("Keys", [(named(row), f"{row.name} of {row.project}") for row in keys]),
+        ("Business units", [(named(row), str(row)) for row in units]),
+    ]
 
 
 class RaiseForm(AskForm):

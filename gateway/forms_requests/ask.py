@@ -48,8 +48,8 @@ class AskForm(forms.Form):
 
     def lacks(self) -> list[str]:
         """Return what there is nothing to choose from of, in words."""
-        found = [(field, field.label or name.replace("_", " ")) for name, field in self.fields.items() if isinstance(field, forms.ModelChoiceField)]
-        return [str(words).lower() for field, words in found if field.required and field.queryset is not None and not field.queryset.exists()]
+        found = [(field, field.label or name.capitalize()) for name, field in self.fields.items() if isinstance(field, forms.ChoiceField)]
+        return [str(words) for field, words in found if field.required and not any(True for _ in field.choices)]
 
     @classmethod
     def filled_by(cls, row: GrantRequest) -> dict[str, Any]:

@@ -35,7 +35,8 @@ def plan(call: Call, caller: Caller, snapshot: Snapshot, draw: random.Random) ->
         place = f" at the provider account {call.account!r}" if call.account else ""
         raise NoSuchModel(f"The model {call.model[:200]!r} is not in the catalogue{place}. GET /v1/models lists what this key may use.", param="model")
     if not may_use(caller, model):
-        raise NotAllowed(f"This key may not use {model.name!r}. GET /v1/models lists what it may use.", param="model")
+        told = {"model": model.name, "key": f"key_{caller.key.id}"}
+        raise NotAllowed(f"This key may not use {model.name!r}. GET /v1/models lists what it may use.", param="model", detail=told)
     kind = KIND_OF_ENDPOINT[call.endpoint]
     if model.kind != kind:
         raise BadRequest(f"{model.name!r} is a model for {model.kind}; it does not serve /{call.endpoint}.", param="model")

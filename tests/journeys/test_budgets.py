@@ -46,7 +46,7 @@ def exactly_fifty(budgeted: Budgeted, origins: list[str], calls: int) -> None:
         if answer.status == 402:
             told = answer.body["error"]["sgw"]
             assert (answer.body["error"]["code"], told["budget"], told["limit"], told["unit"]) == ("budget_exceeded", budgeted.budget, "0.500000000", "usd")
-            assert told["request_url"].endswith("/requests/new/credit")
+            assert told["request_url"].endswith(f"/requests/new/credit?budget={budgeted.budget}")
             # nothing was free: all of it was spent, or held by calls under way
             assert (nanousd(told["spent"]) + nanousd(told["held"]), told["resets_at"] > time.time()) == (500_000_000, True)
     assert (watch.over, least_free(budgeted.service, budgeted.budget)) == ([], 0)

@@ -39,12 +39,11 @@ def things(here: Company) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """Return for each kind the fields of its form, and the request they become."""
     Model.objects.create(name="m")
     Model.objects.create(name="n")
-    key = key_of(here, ["m"])
+    key, project, unit = key_of(here, ["m"]), f"prj_{here.project.pk.hex}", f"bu_{here.project.business_unit.pk.hex}"
     budget = save_budget(Budget(name="B", project=here.project, mode="hard", period="monthly", amount=USD))
     limit = save_limit(Limit(project=here.project, kind="rpm", amount=60))
-    project, unit = f"prj_{here.project.pk.hex}", f"bu_{here.project.business_unit.pk.hex}"
     return {
-        "credit": ({"project": here.project.pk, "amount_usd": "12.5"}, {"target": project, "amount_nanousd": 12_500_000_000}),
+        "credit": ({"scope": project, "amount_usd": "12.5"}, {"target": project, "amount_nanousd": 12_500_000_000}),
         "budget_raise": ({"budget": budget.pk, "amount_usd": "3", "until": day(5)}, {"target": f"bud_{budget.pk}", "amount_nanousd": 3 * USD}),
         "limit": ({"limit": limit.pk, "to": "600"}, {"target": f"lim_{limit.pk}", "parameters": {"to": 600}}),
         "model": ({"project": here.project.pk, "key": key.pk, "model": Model.objects.get(name="n").pk}, {"target": "n", "parameters": {"key": key.shown_id}}),
@@ -86,7 +85,7 @@ def test_a_change_voids_the_approvals_so_far_and_asks_again(here: Company) -> No
     row = asking.submit(Asking("credit", f"prj_{here.project.pk.hex}", here.dev.user, {}, 50 * USD), "load test")
     assert "Change" in here.dev.page(f"/requests/{row.shown_id}")
     assert "version 2" in here.dev.page(f"/requests/{row.shown_id}/edit")
-    sent = {"project": here.project.pk, "amount_usd": "80", "reason": "longer", "until": day(9), "file": "1"}
+    sent = {"scope": row.target, "amount_usd": "80", "reason": "longer", "until": day(9), "file": "1"}
     assert here.dev.browser.post(f"/requests/{row.shown_id}/edit", sent).status_code == 302
     row = again(row)
     states = [(step.version, step.state) for step in row.steps.order_by("version")]
@@ -102,7 +101,7 @@ def test_a_change_voids_the_approvals_so_far_and_asks_again(here: Company) -> No
 
 def test_only_whoever_asked_changes_a_request(here: Company) -> None:
     row = asking.submit(Asking("credit", f"prj_{here.project.pk.hex}", here.dev.user, {}, 50 * USD), "load test")
-    sent = {"project": here.project.pk, "amount_usd": "1", "reason": "less", "file": "1"}
+    sent = {"scope": row.target, "amount_usd": "1", "reason": "less", "file": "1"}
     assert here.boss.browser.post(f"/requests/{row.shown_id}/edit", sent).headers["Location"] == f"/requests/{row.shown_id}"
     assert visitor("eve").browser.post(f"/requests/{row.shown_id}/edit", sent).status_code == 404
     row = again(row)
@@ -132,14 +131,34 @@ def test_what_was_given_is_taken_back_by_who_decided_it_and_nobody_else(here: Co
 
 
 def test_the_address_fills_in_a_form_with_what_is_ones_own(here: Company) -> None:
-    other = company_of_others()
-    form = here.dev.browser.get(f"/requests/new/credit?project=prj_{here.project.pk.hex}&amount_usd=50&reason=%3Cb%3E").context["form"]
-    assert (form["project"].value(), form["amount_usd"].value(), form["reason"].value()) == (here.project.pk, "50", "<b>")
-    for foreign in (f"prj_{other}", "prj_x", "prj_", "\0", "x" * 5000):
-        form = here.dev.browser.get("/requests/new/credit", {"project": foreign}).context["form"]
-        assert form["project"].value() is None
+    foreign, project = company_of_others(), f"prj_{here.project.pk.hex}"
+    for name in ("project", "scope"):
+        form = here.dev.browser.get(f"/requests/new/credit?{name}={project}&amount_usd=50&reason=%3Cb%3E").context["form"]
+        assert (form["scope"].value(), form["amount_usd"].value(), form["reason"].value()) == (project, "50", "<b>")
+        for wrong in (f"prj_{foreign}", "prj_x", "prj_", "\0", "x" * 5000):
+            assert here.dev.browser.get("/requests/new/credit", {name: wrong}).context["form"]["scope"].value() is None
     Model.objects.create(name="m")
     assert here.dev.browser.get("/requests/new/model?model=m").context["form"]["model"].value() == Model.objects.get().pk
+    key = key_of(here, ["m"])
+    form = here.dev.browser.get(f"/requests/new/model?key={key.shown_id}&model=m").context["form"]
+    assert [form[name].value() for name in ("project", "key", "model")] == [here.project.pk, key.pk, Model.objects.get().pk]
+
+
+def test_the_address_of_a_refused_call_asks_for_what_its_budget_belongs_to(here: Company) -> None:
+    key, unit = key_of(here, ["*"]), here.project.business_unit
+    scopes = {"project": here.project, "key": key, "business_unit": unit}
+    budgets = {name: save_budget(Budget(name=name, mode="hard", period="total", amount=USD, **{name: row})) for name, row in scopes.items()}
+    wanted = {"project": f"prj_{here.project.pk.hex}", "key": key.shown_id, "business_unit": f"bu_{unit.pk.hex}"}
+    for name, budget in budgets.items():
+        form = here.dev.browser.get(f"/requests/new/credit?budget=bud_{budget.pk}").context["form"]
+        assert form["scope"].value() == wanted[name]
+        answer = here.dev.browser.post("/requests/new/credit", {"scope": wanted[name], "amount_usd": "5", "reason": "more", "file": "1"})
+        assert (answer.status_code, GrantRequest.objects.latest("created_at").target) == (302, wanted[name])
+    eve = visitor("eve")
+    form = eve.browser.get(f"/requests/new/credit?budget=bud_{budgets['project'].pk}").context["form"]
+    assert (form["scope"].value(), form.fields["scope"].choices) == (None, [])
+    foreign = eve.browser.post("/requests/new/credit", {"scope": wanted["business_unit"], "amount_usd": "5", "reason": "more", "file": "1"})
+    assert (foreign.status_code, GrantRequest.objects.count()) == (200, 3)
 
 
 def company_of_others() -> str:
@@ -147,8 +166,8 @@ def company_of_others() -> str:
 
 
 def test_a_form_without_anything_to_choose_says_so(here: Company) -> None:
-    assert "There is no limit you could ask about" in here.dev.page("/requests/new/limit")
-    assert "There is no project you could ask about" in visitor("eve").page("/requests/new/credit")
+    assert "nothing to choose under “Limit”" in here.dev.page("/requests/new/limit")
+    assert "nothing to choose under “For”" in visitor("eve").page("/requests/new/credit")
 
 
 def test_a_key_of_another_project_is_refused(here: Company) -> None:

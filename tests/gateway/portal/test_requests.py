@@ -40,7 +40,7 @@ def boss(project: Project) -> tuple[User, Client]:
 
 
 def credit(project: Project, amount: str = "50", **more: str) -> dict[str, str]:
-    return {"project": str(project.pk), "amount_usd": amount, "reason": "load <b>test</b>", **more}
+    return {"scope": f"prj_{project.pk.hex}", "amount_usd": amount, "reason": "load <b>test</b>", **more}
 
 
 def again(row: GrantRequest) -> GrantRequest:
