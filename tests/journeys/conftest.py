@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fakes.oidc_provider import RealProvider
 from tests.fakes.service import Service
 from tests.journeys.siege import Siege, siege
+from tests.journeys.single_sign_on import trusting
 
 LOG_LETTERS = 8_000
 
@@ -30,6 +32,13 @@ def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
     with siege(tmp_path_factory.mktemp("siege"), 3) as running:
         yield running
         running.explained()
+
+
+@pytest.fixture(scope="session")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealProvider, Service]]:
+    """A provider of identities and a copy of the product that trusts it."""
+    with trusting(tmp_path_factory.mktemp("sign-on")) as both:
+        yield both
 
 
 @pytest.hookimpl(hookwrapper=True)

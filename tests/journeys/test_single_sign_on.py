@@ -15,50 +15,20 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.fakes.oidc_provider import AUDIENCE, PROGRAM, PROGRAM_BACK, SECRET, RealProvider, oidc_provider
+from tests.fakes.oidc_provider import AUDIENCE, PROGRAM, PROGRAM_BACK, RealProvider
 from tests.fakes.service import Service, wait_for
+from tests.journeys.single_sign_on import agree, prove, sign_in
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("single-sign-on")]
 
 CHROMIUM = os.environ.get("SYMBIOSIS_CHROMIUM") or shutil.which("chromium")
 ADA = {"email": "ada@example.com", "email_verified": True, "name": "Ada Lovelace"}
 ASKED = {"model": "sim-chat", "messages": [{"role": "user", "content": "Hello"}]}
-SET_UP = """
-from accounts import actions, groups
-from accounts.models import GroupMapping, Membership, Project, User
-project = Project.objects.filter(is_demo=True).order_by("name").first()
-groups.save_mapping(GroupMapping(group="developers", project=project, place_role="developer"))
-actions.save_user(User(email="grace@example.com", role="it_admin"), "a-long-enough-one")
-"""
 DEACTIVATE = """
 from accounts import actions
 from accounts.models import User
 actions.set_users_active(list(User.objects.filter(email="ada@example.com")), False)
 """
-
-
-@pytest.fixture(scope="module")
-def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealProvider, Service]]:
-    """A provider and a copy of the product that trusts it."""
-    folder = tmp_path_factory.mktemp("sign-on")
-    service = Service(folder / "data")
-    with oidc_provider(folder / "provider", f"http://localhost:{service.port}") as told:
-        service.environment |= {
-            "SYMBIOSIS_OIDC_ISSUER": told.issuer,
-            "SYMBIOSIS_OIDC_CLIENT_ID": "symbiosis",
-            "SYMBIOSIS_OIDC_CLIENT_SECRET": SECRET,
-            "SYMBIOSIS_OIDC_SCOPES": "openid email profile groups",
-            "SYMBIOSIS_OIDC_AUDIENCE": AUDIENCE,
-            "SYMBIOSIS_PRIVATE_ISSUERS": "loopback",
-        }
-        try:
-            service.start()
-            service.change(SET_UP)
-            yield told, service
-            assert service.stop() == 0, service.log()[-8_000:]
-        finally:
-            if service.process is not None and service.process.poll() is None:
-                service.kill()
 
 
 @pytest.fixture
@@ -67,25 +37,6 @@ def browser() -> Iterator[Browser]:
         browser = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
-
-
-def prove(page: Page, name: str) -> None:
-    """Sign in at the provider and agree to what it asks."""
-    page.fill("input[name=login]", name)
-    page.fill("input[name=password]", "anything")
-    page.click("button[type=submit]")
-    agree = page.get_by_role("button", name="Continue")
-    if agree.is_visible():
-        agree.click()
-
-
-def sign_in(browser: Browser, service: Service, name: str) -> Page:
-    """Come to the portal in a fresh browser by single sign-on."""
-    page = browser.new_page()
-    page.set_default_timeout(20_000)
-    page.goto(f"http://localhost:{service.port}/oidc/start")
-    prove(page, name)
-    return page
 
 
 def look(page: Page, name: str) -> None:
@@ -127,7 +78,7 @@ def test_people_come_by_single_sign_on_hold_what_their_groups_give_and_leave(pro
     told, service = provider
     told.say({"ada": {**ADA, "groups": ["developers"]}, "grace": {"email": "grace@example.com", "email_verified": True, "name": "Not Grace"}})
     page = sign_in(browser, service, "ada")
-    page.wait_for_url(f"http://localhost:{service.port}/")
+    agree(page, service)
     expect(page.get_by_text("ada@example.com").first).to_be_visible()
     look(page, "signed-in")
     assert roles_of(service, "ada@example.com") == {"developer"}
@@ -161,7 +112,7 @@ def test_an_access_token_calls_models_for_its_person_until_they_are_closed(provi
     told, service = provider
     told.say({"ada": {**ADA, "groups": ["developers"]}})
     page = sign_in(browser, service, "ada")
-    page.wait_for_url(f"http://localhost:{service.port}/")
+    agree(page, service)
     token = access_token(browser.new_context(), told, "ada")
     person = service.query("SELECT id FROM accounts_user WHERE email = 'ada@example.com'")[0]["id"]
 
