@@ -48,8 +48,12 @@ class AskForm(forms.Form):
 
     def lacks(self) -> list[str]:
         """Return what there is nothing to choose from of, in words."""
-        found = [(field, field.label or name.capitalize()) for name, field in self.fields.items() if isinstance(field, forms.ChoiceField)]
-        return [str(words) for field, words in found if field.required and not any(True for _ in field.choices)]
+        found: list[str] = []
+        for name, field in self.fields.items():
+            choices: Any = field.choices if isinstance(field, forms.ChoiceField) else None
+            if choices is not None and field.required and not any(True for _ in choices):
+                found.append(str(field.label or name.capitalize()))
+        return found
 
     @classmethod
     def filled_by(cls, row: GrantRequest) -> dict[str, Any]:
