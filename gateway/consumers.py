@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlencode
@@ -218,6 +219,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             timeout_ms=timeout_ms(headers.get(b"x-sgw-timeout-ms")),
             max_output_tokens=head.max_output_tokens,
             fields=parsed.keys(),
+            headers=tuple([(name, headers[name]) for name in door.client.passed if name in headers]) if door.client.passed else (),
         )
 
     def _check_ip(self, visitor: Visitor, caller: Caller) -> None:
@@ -357,7 +359,9 @@ def asks_for_events(query: bytes) -> bool:
 
 def head_of(visitor: Visitor, body: bytes) -> bytes:
     """Return the lines of an answer of our own."""
-    return b"x-request-id: %b\r\ncontent-length: %d\r\n" % (visitor.id.encode(), len(body)) + JSON + SAFE
+    head = b"x-request-id: %b\r\ncontent-length: %d\r\n" % (visitor.id.encode(), len(body)) + JSON + SAFE
+    reword = visitor.door.client.answer_lines
+    return head if reword is None else reword(head, time.time())
 
 
 def parse(body: bytes) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from gateway.plane.route import Route
 from gateway.plane.send import Sender, Sent, VendorRefusal
 from gateway.plane.settle import NOTHING_HELD, Held, Times, attempted, bill, charge, flagged, intent, progress, receipt, together
 from gateway.plane.snapshot import Snapshot
-from gateway.terms import Attempt, Call, Caller, Deployment, Model, Plan, Usage
+from gateway.terms import Attempt, Call, Caller, Deployment, Headers, Model, Plan, Usage
 from gateway.wire import by_endpoint, chat_endpoints
 from gateway.wire.lines import lines
 
@@ -222,7 +222,8 @@ class Walk:
         spoken = speak.request(self.call, deployment, pool.provider, route, self.plan.output_cap_tokens)
         self.dropped = spoken.dropped
         self._intend(deployment, pool)
-        return pool.head(route.endpoint, deployment.upstream_model, self.call.stream), spoken.body
+        head = pool.head(route.endpoint, deployment.upstream_model, self.call.stream)
+        return head if not spoken.headers else told_too(head, spoken.headers), spoken.body
 
     def _intend(self, deployment: Deployment, pool: Pool) -> None:
         """Journal the intent to call a deployment. Raises JournalBroken."""
@@ -318,7 +319,7 @@ class Walk:
         passed = sent.headers
         if board.told:
             # the tighter of ours and the vendor's is not known: callers are told what this gateway will do
-            passed = tuple([header for header in passed if not header[0].startswith(b"x-ratelimit-")])
+            passed = tuple([header for header in passed if b"-ratelimit-" not in header[0]])
             head += self._corridor.holds.head(board)
         if passed:
             head += lines(passed)
@@ -326,7 +327,8 @@ class Walk:
             head += b"x-sgw-max-tokens: %d\r\n" % plan.output_cap_tokens
         if self.dropped:
             head += lines([(b"x-sgw-dropped", ",".join(self.dropped).encode())])
-        return head
+        client = self.route.client.client if self.route is not None else None
+        return head if client is None or client.answer_lines is None else client.answer_lines(head, self._corridor.wall())
 
     def _keep_alive(self) -> None:
         """Tell a waiting caller that the call is alive; from here on, failures are events of the stream."""
@@ -488,6 +490,13 @@ class Unmetered(Walk):
 
 
 beats: set[asyncio.Task[None]] = set()
+
+
+def told_too(head: bytes, headers: Headers) -> bytes:
+    """Return a prepared head with headers of the caller's in place of ours. Raises UnsafeHeader."""
+    own = {name for name, _ in headers}
+    kept = [line for line in head.split(b"\r\n")[:-1] if line.partition(b":")[0] not in own]
+    return b"\r\n".join(kept) + b"\r\n" + lines(headers)
 
 
 class VendorError(Refusal):

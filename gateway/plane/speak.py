@@ -7,7 +7,7 @@ import msgspec
 from gateway.errors import BadRequest, UnsupportedField, UpstreamFault
 from gateway.plane.route import Route
 from gateway.providers import Provider
-from gateway.terms import Account, Ask, Call, Chunk, ChunkKind, Deployment, Frozen, Usage
+from gateway.terms import Account, Ask, Call, Chunk, ChunkKind, Deployment, Frozen, Headers, Usage
 from gateway.wire import Buffer, Told, Wire, WireError
 from gateway.wire.cut import member
 from gateway.wire.strict import add_first, replace_model, splice
@@ -18,13 +18,16 @@ PLAIN_PARAM = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]]{0,127}")
 STREAM_OPTIONS_WITH_USAGE = b'{"include_usage":true}'
 # the one wire whose streams tell their usage only on request
 ASKED_FOR_USAGE = "openai_chat"
+# with what signatures of other wires' vendors begin (gateway.wire.signatures)
+SEALED = b'"sgw1.'
 
 
 class Spoken(Frozen, frozen=True):
-    """A request body in the upstream's wire, with the names of fields it could not carry."""
+    """A request body in the upstream's wire, with the names of fields it could not carry, and headers of the caller's that go with it."""
 
     body: bytes
     dropped: tuple[str, ...] = ()
+    headers: Headers = ()
 
 
 def request(call: Call, deployment: Deployment, provider: Provider, route: Route, output_cap_tokens: int = 0) -> Spoken:
@@ -34,10 +37,21 @@ def request(call: Call, deployment: Deployment, provider: Provider, route: Route
     """
     if not route.is_same:
         return _translated(call, deployment, provider, route, output_cap_tokens)
+    spoken = _passed(call, deployment, provider, route, output_cap_tokens)
+    return spoken if not call.headers else _with_headers(spoken, call, provider)
+
+
+def _with_headers(spoken: Spoken, call: Call, provider: Provider) -> Spoken:
+    told, left_out = provider.tells(call.headers) if provider.tells is not None else ((), ())
+    return Spoken(spoken.body, (*spoken.dropped, *left_out), told)
+
+
+def _passed(call: Call, deployment: Deployment, provider: Provider, route: Route, output_cap_tokens: int) -> Spoken:
     wire = route.wire
     asks_usage = call.stream and provider.asks_stream_usage and not call.wants_usage and wire.name == ASKED_FOR_USAGE
+    has_foreign = wire.without_foreign is not None and SEALED in call.body
     limits_output = output_cap_tokens and (wire.limit_output is not None or not wire.output_limits.isdisjoint(call.fields))
-    if not (asks_usage or provider.drop or provider.rename or limits_output):
+    if not (asks_usage or provider.drop or provider.rename or limits_output or has_foreign):
         body: bytes | None = call.body
         if wire.names_model and call.model != deployment.upstream_model:
             body = replace_model(call.body, call.model, deployment.upstream_model)
@@ -47,6 +61,10 @@ def request(call: Call, deployment: Deployment, provider: Provider, route: Route
             return Spoken(body)
     changes: dict[str, bytes | None] = {}
     fields = fields_of(call.body)
+    dropped: tuple[str, ...] = ()
+    if has_foreign and wire.without_foreign is not None and (cleaned := wire.without_foreign(fields)):
+        changes |= cleaned
+        dropped = ("reasoning",)
     if wire.names_model and call.model != deployment.upstream_model:
         changes["model"] = msgspec.json.encode(deployment.upstream_model)
     if output_cap_tokens:
@@ -56,13 +74,13 @@ def request(call: Call, deployment: Deployment, provider: Provider, route: Route
             changes |= {**dict.fromkeys(wire.output_limits), _output_limit(provider, wire): b"%d" % output_cap_tokens}
     if asks_usage:
         changes["stream_options"] = _with_usage(fields.get("stream_options"))
-    dropped = tuple(name for name in fields if name in provider.drop)
-    for name in dropped:
+    refused = tuple(name for name in fields if name in provider.drop)
+    for name in refused:
         changes[name] = None
     for old, new in provider.rename.items():
         if old in fields and new not in fields:
             changes[new], changes[old] = bytes(fields[old]), None
-    return Spoken(splice(fields, changes) if changes else call.body, dropped)
+    return Spoken(splice(fields, changes) if changes else call.body, (*dropped, *refused))
 
 
 def _output_limit(provider: Provider, wire: Wire) -> str:

@@ -39,6 +39,7 @@ class Provider(Frozen, frozen=True):
     `options` lists the option names an account of this kind needs, with a hint.
     `drop` are request fields the vendor refuses; `rename` maps request fields to the vendor's names.
     `output_limit` is the request field that bounds a chat answer's tokens.
+    `tells` picks from the caller's headers those the vendor may be told, and names the others.
     `reads_headers` are vendor answer headers worth passing to the caller. `models_path` lists models ("" : no listing).
     `read_models` turns that listing's JSON into names. `price_provider` is the vendor's id in the seeded price book ("" : none).
     """
@@ -56,6 +57,7 @@ class Provider(Frozen, frozen=True):
     rename: Mapping[str, str] = {}
     asks_stream_usage: bool = True
     output_limit: str = "max_tokens"
+    tells: Callable[[Headers], tuple[Headers, tuple[str, ...]]] | None = None
     reads_headers: frozenset[bytes] = frozenset()
     models_path: str = "/models"
     read_models: Callable[[Any], list[str]] = listed_ids

@@ -14,12 +14,19 @@ def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -
     return "/v1/messages"
 
 
+def _tells(headers: Headers) -> tuple[Headers, tuple[str, ...]]:
+    # nothing can happen there that the caller did not ask for
+    return headers, ()
+
+
 PROVIDER = Provider(
     slug="simulator_anthropic",
     title="Simulator (Anthropic wire, simulated)",
     wires={"messages": "anthropic_messages"},
     headers=_headers,
     path=_path,
+    tells=_tells,
+    reads_headers=frozenset(f"anthropic-ratelimit-{kind}-{what}".encode() for kind in ("requests", "tokens") for what in ("limit", "remaining", "reset")),
     models_path="/v1/models",
     simulated=True,
 )

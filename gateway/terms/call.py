@@ -155,7 +155,7 @@ class Caller(Frozen, frozen=True):
 
 
 class Call(Frozen, frozen=True):
-    """One request on the data plane, as the door read it; `fields` are the names of its body's top-level fields."""
+    """One request on the data plane, as the door read it; `fields` are the names of its body's top-level fields, `headers` those a vendor may be told."""
 
     id: str
     surface: str
@@ -174,6 +174,7 @@ class Call(Frozen, frozen=True):
     timeout_ms: int = 0
     max_output_tokens: int = 0
     fields: Collection[str] = ()
+    headers: Headers = ()
 
 
 class Plan(Frozen, frozen=True):

@@ -137,6 +137,8 @@ class ClientSide(Frozen, frozen=True):
 
     `read_ask` takes a request's raw fields, the model and whether it streams. Raises WireError. `read_path` finds what a path names, where it names
     models (the path without its first slash, the wire's other endpoints); `keep_alive` is what a waiting stream gets, nothing to the wire's SDKs.
+    `answer_lines`, if there is one, returns an answer's header lines with those its SDKs look for, at a Unix time. `passed` are headers that a provider
+    of the same wire may be told.
     """
 
     endpoint: str
@@ -148,6 +150,8 @@ class ClientSide(Frozen, frozen=True):
     error_event: Callable[[int, str, str, str, str | None, Mapping[str, Any]], bytes]
     read_path: Callable[[str, frozenset[str]], Named | None] | None = None
     keep_alive: bytes = b": keep-alive\n\n"
+    answer_lines: Callable[[bytes, float], bytes] | None = None
+    passed: frozenset[bytes] = frozenset()
 
 
 class UpstreamSide(Frozen, frozen=True):
@@ -166,7 +170,8 @@ class Wire(Frozen, frozen=True):
     `limit_output` returns the changes that set such a bound, where it
     is no top-level field. `usage_member` is the answer's field that holds the usage. `names_model` is whether the body does.
     `terminal` ends a stream whose provider sent everything but its last event; None where such a stream counts as cut.
-    `text_bytes` tells how much of a whole answer is text, to estimate tokens from.
+    `text_bytes` tells how much of a whole answer is text, to estimate tokens from. `without_foreign` returns the changes that take other vendors'
+    sealed reasoning out of a request that else passes unchanged.
     """
 
     name: str
@@ -186,6 +191,7 @@ class Wire(Frozen, frozen=True):
     terminal: bytes | None = None
     stream_type: bytes = b"text/event-stream"
     text_bytes: Callable[[bytes], int] = len
+    without_foreign: Callable[[Mapping[str, msgspec.Raw]], Mapping[str, bytes | None]] | None = None
 
 
 @cache

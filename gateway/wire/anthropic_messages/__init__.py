@@ -7,7 +7,9 @@ from gateway.wire.anthropic_messages.answer import error_message, read_answer, r
 from gateway.wire.anthropic_messages.ask import read_ask
 from gateway.wire.anthropic_messages.compose import compose
 from gateway.wire.anthropic_messages.events import ChunkWriter
+from gateway.wire.anthropic_messages.foreign import without_foreign
 from gateway.wire.anthropic_messages.head import read_head
+from gateway.wire.anthropic_messages.headers import answer_lines
 from gateway.wire.anthropic_messages.stream import ChunkReader
 from gateway.wire.anthropic_messages.told import error_body, error_event, write_answer
 from gateway.wire.metering import ReaderMeter
@@ -26,6 +28,8 @@ WIRE = Wire(
         chunk_writer=ChunkWriter,
         error_body=error_body,
         error_event=error_event,
+        answer_lines=answer_lines,
+        passed=frozenset({b"anthropic-version", b"anthropic-beta"}),
     ),
     upstream=UpstreamSide(compose=compose, read_answer=read_answer, chunk_reader=ChunkReader),
     output_limits=frozenset({"max_tokens"}),
@@ -34,4 +38,5 @@ WIRE = Wire(
     error_message=error_message,
     read_usage=read_usage,
     meter=partial(ReaderMeter, ChunkReader),
+    without_foreign=without_foreign,
 )
