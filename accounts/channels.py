@@ -1,6 +1,7 @@
 """Every write to notification channels, and the way from a notice through a channel's sink. Knows no outbox and no alert."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -16,10 +17,13 @@ from accounts import audit
 from accounts.addresses import AddressRules
 from accounts.audit.watch import subject_of
 from accounts.egress import AddressForbidden, NotAllowed, NotDelivered
-from accounts.models import BusinessUnit, NotificationChannel, Project, Severity
+from accounts.models import ApprovalStep, BusinessUnit, NotificationChannel, Project, RuleStep, Severity, User
 from accounts.models.notices import message_id
 from accounts.sealing import SealBroken, Sealer
 from accounts.sinks import Exits, Notice, Sink, shelf
+
+# What the mail sink takes for the end of an address.
+SEPARATORS = frozenset(',;" ')
 
 log = structlog.get_logger(__name__)
 
@@ -64,10 +68,7 @@ def check_channel(channel: NotificationChannel, secret: str) -> None:
     if not isinstance(options, dict) or set(options) != set(sink.options) or not all(isinstance(text, str) and text for text in options.values()):
         wanted = ", ".join(f"{name} ({hint})" for name, hint in sink.options.items())
         raise ValidationError({"options": f"{sink.title} needs exactly: {wanted or 'nothing'}."})
-    if channel.time_zone not in available_timezones():
-        raise ValidationError({"time_zone": "Enter a name of the time zone database, such as Europe/Berlin."})
-    if channel.quiet_from is not None and channel.quiet_from == channel.quiet_until:
-        raise ValidationError({"quiet_until": "Quiet hours that end when they begin would last all day. Deactivate the channel instead."})
+    check_times(channel)
     kept = bool(stored and stored.sealed_secret and stored.kind == channel.kind)
     if sink.asks_for and not secret and not kept:
         raise ValidationError({"secret": f"{sink.title} needs a secret: {sink.asks_for}."})
@@ -82,6 +83,14 @@ def check_channel(channel: NotificationChannel, secret: str) -> None:
         raise ValidationError(f"{refusal}{hint}") from refusal
     except ValueError as refusal:
         raise ValidationError(str(refusal)) from refusal
+
+
+def check_times(channel: NotificationChannel) -> None:
+    """Raise ValidationError unless time zone and quiet hours of a channel make sense."""
+    if channel.time_zone not in available_timezones():
+        raise ValidationError({"time_zone": "Enter a name of the time zone database, such as Europe/Berlin."})
+    if channel.quiet_from is not None and channel.quiet_from == channel.quiet_until:
+        raise ValidationError({"quiet_until": "Quiet hours that end when they begin would last all day. Deactivate the channel instead."})
 
 
 @audit.act()
@@ -103,7 +112,9 @@ def save_channel(channel: NotificationChannel, secret: str = "") -> Notification
 
 @audit.act()
 def delete_channel(channel: NotificationChannel) -> int:
-    """Delete a channel with its messages; return how many of them had not been delivered yet."""
+    """Delete a channel with its messages; return how many of them had not been delivered yet. Raises ValidationError while requests need it."""
+    if RuleStep.objects.filter(channel=channel).exists() or ApprovalStep.objects.filter(channel=channel).exists():
+        raise ValidationError("Requests are decided through this webhook: take it out of their approval rules, or deactivate it, and keep it for the record.")
     waiting = channel.messages.filter(state__in=["waiting", "sending", "dead"]).count()
     channel.delete()
     return waiting
@@ -135,11 +146,24 @@ def _record(channel: NotificationChannel, result: str) -> None:
     NotificationChannel.objects.filter(pk=channel.pk).update(checked_at=timezone.now(), check_result=result[:300])
 
 
+def with_html(notice: Notice) -> Notice:
+    """Return a notice with the page it has for mail programs."""
+    return replace(notice, html=notice.html or render_to_string("emails/notice.html", {"notice": notice}))
+
+
+def mail_to(person: User, notice: Notice) -> str:
+    """Mail a notice to one person and return a line about it. Raises NotDelivered, also for an address that could be read as several."""
+    if any(letter in SEPARATORS or not letter.isprintable() for letter in person.email):
+        raise NotDelivered("The address of this account cannot be mailed to.")
+    return shelf()["email"].send(with_html(notice), {"to": person.email}, "", exits())
+
+
 def carry(channel: NotificationChannel, notice: Notice) -> str:
     """Send a notice through a channel's sink and return a line about it. Raises NotDelivered with the reason in words."""
-    html = render_to_string("emails/notice.html", {"notice": notice})
+    if channel.person is not None:
+        return mail_to(channel.person, notice)
     try:
-        return sink_of(channel).send(Notice(**{**vars(notice), "html": html}), channel.options, opened_secret(channel), exits())
+        return sink_of(channel).send(with_html(notice), channel.options, opened_secret(channel), exits())
     except NotAllowed as refusal:
         raise NotDelivered(str(refusal)) from refusal
     except SealBroken as broken:
@@ -155,7 +179,7 @@ def subscribed(severity: str, project: Project | None = None, unit: BusinessUnit
     scopes = Q(project__isnull=True, business_unit__isnull=True) | Q(business_unit__in=units)
     if project:
         scopes |= Q(project=project)
-    return list(NotificationChannel.objects.filter(scopes, is_active=True, least_severity__in=at_least, event_types=[]))
+    return list(NotificationChannel.objects.filter(scopes, is_active=True, person=None, least_severity__in=at_least, event_types=[]))
 
 
 def with_ancestors(unit: UUID | None) -> Iterable[UUID]:

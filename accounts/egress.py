@@ -30,6 +30,10 @@ class NotDelivered(Exception):
     """The other side could not be reached or did not take the message; the message says why and holds no secret."""
 
 
+class Unreachable(NotDelivered):
+    """Nothing on the other side answers, so whatever else goes there need not be tried now."""
+
+
 class Answer(NamedTuple):
     """What came back: the status and at most 64 KiB of the body."""
 

@@ -15,12 +15,11 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.utils import timezone
 
-from accounts import outbox
 from accounts.access import role_of
 from accounts.audit.origin import here
 from accounts.grants import Asked, Asking, Grant, Line, Outcome, nobody
-from accounts.models import BusinessUnit, GrantRequest, Project, ScimToken, ServiceAccount, Severity, User
-from accounts.requests import routing
+from accounts.models import BusinessUnit, GrantRequest, Project, ScimToken, ServiceAccount, User
+from accounts.requests import routing, telling
 from accounts.requests.approvers import deciders, open_step
 from accounts.requests.notes import note
 
@@ -161,12 +160,4 @@ def _wait_alone(request: GrantRequest) -> None:
     request.runs_at = timezone.now() + WAIT
     request.save()
     note(request, "alone", "Nobody else may approve it, so it waits 24 hours and can be cancelled.")
-    outbox.notify(
-        reference=f"four-eyes:{request.pk.hex}",
-        kind="four-eyes.waiting",
-        severity=Severity.CRITICAL,
-        title=f"In 24 hours without a second person: {request.title}",
-        text=f"{request.requester or request.service_account} asked for it and nobody else may approve it. It can be cancelled until then.",
-        path=f"/requests/{request.shown_id}",
-        facts={"request": request.shown_id, "kind": request.kind},
-    )
+    telling.tell_alone(request)

@@ -14,9 +14,9 @@ from django.db.models import F, Q
 from django.utils import timezone
 from kombu.exceptions import KombuError
 
-from accounts import audit
+from accounts import audit, letters
 from accounts.channels import carry, subscribed
-from accounts.egress import NotDelivered
+from accounts.egress import NotDelivered, Unreachable
 from accounts.models import BusinessUnit, NotificationChannel, OutboxMessage, Project, Severity, User
 from accounts.quiet import after_quiet, digest_at
 from accounts.sinks import Notice
@@ -28,6 +28,7 @@ BACKOFF_S = (10, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800)
 BATCH = 200
 KEPT_DAYS = 90
 MOST_DIGEST_LINES = 100
+MAIL = "email"
 State = OutboxMessage.State
 
 log = structlog.get_logger(__name__)
@@ -96,21 +97,24 @@ def due(channel: NotificationChannel, severity: str, now: datetime) -> datetime:
 
 
 def deliver_due(limit: int = BATCH) -> int:
-    """Deliver what is due, at most `limit` messages; return how many were taken. After a failure its channel rests until the next sweep."""
+    """Deliver what is due, at most `limit` messages; return how many were taken.
+
+    After a failure its channel rests until the next sweep; after one of the mail server, which all mail goes through, all mail does.
+    """
     now = timezone.now()
     _bury(now)
     collect_digests(now)
-    due_now = OutboxMessage.objects.filter(_due(now)).order_by("due_at").values_list("pk", "channel_id")[:limit]
-    failed: set[UUID] = set()
+    due_now = OutboxMessage.objects.filter(_due(now)).order_by("due_at").values_list("pk", "channel_id", "channel__kind")[:limit]
+    failed: set[UUID | str] = set()
     sent = 0
-    for pk, channel in list(due_now):
-        message = None if channel in failed else claim(pk)
+    for pk, channel, kind in list(due_now):
+        message = None if failed & {channel, kind} else claim(pk)
         if message is None:
             continue
-        if deliver(message):
-            sent += 1
-        else:
-            failed.add(channel)
+        failure = tried(message)
+        sent += failure is None
+        if failure is not None:
+            failed.add(MAIL if kind == MAIL and isinstance(failure, Unreachable) else channel)
     return sent
 
 
@@ -122,8 +126,8 @@ def _due(now: datetime) -> Q:
 def claim(pk: str) -> OutboxMessage | None:
     """Take a due message for delivery; None when another took it, or when its channel has become quiet."""
     now = timezone.now()
-    found = OutboxMessage.objects.select_related("channel").filter(_due(now), pk=pk).first()
-    if found is None:
+    found = OutboxMessage.objects.select_related("channel__person").filter(_due(now), pk=pk).first()
+    if found is None or _forgotten(found):
         return None
     channel = found.channel
     if found.severity != Severity.CRITICAL:
@@ -138,20 +142,34 @@ def claim(pk: str) -> OutboxMessage | None:
     return found if claimed == 1 else None
 
 
+def _forgotten(message: OutboxMessage) -> bool:
+    """Delete a letter to somebody who left, or that asks for what was done meanwhile, unless it is being sent; return whether it was one."""
+    person = message.channel.person
+    if person is None or (person.is_active and not letters.is_over(message)):
+        return False
+    return OutboxMessage.objects.filter(pk=message.pk, state=State.WAITING).delete()[0] > 0
+
+
 def deliver(message: OutboxMessage) -> bool:
     """Send a claimed message and record what came of it; return whether it was taken."""
+    return tried(message) is None
+
+
+def tried(message: OutboxMessage) -> NotDelivered | None:
+    """Send a claimed message and record what came of it; return why it was not taken, None where it was."""
     try:
         carry(message.channel, notice_of(message))
     except NotDelivered as failure:
         _fail(message, str(failure))
-        return False
+        return failure
     except Exception as error:
         log.exception("outbox_delivery_broke", message=message.pk, channel=message.channel.name)
-        _fail(message, f"The delivery broke off unexpectedly ({type(error).__name__}); see the log.")
-        return False
+        failed = NotDelivered(f"The delivery broke off unexpectedly ({type(error).__name__}); see the log.")
+        _fail(message, str(failed))
+        return failed
     # Whoever else holds a claim by now sends it once more; it stays sent.
     OutboxMessage.objects.filter(pk=message.pk).update(state=State.SENT, sent_at=timezone.now(), claimed_until=None, last_error="")
-    return True
+    return None
 
 
 def _fail(message: OutboxMessage, reason: str) -> None:
@@ -179,7 +197,8 @@ def collect_digests(now: datetime) -> int:
 @transaction.atomic
 def _collect(channel_id: UUID, now: datetime) -> bool:
     channel = NotificationChannel.objects.select_for_update().get(pk=channel_id)
-    parts = list(OutboxMessage.objects.filter(channel=channel, state=State.WAITING, for_digest=True, due_at__lte=now).order_by("created_at")[:1_000])
+    waiting = OutboxMessage.objects.filter(channel=channel, state=State.WAITING, for_digest=True, due_at__lte=now).select_related("channel__person")
+    parts = [part for part in waiting.order_by("created_at")[:1_000] if not _forgotten(part)]
     if len(parts) < 2:
         return OutboxMessage.objects.filter(pk__in=[part.pk for part in parts], state=State.WAITING).update(for_digest=False) == 1
     lines = [f"{part.created_at:%Y-%m-%d %H:%M} UTC  {part.title}" for part in parts[:MOST_DIGEST_LINES]]
@@ -192,7 +211,10 @@ def _collect(channel_id: UUID, now: datetime) -> bool:
         severity=worst.severity,
         title=f"{len(parts)} notices",
         text="\n".join(lines + more),
-        facts={"notices": [{"id": part.pk, "type": part.kind, "title": part.title} for part in parts[:MOST_DIGEST_LINES]]},
+        facts={
+            "notices": [{"id": part.pk, "type": part.kind, "title": part.title} for part in parts[:MOST_DIGEST_LINES]],
+            **({"letters": [letters.as_part(part) for part in parts[:MOST_DIGEST_LINES]]} if channel.person_id else {}),
+        },
         due_at=now,
     )
     OutboxMessage.objects.filter(pk__in=[part.pk for part in parts]).update(state=State.COLLECTED, digest=joined)
@@ -207,7 +229,7 @@ def notice_of(message: OutboxMessage) -> Notice:
         severity=message.severity,
         title=message.title,
         text=message.text,
-        html="",
+        html=letters.html_of(message) if message.channel.person_id else "",
         at=message.created_at.isoformat(),
         url=f"{settings.PUBLIC_URL}{message.path}" if settings.PUBLIC_URL and message.path else "",
         facts=message.facts,

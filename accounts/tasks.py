@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from accounts import anchor_watch, outbox, upkeep
-from accounts.requests import schedule
+from accounts.requests import by_mail, schedule
 from accounts.signin import passwords
 
 
@@ -17,6 +17,12 @@ def sweep_outbox() -> int:
 def prune_outbox() -> int:
     """Forget what was delivered long ago; return how many messages."""
     return outbox.prune()
+
+
+@shared_task
+def prune_decision_links() -> int:
+    """Forget links in mails that ended long ago; return how many."""
+    return by_mail.prune()
 
 
 @shared_task

@@ -40,6 +40,7 @@ app.conf.beat_schedule = {
     "suspend idle credentials": {"task": "accounts.tasks.suspend_idle_credentials", "schedule": 3600.0},
     "announce ends of credentials": {"task": "accounts.tasks.announce_ends_of_credentials", "schedule": 3600.0},
     "prune outbox": {"task": "accounts.tasks.prune_outbox", "schedule": 86400.0},
+    "prune decision links": {"task": "accounts.tasks.prune_decision_links", "schedule": 86400.0},
 }
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 ROLES = ("it_admin", "security_officer", "finance", "auditor", "manager", "unit_viewer", "owner", "developer", "project_viewer", "anyone")
 CELLS = frozenset({"all", "here", "below", "mine", "own", "named", "-"})
 # Routes of the API that are open to everybody.
-PUBLIC = ("POST leaked-keys",)
+PUBLIC = ("POST leaked-keys", "POST approvals/external/{id}")
 # Resources that need no scope: what one is, and one's own tokens, which a token never makes.
 UNSCOPED = frozenset({"me", "personal-tokens"})
 
@@ -248,6 +248,7 @@ PORTAL = {
     "approvals/away": "anyone",
     "approvals/away/<str:public_id>/end": "anyone",
     "approvals/<str:public_id>": "anyone",
+    "approvals/by-mail/<str:token>/<str:verdict>": "anyone",
     "keys/new": "anyone",
     "keys/<str:public_id>": "anyone",
     "keys/<str:public_id>/edit": "anyone",
@@ -264,6 +265,7 @@ PORTAL = {
     "acceptable-use": "anyone",
     "account": "anyone",
     "account/password": "anyone",
+    "account/mail": "anyone",
     "account/authenticator": "anyone",
     "account/authenticator/remove": "anyone",
     "account/backup-codes": "anyone",

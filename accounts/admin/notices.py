@@ -44,9 +44,9 @@ class NotificationChannelAdmin(GovernedAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[NotificationChannel]:
-        """Return channels with the number of their messages not delivered so far."""
+        """Return channels with the number of their messages not delivered so far; nobody's mailbox."""
         behind = Count("messages", filter=Q(messages__state__in=["waiting", "sending", "dead"]))
-        return super().get_queryset(request).annotate(undelivered=behind)  # type: ignore[no-any-return]
+        return super().get_queryset(request).filter(person=None).annotate(undelivered=behind)  # type: ignore[no-any-return]
 
     @admin.display(description="not delivered", ordering="undelivered")
     def undelivered(self, channel: Any) -> int:

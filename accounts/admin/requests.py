@@ -19,7 +19,8 @@ from accounts.forms.requests import ApproveForm, AskedAmountForm, DenyForm, Noth
 from accounts.models import GrantRequest, User
 from accounts.requests import access, asking, deciding
 from accounts.requests.amounts import shown_usd
-from accounts.requests.foresight import flags, in_words, who_decides
+from accounts.requests.flags import flags
+from accounts.requests.foresight import in_words, who_decides
 
 REQUEST_COLOURS = {
     "submitted": "info", "needs_info": "warning", "approved": "info", "applied": "success", "denied": "danger", "withdrawn": "default",

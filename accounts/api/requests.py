@@ -18,7 +18,7 @@ from accounts.models import ApprovalStep, Decision, GrantRequest
 from accounts.models.requests import MONEY_KINDS
 from accounts.requests import access, asking, deciding
 from accounts.requests.amounts import shown_usd
-from accounts.requests.foresight import flags
+from accounts.requests.flags import flags
 from accounts.signin import stepup
 
 MOST_TEXT = 2000
@@ -41,18 +41,23 @@ class DecisionShown(Shown):
     """What one person decided."""
 
     verdict = serializers.ChoiceField(Decision.Verdict.choices)
-    approver = serializers.SerializerMethodField(help_text="`usr_...`")
+    approver = serializers.SerializerMethodField(help_text="`usr_...`; null where another system decided.")
+    system = serializers.SerializerMethodField(help_text="Name of the webhook of the system that decided, null where a person did.")
     on_behalf_of = serializers.SerializerMethodField(help_text="`usr_...` of whoever delegated; null where they decided themselves.")
     comment = serializers.CharField()
     at = Moment()
 
-    def get_approver(self, decision: Decision) -> str:
+    def get_approver(self, decision: Decision) -> str | None:
         """Return the prefixed id."""
-        return f"usr_{decision.approver_id.hex}"
+        return f"usr_{decision.approver_id.hex}" if decision.approver_id else None
+
+    def get_system(self, decision: Decision) -> str | None:
+        """Return the webhook's name."""
+        return decision.channel.name if decision.channel else None
 
     def get_on_behalf_of(self, decision: Decision) -> str | None:
         """Return the prefixed id of whose seat it was."""
-        return f"usr_{decision.seat_id.hex}" if decision.seat_id != decision.approver_id else None
+        return f"usr_{decision.seat_id.hex}" if decision.seat_id and decision.seat_id != decision.approver_id else None
 
 
 class StepShown(Shown):
@@ -241,7 +246,7 @@ class RequestResource(Resource):
 
     def brief(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
         """Return rows without what has to be worked out."""
-        fetched = GrantRequest.objects.filter(pk__in=[row.pk for row in rows]).prefetch_related("steps__decisions")
+        fetched = GrantRequest.objects.filter(pk__in=[row.pk for row in rows]).prefetch_related("steps__decisions__channel")
         whole = {row.pk: row for row in fetched.select_related("requester", "service_account", "project", "business_unit", "rule")}
         return [dict(RequestShown(whole[row.pk]).data) for row in rows]
 

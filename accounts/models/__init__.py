@@ -9,7 +9,7 @@ from accounts.models.keys import VirtualKey
 from accounts.models.notices import NotificationChannel, OutboxMessage, Severity
 from accounts.models.people import BusinessUnit, Environment, Membership, Project, User, UserManager
 from accounts.models.personal_tokens import PersonalToken
-from accounts.models.requests import ApprovalStep, Decision, GrantRequest, RequestNote
+from accounts.models.requests import ApprovalStep, Decision, DecisionLink, GrantRequest, RequestNote
 from accounts.models.rules import ApprovalRule, Approver, Delegation, RuleStep
 from accounts.models.service_accounts import IdempotencyRecord, ServiceAccount
 from accounts.models.sign_in import Authenticator, BackupCode, BackupCodes, PasswordLink, Session
@@ -30,6 +30,7 @@ __all__ = [
     "Credential",
     "CredentialPolicy",
     "Decision",
+    "DecisionLink",
     "Delegation",
     "DirectoryGroup",
     "DirectoryPerson",

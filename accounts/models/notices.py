@@ -24,8 +24,9 @@ def message_id() -> str:
 class NotificationChannel(models.Model):
     """Where notices about a scope and everything below it go: one project, one business unit, or with neither the whole platform.
 
-    With `event_types` it is a webhook: it is told every event of these types and no notices. `kind` names a sink on the shelf; `options` are
-    its plain settings, the sealed secret is bound to this row. Quiet hours and the time of a daily digest are wall-clock times in `time_zone`.
+    With `event_types` it is a webhook: it is told every event of these types and no notices. With `person` it is that person's mailbox: it has no
+    scope, and gets what is written to them alone. `kind` names a sink on the shelf; `options` are its plain settings, the sealed secret is bound
+    to this row. Quiet hours and the time of a daily digest are wall-clock times in `time_zone`.
     """
 
     class Digest(models.TextChoices):
@@ -38,6 +39,7 @@ class NotificationChannel(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=200, unique=True)
     kind = models.CharField(max_length=32)
+    person = models.OneToOneField(User, on_delete=models.CASCADE, null=True, blank=True, editable=False, related_name="mailbox")
     project = models.ForeignKey(Project, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     business_unit = models.ForeignKey(BusinessUnit, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     least_severity = models.CharField("from severity", max_length=8, choices=Severity.choices, default=Severity.INFO)
@@ -63,6 +65,10 @@ class NotificationChannel(models.Model):
                 condition=Q(project__isnull=True) | Q(business_unit__isnull=True),
                 name="channel_one_scope",
                 violation_error_message="Choose one project or one business unit, or neither for the whole platform.",
+            ),
+            models.CheckConstraint(
+                condition=Q(person__isnull=True) | Q(project__isnull=True, business_unit__isnull=True, kind="email", event_types=[]),
+                name="channel_mailbox_is_personal",
             ),
             models.CheckConstraint(condition=Q(least_severity__in=["info", "warning", "critical"]), name="channel_severity_known"),
             models.CheckConstraint(condition=Q(digest__in=["", "hourly", "daily"]), name="channel_digest_known"),

@@ -19,7 +19,8 @@ class GrantRequest(models.Model):
     """Something asked for. `version` rises with every edit, and decisions count for one version only.
 
     `amount_nanousd` is what was asked, `granted_nanousd` what an approver made of it; `until` is when the grant ends by itself;
-    `business_unit` is where it is decided; `outcome` is what the grant keeps to take itself back.
+    `business_unit` is where it is decided; `outcome` is what the grant keeps to take itself back; `warn_at` is when whoever asked is told that the
+    end is near, empty when there is nothing (more) to tell.
     """
 
     class State(models.TextChoices):
@@ -60,6 +61,7 @@ class GrantRequest(models.Model):
     expires_at = models.DateTimeField()
     runs_at = models.DateTimeField(null=True, blank=True, help_text="When an act that no second person can approve is carried out unless cancelled.")
     decided_at = models.DateTimeField(null=True, blank=True)
+    warn_at = models.DateTimeField(null=True, blank=True, editable=False)
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -80,6 +82,7 @@ class GrantRequest(models.Model):
         indexes = (
             models.Index(fields=("-created_at",), name="request_open", condition=Q(state__in=["submitted", "needs_info"])),
             models.Index(fields=("until",), name="request_ends", condition=Q(state="applied", until__isnull=False)),
+            models.Index(fields=("warn_at",), name="request_warns", condition=Q(state="applied", warn_at__isnull=False)),
         )
 
     def __str__(self) -> str:
@@ -167,7 +170,11 @@ class ApprovalStep(models.Model):
 
 
 class Decision(models.Model):
-    """What one person decided at one step; `seat` is whose right it was, another's when delegated. The database counts each person and seat once."""
+    """What was decided at one step: by a person, or by the system that `channel` leads to, whose message had the id `answer`.
+
+    `seat` is whose right a person took, another's when delegated. The database counts each person, seat and answer once. A system is no person: it
+    decides steps of its own and counts in no quorum.
+    """
 
     class Verdict(models.TextChoices):
         """One way or the other."""
@@ -178,9 +185,11 @@ class Decision(models.Model):
     id = models.BigAutoField(primary_key=True)
     step = models.ForeignKey(ApprovalStep, on_delete=models.CASCADE, related_name="decisions")
     verdict = models.CharField(max_length=8, choices=Verdict.choices)
-    approver = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
-    seat = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
-    brought_by = models.ForeignKey(ServiceAccount, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    approver = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    seat = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    channel = models.ForeignKey(NotificationChannel, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    answer = models.CharField(max_length=100, blank=True, editable=False)
+    digest = models.CharField(max_length=64, blank=True, editable=False)
     comment = models.CharField(max_length=1000, blank=True)
     at = models.DateTimeField(auto_now_add=True)
 
@@ -189,11 +198,40 @@ class Decision(models.Model):
         constraints = (
             models.UniqueConstraint("step", "approver", name="decision_once_per_person"),
             models.UniqueConstraint("step", "seat", name="decision_once_per_seat"),
+            models.UniqueConstraint("step", condition=Q(channel__isnull=False), name="decision_once_by_a_system"),
+            models.CheckConstraint(
+                condition=Q(approver__isnull=False, seat__isnull=False, channel__isnull=True)
+                | (Q(approver__isnull=True, seat__isnull=True, channel__isnull=False) & ~Q(answer="")),
+                name="decision_by_a_person_or_a_system",
+            ),
             models.CheckConstraint(condition=Q(verdict__in=["approved", "denied"]), name="decision_verdict_known"),
         )
 
     def __str__(self) -> str:
-        return f"{self.verdict} by {self.approver}"
+        return f"{self.verdict} by {self.decided_by}"
+
+    @property
+    def decided_by(self) -> User | NotificationChannel | None:
+        """Return the person or the way to the system."""
+        return self.approver or self.channel
+
+
+class DecisionLink(models.Model):
+    """A way from a mail to one step of one version of a request, for one approver, once. It has no authority: they sign in and decide as ever."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    step = models.ForeignKey(ApprovalStep, on_delete=models.CASCADE, related_name="links")
+    approver = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+        indexes = (models.Index(fields=("expires_at",), name="decision_link_expiry"),)
+
+    def __str__(self) -> str:
+        return f"link of {self.approver} to {self.step}"
 
 
 class RequestNote(models.Model):

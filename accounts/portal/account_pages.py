@@ -2,13 +2,14 @@
 
 from django.urls import path
 
-from accounts.portal import security
+from accounts.portal import mail, security
 from accounts.portal.acceptable_use_page import acceptable_use_policy
 
 app_name = "account"
 urlpatterns = [
     path("acceptable-use", acceptable_use_policy, name="acceptable-use"),
     path("account", security.security, name="security"),
+    path("account/mail", mail.mail, name="mail"),
     path("account/password", security.password, name="password"),
     path("account/authenticator", security.authenticator, name="authenticator"),
     path("account/authenticator/remove", security.remove_authenticator, name="remove-authenticator"),

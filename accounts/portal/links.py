@@ -9,6 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.forms.sign_in import AddressForm, NewPasswordForm
+from accounts.mailboxes import can_mail
 from accounts.portal.sign_in import add_error
 from accounts.signin import break_glass, passwords
 from accounts.signin.gate import open_to_all
@@ -21,7 +22,7 @@ SENT = "If there is an account with this address, a link is on its way. It works
 @require_http_methods(["GET", "HEAD", "POST"])
 def forgotten(request: HttpRequest) -> HttpResponse:
     """Ask for an address and say the same whether or not anybody has it."""
-    if not passwords.can_mail():
+    if not can_mail():
         raise Http404
     form = AddressForm(request.POST or None)
     if request.method == "POST" and form.is_valid():

@@ -21,6 +21,7 @@ from django_otp.models import Device
 from accounts import audit
 from accounts.audit.watch import subject_of
 from accounts.forms.sign_in import CodeForm, PasswordForm, PresentPasswordForm
+from accounts.mailboxes import can_mail
 from accounts.models import User
 from accounts.oidc import provider
 from accounts.portal.single_sign_on import ID_TOKEN, Leave
@@ -28,7 +29,6 @@ from accounts.signin import How, is_strong, lockout, passkeys, sign_in, sign_out
 from accounts.signin.enter import proved
 from accounts.signin.factors import check_code, has_factor, passkeys_of
 from accounts.signin.gate import open_to_all, while_setting_up
-from accounts.signin.passwords import can_mail
 from accounts.signin.policy import is_complete
 
 # In the session: who has given the right password and owes the second step, since when (seconds since 1970).

@@ -12,6 +12,8 @@ from accounts.models import ApprovalStep, Approver, BusinessUnit, Decision, Dele
 
 # Where nobody else can decide; the second where the first is empty.
 LAST_RESORTS = (User.PlatformRole.FINANCE, User.PlatformRole.IT_ADMIN)
+# Who may stop an act that time alone would carry out.
+GUARDIANS = frozenset({User.PlatformRole.IT_ADMIN, User.PlatformRole.SECURITY_OFFICER})
 
 
 def askers(request: GrantRequest) -> frozenset[UUID]:
@@ -37,21 +39,21 @@ def owners_of(account: ServiceAccount) -> frozenset[UUID]:
 
 
 def seats(step: ApprovalStep) -> frozenset[UUID]:
-    """Return whose right it is to decide a step: whom it asks, or, where nobody of them may, units above, then finance, then IT.
+    """Return whose right it is to decide a step: whom it asks, or, where they may not or are fewer than must approve, units above, then finance, then IT.
 
-    Every escalation adds the next level.
+    Every escalation adds the next level; a step of another system is nobody's before the first.
     """
     request = step.request
     out = askers(request)
-    wanted = 1 + step.escalations
+    wanted = step.escalations + (step.approver != Approver.EXTERNAL)
     found: set[UUID] = set()
-    levels = 0
+    if not wanted:
+        return frozenset()
     for level in _levels(step):
-        may = _allowed(level - out, request)
-        if may:
-            found |= may
-            levels += 1
-        if levels == wanted:
+        may = _allowed(level - out, request) - found
+        found |= may
+        wanted -= bool(may) and len(found) >= step.quorum
+        if not wanted:
             break
     return frozenset(found)
 
@@ -65,8 +67,6 @@ def _levels(step: ApprovalStep) -> Iterable[set[UUID]]:
         yield _with_roles(step.roles)
     elif step.approver == Approver.OWNER:
         yield set(Membership.objects.filter(project=request.project_id, project__isnull=False, role=Membership.Role.OWNER).values_list("user_id", flat=True))
-    if step.approver == Approver.EXTERNAL:
-        return
     if step.approver != Approver.ROLE:
         unit, seen = request.business_unit_id, set()
         while unit is not None and unit not in seen:
@@ -89,7 +89,8 @@ def _allowed(people: set[UUID], request: GrantRequest) -> set[UUID]:
 def deciders(step: ApprovalStep, now: datetime | None = None) -> dict[UUID, UUID]:
     """Return everybody who may decide a step, with whose seat they take: their own first, else that of somebody who delegated to them.
 
-    A delegation passes on the delegator's own seat only, so it is never wider and chains or rings of them lead nowhere.
+    A delegation passes on the delegator's own seat only, so it is never wider and chains or rings of them lead nowhere; and nobody decides for
+    another what their own right would never let them decide.
     """
     now = now or timezone.now()
     own = seats(step)
@@ -97,7 +98,7 @@ def deciders(step: ApprovalStep, now: datetime | None = None) -> dict[UUID, UUID
     found: dict[UUID, UUID] = {}
     away = Delegation.objects.filter(delegator__in=own, starts_at__lte=now, ends_at__gt=now, ended_at=None, delegate__is_active=True)
     for delegation in away.select_related("delegate").order_by("starts_at", "id"):
-        if delegation.delegate_id not in out and not is_breaking_glass(delegation.delegate):
+        if delegation.delegate_id not in out and _allowed({delegation.delegate_id}, step.request):
             found.setdefault(delegation.delegate_id, delegation.delegator_id)
     return found | {person: person for person in own}
 
@@ -108,6 +109,7 @@ def open_step(request: GrantRequest) -> ApprovalStep | None:
 
 
 def decided_by(request: GrantRequest) -> User | None:
-    """Return the person whose approval was the last, None where a rule approved."""
-    last = Decision.objects.filter(step__request=request, step__version=request.version, verdict=Decision.Verdict.APPROVED).select_related("approver").last()
+    """Return the person whose approval was the last, None where a rule or another system alone approved."""
+    approved = Decision.objects.filter(step__request=request, step__version=request.version, verdict=Decision.Verdict.APPROVED)
+    last = approved.exclude(approver=None).select_related("approver").last()
     return last.approver if last else None

@@ -8,10 +8,11 @@ from django.utils import timezone
 from django_fsm import TransitionNotAllowed
 
 from accounts import audit, grants
-from accounts.access import Actor, is_usable
+from accounts.access import Actor, is_usable, role_of
 from accounts.grants import Asked, Asking
 from accounts.models import GrantRequest, ServiceAccount, User
-from accounts.requests import routing
+from accounts.requests import routing, telling
+from accounts.requests.approvers import GUARDIANS, deciders, open_step
 from accounts.requests.notes import cleaned, note
 
 MOST_OPEN = 50
@@ -85,6 +86,8 @@ def edit(request: GrantRequest, actor: Actor, *, reason: str | None = None, **ch
     """
     request = locked(request)
     _check_own(request, actor)
+    if not grants.grant_of(request.kind).is_asked_for:
+        raise OutOfTurn("This was filed by an act and cannot be edited. Withdraw it and do the act again.")
     move(request, "submit")
     asking = Asking(
         kind=request.kind,
@@ -105,9 +108,13 @@ def edit(request: GrantRequest, actor: Actor, *, reason: str | None = None, **ch
 
 @audit.act("request.withdraw")
 def withdraw(request: GrantRequest, actor: Actor) -> GrantRequest:
-    """Take a request back before it is carried out. Raises OutOfTurn, and PermissionDenied for anybody but the asker."""
+    """Take a request back before it is carried out. Raises OutOfTurn, and PermissionDenied for anybody but the asker.
+
+    What is carried out in time because nobody else may approve it, every guardian of the platform can stop.
+    """
     request = locked(request)
-    _check_own(request, actor)
+    if not may_stop(actor, request):
+        _check_own(request, actor)
     move(request, "withdraw")
     routing.close_steps(request)
     request.decided_at = timezone.now()
@@ -127,7 +134,22 @@ def comment(request: GrantRequest, actor: Actor, text: str) -> GrantRequest:
     if is_answer:
         move(request, "submit")
         request.save()
+        _ask_again(request, cleaned(text))
     return request
+
+
+def _ask_again(request: GrantRequest, answer: str) -> None:
+    """Tell approvers that the answer is there; the time they were not asked does not count against them."""
+    step = open_step(request)
+    if step is not None:
+        step.request = request
+        routing.start_clocks(step)
+        telling.tell_approvers(step, deciders(step), answered=answer)
+
+
+def may_stop(actor: Actor, request: GrantRequest) -> bool:
+    """Say whether the actor may keep an act from being carried out that waits for nobody."""
+    return request.runs_at is not None and isinstance(actor, User) and is_usable(actor) and role_of(actor) in GUARDIANS
 
 
 def _check_own(request: GrantRequest, actor: Actor) -> None:
@@ -158,5 +180,3 @@ def _fill(request: GrantRequest, asking: Asking, asked: Asked, reason: str) -> N
     request.amount_nanousd = request.granted_nanousd = asking.amount_nanousd
     request.until = asking.until
     request.project, request.business_unit, request.environment = asked.project, asked.unit, asked.environment
-
-

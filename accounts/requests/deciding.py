@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts import audit, grants
 from accounts.access import Actor, is_breaking_glass, is_usable, role_of
-from accounts.models import ApprovalStep, Approver, Decision, GrantRequest, ServiceAccount, User
+from accounts.models import ApprovalStep, Decision, GrantRequest, User
 from accounts.requests import routing, telling
 from accounts.requests.amounts import shown_usd
 from accounts.requests.approvers import askers, deciders, open_step
@@ -33,7 +33,7 @@ def approve(request: GrantRequest, actor: Actor, *, version: int | None = None, 
         _lower(request, amount_nanousd, person)
     _decide(step, Decision.Verdict.APPROVED, person, seat, comment)
     note(request, "approved", comment, person)
-    _count(request, step)
+    _count(request, step, person, comment)
     return request
 
 
@@ -57,7 +57,7 @@ def ask(request: GrantRequest, actor: Actor, question: str) -> GrantRequest:
     move(request, "ask")
     request.save()
     note(request, "asked", question, person)
-    telling.tell_asker(request, question)
+    telling.tell_asker(request, question, person)
     return request
 
 
@@ -99,32 +99,7 @@ def end(request: GrantRequest, now: datetime, reason: str, by: User | None = Non
     request.ended_at = now
     request.save()
     note(request, "revoked", reason, by)
-    telling.tell_asker(request, reason)
-
-
-@audit.act("request.result")
-def bring_result(request: GrantRequest, program: ServiceAccount, *, version: int, decided_by: User, approved: bool, comment: str) -> GrantRequest:
-    """Take the result of a step of another system, in the name of the person who decided there. The caller has checked its signature.
-
-    Raises PermissionDenied when that person asked, Stale, OutOfTurn.
-    """
-    request = locked(request)
-    step = open_step(request)
-    if step is None or step.approver != Approver.EXTERNAL:
-        raise OutOfTurn("This request does not wait for another system.")
-    _check_version(request, version)
-    out = askers(request)
-    may_decide = grants.grant_of(request.kind).may_decide
-    if decided_by.pk in out or not decided_by.is_active or not may_decide(decided_by, request) or request.service_account_id == program.pk:
-        raise PermissionDenied("Whoever asked cannot decide, there as little as here.")
-    step.request = request
-    _decide(step, Decision.Verdict.APPROVED if approved else Decision.Verdict.DENIED, decided_by, decided_by.pk, comment, program)
-    if approved:
-        note(request, "approved", comment, decided_by)
-        _count(request, step)
-    else:
-        _refuse(request, step, comment, decided_by)
-    return request
+    telling.tell_asker(request, reason, by)
 
 
 def _person(actor: Actor) -> User:
@@ -143,7 +118,7 @@ def _at_step(request: GrantRequest, actor: Actor, version: int | None) -> tuple[
         raise PermissionDenied("Nobody decides about what they asked for, or what is for them.")
     if request.state != GrantRequest.State.SUBMITTED:
         raise OutOfTurn(f"This request is {request.get_state_display().lower()}, so there is nothing to decide.")
-    _check_version(request, version)
+    check_version(request, version)
     step = open_step(request)
     if step is None:
         raise OutOfTurn("This request waits for no approval.")
@@ -154,7 +129,8 @@ def _at_step(request: GrantRequest, actor: Actor, version: int | None) -> tuple[
     return request, step, person, seat
 
 
-def _check_version(request: GrantRequest, version: int | None) -> None:
+def check_version(request: GrantRequest, version: int | None) -> None:
+    """Raise Stale when another version was read than the present one."""
     if version is not None and version != request.version:
         raise Stale(f"This request was edited: it is version {request.version} now, you read version {version}. Read it again.")
 
@@ -170,22 +146,33 @@ def _lower(request: GrantRequest, amount_nanousd: int, person: User) -> None:
     note(request, "amount", f"{shown_usd(granted)} → {shown_usd(amount_nanousd)} USD", person)
 
 
-def _decide(step: ApprovalStep, verdict: str, person: User, seat: UUID, comment: str, program: ServiceAccount | None = None) -> None:
+def _decide(step: ApprovalStep, verdict: str, person: User, seat: UUID, comment: str) -> None:
     if step.decisions.filter(approver=person).exists() or step.decisions.filter(seat=seat).exists():
         raise OutOfTurn("This seat has decided already: every person and every delegated seat counts once.")
-    made = Decision(step=step, verdict=verdict, approver=person, seat_id=seat, comment=cleaned(comment)[:1000], brought_by=program)
+    made = Decision(step=step, verdict=verdict, approver=person, seat_id=seat, comment=cleaned(comment)[:1000])
     made.save(force_insert=True)
 
 
-def _count(request: GrantRequest, step: ApprovalStep) -> None:
-    """Close the step once enough have approved, and go on."""
+def _count(request: GrantRequest, step: ApprovalStep, by: User | None, comment: str) -> None:
+    """Close the step once enough have approved, and go on; a step of another system is decided by one answer, or by one person it was escalated to."""
     if step.decisions.filter(verdict=Decision.Verdict.APPROVED).count() >= step.quorum:
         step.state = ApprovalStep.State.APPROVED
         step.save(update_fields=["state"])
         routing.open_next(request)
+    if request.state == GrantRequest.State.SUBMITTED:
+        telling.tell_progress(request, by or step.channel, comment)
 
 
-def _refuse(request: GrantRequest, step: ApprovalStep, reason: str, person: User) -> None:
+def count_answer(request: GrantRequest, step: ApprovalStep, approved: bool, words: str) -> None:
+    """Go on after another system has answered its step of a locked request, within the caller's act."""
+    if approved:
+        note(request, "approved", words)
+        _count(request, step, None, words)
+    else:
+        _refuse(request, step, words, None)
+
+
+def _refuse(request: GrantRequest, step: ApprovalStep, reason: str, person: User | None) -> None:
     step.state = ApprovalStep.State.DENIED
     step.save(update_fields=["state"])
     move(request, "deny")
@@ -193,4 +180,4 @@ def _refuse(request: GrantRequest, step: ApprovalStep, reason: str, person: User
     request.decided_at = timezone.now()
     request.save()
     note(request, "denied", reason, person)
-    telling.tell_asker(request, reason)
+    telling.tell_asker(request, reason, person)

@@ -9,14 +9,17 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from accounts import grants
-from accounts.models import ApprovalRule, ApprovalStep, Approver, BusinessUnit, GrantRequest, User
+from accounts.access import is_usable
+from accounts.models import ApprovalRule, ApprovalStep, Approver, BusinessUnit, GrantRequest
 from accounts.requests import telling
-from accounts.requests.approvers import deciders
+from accounts.requests.approvers import decided_by, deciders
 from accounts.requests.notes import note
 from accounts.requests.workdays import after_working_days
 
 # How requests go that no rule is about.
 PLAIN = ApprovalRule(name="managers of the unit")
+# Before the end of a grant whoever asked is told: this long, or a quarter of its time where that is shorter.
+WARN = timedelta(days=3)
 
 
 def rule_for(request: GrantRequest) -> ApprovalRule | None:
@@ -81,17 +84,19 @@ def steps_of(rule: ApprovalRule | None, request: GrantRequest) -> list[ApprovalS
     made = [] if rule is None else list(rule.steps.order_by("position").prefetch_related("people"))
     steps = [
         ApprovalStep(
-            position=number,
             approver=step.approver,
             roles=step.roles,
             people=[person.pk.hex for person in step.people.all()],
             channel=step.channel,
             quorum=step.quorum,
         )
-        for number, step in enumerate(made, 1)
-    ] or [plain_step(request)]
-    for step in steps:
-        step.request, step.version = request, request.version
+        for step in made
+    ]
+    # what takes people is never decided by another system alone, whatever the rule says
+    if not steps or (grants.grant_of(request.kind).roles and all(step.approver == Approver.EXTERNAL for step in steps)):
+        steps.append(plain_step(request))
+    for number, step in enumerate(steps, 1):
+        step.request, step.version, step.position = request, request.version, number
     return steps
 
 
@@ -107,16 +112,21 @@ def open_next(request: GrantRequest) -> None:
     if step is None:
         finish(request)
         return
-    way, now = request.rule or PLAIN, timezone.now()
     step.request = request
     step.state = ApprovalStep.State.OPEN
-    step.remind_at = after_working_days(now, way.remind_days) if way.remind_days else None
-    step.escalate_at = after_working_days(now, way.escalate_days) if way.escalate_days else None
-    step.save()
+    start_clocks(step)
     asked = deciders(step)
     if not asked and step.approver != Approver.EXTERNAL:
         note(request, "stuck", "Nobody may decide this step. Name a manager of the unit, or give somebody the role finance.")
-    telling.tell_approvers(step, User.objects.filter(pk__in=asked).order_by("email"))
+    telling.tell_approvers(step, asked)
+
+
+def start_clocks(step: ApprovalStep) -> None:
+    """Have an open step reminded of and escalated in as many working days from now as its rule says."""
+    way, now = step.request.rule or PLAIN, timezone.now()
+    step.remind_at = after_working_days(now, way.remind_days) if way.remind_days else None
+    step.escalate_at = after_working_days(now, way.escalate_days) if way.escalate_days else None
+    step.save()
 
 
 def close_steps(request: GrantRequest) -> None:
@@ -135,11 +145,17 @@ def finish(request: GrantRequest) -> None:
 
 
 def carry_out(request: GrantRequest) -> None:
-    """Have the grant do what was approved. Raises ValidationError when its end has passed or it cannot be done any more."""
+    """Have the grant do what was approved. Raises ValidationError when its end has passed, its asker has left, or it cannot be done any more."""
+    asker = request.requester or request.service_account
+    if asker is not None and not is_usable(asker):
+        raise ValidationError(f"{asker} cannot sign in or call any more, so nothing is given. Deny the request.")
     if request.until is not None and request.until <= timezone.now():
         raise ValidationError({"until": "The end that was asked for has passed. Ask again with a later one."})
+    if request.until is not None:
+        now = timezone.now()
+        request.warn_at = request.until - min(WARN, (request.until - now) / 4)
     request.outcome = grants.grant_of(request.kind).apply(request)
     request.apply()
     request.save()
     note(request, "applied")
-    telling.tell_asker(request)
+    telling.tell_asker(request, by=decided_by(request))

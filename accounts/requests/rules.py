@@ -75,6 +75,9 @@ def check_rule(rule: ApprovalRule, steps: Sequence[Step]) -> None:
         wrong.add("steps", "A rule that approves by itself has no steps.")
     if len(steps) > MOST_STEPS:
         wrong.add("steps", f"A rule has at most {MOST_STEPS} steps.")
+    if steps and not wrong.errors and all(step.approver == Approver.EXTERNAL for step in steps) and any(known[kind].roles for kind in kinds):
+        grave = ", ".join(kind for kind in kinds if known[kind].roles)
+        wrong.add("steps", f"{grave} takes a second person, and another system is none: add a step that asks people.")
     for number, step in enumerate(steps, 1):
         for said in _wrong_with(step):
             wrong.add("steps", f"Step {number}: {said}")
@@ -95,6 +98,8 @@ def _wrong_with(step: Step) -> list[str]:
         found.append("fewer people are named than must approve.")
     if (step.approver == Approver.EXTERNAL) != (step.channel is not None) or (step.channel is not None and step.channel.kind != "webhook"):
         found.append("a step of another system names a webhook channel, and no other step does.")
+    elif step.channel is not None and (step.channel.project_id or step.channel.business_unit_id):
+        found.append("the webhook belongs to a project or unit, whose people could answer for the system: name one of the whole platform.")
     return found
 
 

@@ -9,7 +9,6 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
@@ -18,12 +17,12 @@ from accounts.actions import save_user
 from accounts.addresses import network_of
 from accounts.audit.record import NOTHING
 from accounts.audit.watch import subject_of
-from accounts.channels import exits
+from accounts.channels import mail_to
 from accounts.egress import NotDelivered
 from accounts.models import PasswordLink, User
 from accounts.models.notices import message_id
 from accounts.sessions import end_sessions
-from accounts.sinks import Notice, shelf
+from accounts.sinks import Notice
 
 LINK_LASTS = timedelta(hours=24)
 MAILED_LINK_LASTS = timedelta(hours=1)
@@ -34,11 +33,6 @@ MOST_WISHES_PER_HOUR = {"wished_at_address": 10, "wished_in_network": 30}
 GONE = "This link does not work any more: it was used, a newer one was made, or its time is over. Ask for another."
 
 log = structlog.get_logger(__name__)
-
-
-def can_mail() -> bool:
-    """Say whether this installation can send a link by e-mail."""
-    return bool(settings.MAIL_URL and settings.PUBLIC_URL)
 
 
 def _digest(token: str) -> str:
@@ -127,8 +121,7 @@ def _mail(link: PasswordLink) -> bool:
         url=url,
     )
     try:
-        html = render_to_string("emails/notice.html", {"notice": notice})
-        shelf()["email"].send(Notice(**{**vars(notice), "html": html}), {"to": user.email}, "", exits())
+        mail_to(user, notice)
     except NotDelivered as failure:
         log.warning("password_link_not_mailed", user=str(user.pk), reason=str(failure))
         PasswordLink.objects.filter(pk=link.pk).update(mailed_at=None, digest=None)

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Mapping
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from accounts.egress import NotDelivered
+from accounts.egress import NotDelivered, Unreachable
 from accounts.sinks import Exits, Notice, Sink
 
 TIMEOUT_S = 15.0
@@ -32,7 +32,10 @@ def check(options: Mapping[str, str], secret: str, exits: Exits) -> None:
 
 
 def send(notice: Notice, options: Mapping[str, str], secret: str, exits: Exits) -> str:
-    """Hand one copy for each recipient to the mail server. Raises NotDelivered; those served before are served again on the next try."""
+    """Hand one copy for each recipient to the mail server. Raises NotDelivered, as Unreachable where the server does not answer.
+
+    Those served before are served again on the next try.
+    """
     if not exits.mail_url:
         raise NotDelivered("This installation has no mail server. Set SYMBIOSIS_SMTP_URL and SYMBIOSIS_MAIL_FROM.")
     copies = composed(notice, recipients(options), exits.mail_from)
@@ -45,7 +48,7 @@ def send(notice: Notice, options: Mapping[str, str], secret: str, exits: Exits) 
     except smtplib.SMTPRecipientsRefused as refusal:
         raise NotDelivered(f"The mail server refuses the recipient {', '.join(refusal.recipients)}.") from refusal
     except (OSError, smtplib.SMTPException) as error:
-        raise NotDelivered(f"The mail server does not take the message ({type(error).__name__}).") from error
+        raise Unreachable(f"The mail server does not take the message ({type(error).__name__}).") from error
     return f"the mail server took {len(copies)} of {len(copies)}"
 
 

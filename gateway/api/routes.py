@@ -4,6 +4,7 @@ from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
 from accounts.api.audit import AuditEvents
+from accounts.api.external import ExternalAnswers
 from accounts.api.leaks import LeakedKeys
 from accounts.api.me import Me
 from accounts.api.memberships import Memberships
@@ -43,6 +44,7 @@ for resource in RESOURCES:
 # what is one object, or no list of objects with ids
 resource_urls = [
     path("leaked-keys", LeakedKeys.as_view(), name="leaked-keys"),
+    path("approvals/external/<str:id>", ExternalAnswers.as_view(), name="external-answers"),
     path("me", Me.as_view({"get": "list"}), name="me"),
     path("usage", Usage.as_view({"get": "list"}), name="usage"),
     path("config", Config.as_view({"get": "list"}), name="config"),

@@ -33,6 +33,7 @@ NAVIGATION = (
 )
 ACCOUNT: tuple[tuple[str, str], ...] = (
     ("Sign-in and security", "account:security"),
+    ("Mail", "account:mail"),
     ("Personal tokens", "portal:tokens"),
     ("Acceptable use", "account:acceptable-use"),
 )

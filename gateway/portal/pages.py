@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from gateway.portal.by_mail import by_mail
 from gateway.portal.delegations import delegations, end_delegation
 from gateway.portal.keys import act, edit_key, key, keys, new_key
 from gateway.portal.onboarding import onboarding
@@ -26,6 +27,7 @@ urlpatterns = [
     path("approvals/away", delegations, name="delegations"),
     path("approvals/away/<str:public_id>/end", end_delegation, name="end-delegation"),
     path("approvals/<str:public_id>", one_request, name="approval"),
+    path("approvals/by-mail/<str:token>/<str:verdict>", by_mail, name="by-mail"),
     path("keys/new", new_key, name="new-key"),
     path("keys/<str:public_id>", key, name="key"),
     path("keys/<str:public_id>/edit", edit_key, name="edit-key"),

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -14,7 +15,7 @@ from accounts import grants
 from accounts.models import GrantRequest, User
 from accounts.portal.page import signed_in
 from accounts.requests import access, asking, deciding
-from accounts.requests.foresight import flags
+from accounts.requests.flags import flags
 from accounts.signin import stepup
 from billing.money import plain_usd, to_nanousd
 from gateway.forms_decisions import DecideForm, TakeBackForm, WordForm
@@ -62,13 +63,26 @@ def act_on_request(request: HttpRequest, user: User, public_id: str, verb: str) 
 
 def decide(request: HttpRequest, user: User, row: GrantRequest, verb: str) -> HttpResponse:
     """Take a decision; what takes two people needs a fresh proof."""
-    if row.kind.startswith(GRAVE):
-        stepup.require(request)
-    decision = DecideForm(request.POST)
+    checked_presence(request, row)
+    decision = decision_form(row, request.POST)
     if decision.is_valid() and tried(decision, decided(row, user, verb, decision)) is not None:
         messages.success(request, DONE[verb])
         return led_to(row)
     return shown(request, user, row, decision=decision)
+
+
+def checked_presence(request: HttpRequest, row: GrantRequest) -> None:
+    """Raise StepUpNeeded where the decision takes a fresh proof and there is none."""
+    if row.kind.startswith(GRAVE):
+        stepup.require(request)
+
+
+def decision_form(row: GrantRequest, given: Any = None) -> DecideForm:
+    """Return the form of a decision about the present version; with an amount only where there is one."""
+    form = DecideForm(given, initial=start_of(row))
+    if row.granted_nanousd is None:
+        del form.fields["amount_usd"]
+    return form
 
 
 def decided(row: GrantRequest, user: User, verb: str, form: DecideForm) -> Callable[[], GrantRequest]:
@@ -78,32 +92,37 @@ def decided(row: GrantRequest, user: User, verb: str, form: DecideForm) -> Calla
         return lambda: deciding.deny(row, user, given["comment"], version=given["version"])
     if verb == "ask":
         return lambda: deciding.ask(row, user, given["comment"])
-    amount = None if given["amount_usd"] is None else to_nanousd(given["amount_usd"])
+    amount = None if given.get("amount_usd") is None else to_nanousd(given["amount_usd"])
     lowered = amount if amount != row.granted_nanousd else None
     return lambda: deciding.approve(row, user, version=given["version"], amount_nanousd=lowered, comment=given["comment"])
+
+
+def known(row: GrantRequest) -> dict[str, Any]:
+    """Return what a page tells about a request: what it changes, what to know, and what stands out while it is open."""
+    grant = grants.grant_of(row.kind)
+    told: dict[str, Any] = {"row": row, "asked_usd": row.amount_nanousd, "granted_usd": row.granted_nanousd, "lines": [], "facts": [], "flags": []}
+    if row.is_open:
+        told |= {"facts": grant.facts(row), "flags": flags(row)}
+        try:
+            told["lines"] = grant.preview(row)
+        except ValidationError as gone:  # what it is about: those who decide see that, and may deny it
+            told["flags"] = [*told["flags"], *gone.messages]
+    return told
 
 
 def shown(request: HttpRequest, user: User, row: GrantRequest, **tried_forms: forms.Form) -> HttpResponse:
     """Show a request with the forms of what the visitor may do; `tried_forms` are those just refused."""
     grant, is_mine = grants.grant_of(row.kind), asking.is_asker(user, row)
-    decision = tried_forms.get("decision") or DecideForm(initial=start_of(row))
-    if row.granted_nanousd is None:
-        del decision.fields["amount_usd"]
     told: dict[str, Any] = {
-        "row": row,
-        "asked_usd": row.amount_nanousd,
-        "granted_usd": row.granted_nanousd,
-        "lines": grant.preview(row) if row.is_open else [],
-        "facts": grant.facts(row) if row.is_open else [],
-        "flags": flags(row) if row.is_open else [],
-        "steps": row.steps.filter(version=row.version).prefetch_related("decisions__approver", "decisions__seat"),
+        **known(row),
+        "steps": row.steps.filter(version=row.version).prefetch_related("decisions__approver", "decisions__seat", "decisions__channel"),
         "notes": row.notes.select_related("author", "program"),
         "may_decide": access.may_decide(user, row),
         "may_edit": may_edit(user, row),
-        "may_withdraw": is_mine and row.is_open,
+        "may_withdraw": (is_mine and row.is_open) or (row.is_open and asking.may_stop(user, row)),
         "is_asked": is_mine and row.state == GrantRequest.State.NEEDS_INFO,
         "may_take_back": row.state == GrantRequest.State.APPLIED and grant.revoke is not None and deciding.is_taker(user, row),
-        "decision": decision,
+        "decision": tried_forms.get("decision") or decision_form(row),
         "take_back": tried_forms.get("take_back") or TakeBackForm(auto_id="take_back_%s"),
         "word": tried_forms.get("word") or WordForm(),
     }

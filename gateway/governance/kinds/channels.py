@@ -38,7 +38,7 @@ def read() -> Mapping[Name, tuple[ChannelEntry, NotificationChannel]]:
     """Return every channel without its secret."""
     projects, units = project_names(), unit_names()
     found: dict[Name, tuple[ChannelEntry, NotificationChannel]] = {}
-    for row in NotificationChannel.objects.all():
+    for row in NotificationChannel.objects.filter(person=None):
         shown: dict[str, Any] = {field: UNSET if getattr(row, field) is None else getattr(row, field) for field in SET}
         place: dict[str, Any] = {}
         if row.project_id:
@@ -88,6 +88,4 @@ def name(entry: Any) -> Name:
     return (entry.name,)
 
 
-KIND = Kind(
-    section="channels", order=90, entry=ChannelEntry, name=name, read=read, make=make, change=change, remove=remove, secret={"secret": is_stored}
-)
+KIND = Kind(section="channels", order=90, entry=ChannelEntry, name=name, read=read, make=make, change=change, remove=remove, secret={"secret": is_stored})
