@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0015_project_suspended_level"),
+        ("accounts", "0016_directory"),
     ]
 
     operations = [
