@@ -10,6 +10,7 @@ from accounts import access, actions, four_eyes
 from accounts.access import Actor
 from accounts.grants import Asked, Asking, Grant, Line, Outcome
 from accounts.models import BusinessUnit, Environment, GrantRequest, Membership, Project, User
+from accounts.requests.overlaps import hand_on, is_borrowed
 
 JOINING = (Membership.Role.DEVELOPER, Membership.Role.VIEWER, Membership.Role.OWNER)
 Row = TypeVar("Row", Project, BusinessUnit)
@@ -62,7 +63,8 @@ def check_join(asking: Asking) -> Asked:
     """Check that a person asks for a role in a project that they have not got."""
     user, project = person_of(asking.actor), project_named(asking)
     role = one_of(asking, "role", JOINING, Membership.Role.DEVELOPER)
-    if Membership.objects.filter(user=user, project=project, role=role).exists():
+    is_member = Membership.objects.filter(user=user, project=project, role=role).exists()
+    if is_member and not is_borrowed("join_project", f"prj_{project.pk.hex}", role, _role_joined, requester=user):
         raise ValidationError({"target": f"You are {role} of {project} already."})
     title = f"Be {role} of {project}"
     return Asked(title, f"prj_{project.pk.hex}", {"role": role}, project, project.business_unit, project.environment)
@@ -89,8 +91,14 @@ def join(request: GrantRequest) -> Outcome:
     return {"membership": row.pk.hex, "before": before}
 
 
+def _role_joined(request: GrantRequest) -> Any:
+    return request.parameters["role"]
+
+
 def leave(request: GrantRequest) -> None:
-    """Put the membership back to what it was, unless somebody changed it meanwhile."""
+    """Put the membership back to what it was, unless somebody changed it meanwhile or another request gives it too."""
+    if hand_on(request, _role_joined, requester=request.requester, project=request.project):
+        return
     row = Membership.objects.filter(pk=request.outcome["membership"], role=request.parameters["role"]).first()
     if row is None:
         return
@@ -149,7 +157,7 @@ def check_role(asking: Asking) -> Asked:
     role = asking.target.strip()
     if role not in User.PlatformRole.values or not role:
         raise ValidationError({"target": f"Choose one of: {', '.join(value for value in User.PlatformRole.values if value)}."})
-    if user.role == role:
+    if user.role == role and not is_borrowed("platform_role", role, role, _role_given, requester=user):
         raise ValidationError({"target": f"You are {user.get_role_display()} already."})
     return Asked(f"Platform role {User.PlatformRole(role).label} for {user}", role)
 
@@ -176,10 +184,14 @@ def give_role(request: GrantRequest) -> Outcome:
     return {"before": before}
 
 
+def _role_given(request: GrantRequest) -> Any:
+    return request.target
+
+
 def take_role(request: GrantRequest) -> None:
-    """Put the role back to what it was, unless somebody changed it meanwhile."""
+    """Put the role back to what it was, unless somebody changed it meanwhile or another request gives it too."""
     user = locked_asker(request)
-    if user.role == request.target:
+    if not hand_on(request, _role_given, requester=user) and user.role == request.target:
         user.role = request.outcome["before"]
         with four_eyes.settled():  # they had it before
             actions.save_user(user)

@@ -131,6 +131,14 @@ def grant_of(kind: str) -> Grant:
     return found
 
 
+def changes_of(request: GrantRequest) -> list[Line]:
+    """Return what a stored request would change; where what it is about is gone, a line that says so, for others wait in the same list."""
+    try:
+        return grant_of(request.kind).preview(request)
+    except ValidationError as gone:
+        return [Line(" ".join(gone.messages), "—", "—")]
+
+
 def checked(asking: Asking) -> Asked:
     """Return what is asked, checked by its grant. Raises ValidationError."""
     grant = grant_of(asking.kind)

@@ -9,6 +9,7 @@ from accounts.access import Actor
 from accounts.grants import Asked, Asking, Fact, Grant, Line, Outcome
 from accounts.models import BusinessUnit, GrantRequest, Project, VirtualKey
 from accounts.requests.approvers import decided_by
+from accounts.requests.overlaps import hand_on, is_borrowed
 from billing import credits as credit_actions
 from billing.access import visible_budgets, visible_limits
 from billing.budgets import MOST_AMOUNT, save_limit
@@ -165,7 +166,8 @@ def check_limit(asking: Asking) -> Asked:
         raise ValidationError({"target": "There is no such limit (`lim_...`), or it is not yours to see."})
     amount = asking.parameters.get("to")
     wanted = int(amount) if isinstance(amount, str | int) and str(amount).isascii() and str(amount).isdecimal() and len(str(amount)) < 20 else 0
-    if not limit.amount < wanted <= MOST_AMOUNT:
+    goes_on = limit.amount == wanted and is_borrowed("limit", f"lim_{limit.pk}", wanted, _limit_given)
+    if not (goes_on or limit.amount < wanted <= MOST_AMOUNT):
         raise ValidationError({"to": f"Write a whole number above {limit.amount}, as the parameter `to`."})
     return Asked(f"{limit.get_kind_display().capitalize()} of {limit.scope}: {wanted}", f"lim_{limit.pk}", {"to": wanted}, **placed(limit.scope))
 
@@ -192,10 +194,15 @@ def set_limit(request: GrantRequest) -> Outcome:
     return {"before": before}
 
 
+def _limit_given(request: GrantRequest) -> Any:
+    return request.parameters["to"]
+
+
 def put_limit_back(request: GrantRequest) -> None:
-    """Put the limit back to what it was, unless somebody changed it meanwhile."""
+    """Put the limit back to what it was, unless somebody changed it meanwhile or another request gives it too."""
     limit = Limit.objects.select_for_update(no_key=True).filter(pk=request.target.removeprefix("lim_")).first()
-    if limit is not None and limit.amount == request.parameters["to"]:
+    goes_on = hand_on(request, _limit_given, target=request.target)
+    if limit is not None and not goes_on and limit.amount == request.parameters["to"]:
         limit.amount = request.outcome["before"]
         save_limit(limit, None, f"{request.shown_id} ended")
 

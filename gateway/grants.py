@@ -1,5 +1,7 @@
 """What can be asked for about the catalogue and keys: a model for a key or a whole project, a key that may be used in production."""
 
+from typing import Any
+
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
@@ -8,6 +10,7 @@ from accounts import actions as account_actions
 from accounts.access_grants import by_id
 from accounts.grants import Asked, Asking, Grant, Line, Outcome
 from accounts.models import Environment, GrantRequest, Project, User, VirtualKey
+from accounts.requests.overlaps import hand_on, is_borrowed
 from billing.grants import spent_so_far
 from gateway.models import Model
 
@@ -58,7 +61,7 @@ def check_model(asking: Asking) -> Asked:
         keys, parameters, place = list(usable_keys(project)), {"project": f"prj_{project.pk.hex}"}, f"every key of {project}"
         if not keys:
             raise ValidationError({"project": f"{project} has no key yet. Create one with the models it needs."})
-    if all(is_open(key, model.name) for key in keys):
+    if all(is_open(key, model.name) for key in keys) and not any(key.public_id in _lent(model.name) for key in keys):
         raise ValidationError({"target": f"{model.name} is open to {place} already."})
     return Asked(f"Model {model.name} for {place}", model.name, parameters, project, project.business_unit, project.environment)
 
@@ -85,22 +88,48 @@ def keys_of(request: GrantRequest) -> list[VirtualKey]:
 def preview_model(request: GrantRequest) -> list[Line]:
     """Say what each key may use, and would."""
     shut = [key for key in keys_of(request) if not is_open(key, request.target)]
+    if not shut:
+        return [Line(f"{request.target} for these keys", "open for a while", f"open until {request.until:%Y-%m-%d %H:%M} UTC" if request.until else "open")]
     return [Line(f"Models of key {key.name}", ", ".join(key.models), ", ".join([*key.models, request.target])) for key in shut]
 
 
 def open_model(request: GrantRequest) -> Outcome:
     """Let the keys use the model."""
     model_named(request.target)
-    shut = [key for key in VirtualKey.objects.select_for_update().filter(pk__in=[key.pk for key in keys_of(request)]) if not is_open(key, request.target)]
+    keys = list(VirtualKey.objects.select_for_update().filter(pk__in=[key.pk for key in keys_of(request)]))
+    shut = [key for key in keys if not is_open(key, request.target)]
     for key in shut:
         key.models = [*key.models, request.target]
         account_actions.save_key(key)
-    return {"keys": [key.public_id for key in shut]}
+    return {"keys": [key.public_id for key in shut], "covered": [key.public_id for key in keys]}
+
+
+def _active(model: str) -> QuerySet[GrantRequest]:
+    return GrantRequest.objects.filter(kind="model", target=model, state=GrantRequest.State.APPLIED)
+
+
+def _lent(model: str) -> set[str]:
+    """Return the public ids of keys that may use a model for a while only."""
+    return {key for request in _active(model).filter(until__isnull=False) for key in request.outcome["keys"]}
+
+
+def _kept_by_others(request: GrantRequest) -> set[str]:
+    """Hand the keys that other requests cover too on to them, so that their ends shut them; return these keys."""
+    kept: set[str] = set()
+    others = _active(request.target).select_for_update(of=("self",)).filter(project=request.project_id).exclude(pk=request.pk)
+    for other in others.order_by("decided_at"):
+        both = [key for key in request.outcome["keys"] if key in other.outcome.get("covered", ()) and key not in kept]
+        if both:
+            other.outcome = {**other.outcome, "keys": [*other.outcome["keys"], *both]}
+            other.save(update_fields=["outcome"])
+            kept.update(both)
+    return kept
 
 
 def shut_model(request: GrantRequest) -> None:
-    """Take the model from the keys that got it by this request."""
-    for key in VirtualKey.objects.select_for_update().filter(public_id__in=request.outcome["keys"]).exclude(state=VirtualKey.State.REVOKED):
+    """Take the model from the keys that got it by this request, but those that another request gives it to."""
+    keys = set(request.outcome["keys"]) - _kept_by_others(request)
+    for key in VirtualKey.objects.select_for_update().filter(public_id__in=keys).exclude(state=VirtualKey.State.REVOKED):
         if request.target in key.models:
             key.models = [name for name in key.models if name != request.target]
             account_actions.save_key(key)
@@ -109,7 +138,7 @@ def shut_model(request: GrantRequest) -> None:
 def check_production(asking: Asking) -> Asked:
     """Check that the key is one for development or test."""
     key = key_named(asking, asking.target, "target")
-    if key.environment == Environment.PROD:
+    if key.environment == Environment.PROD and not is_borrowed("production_key", f"key_{key.public_id}", Environment.PROD, _in_production):
         raise ValidationError({"target": f"{key.name} is a key for production already."})
     return Asked(f"Key {key.name} of {key.project} for production", f"key_{key.public_id}", {}, key.project, key.project.business_unit, Environment.PROD)
 
@@ -130,8 +159,14 @@ def make_production(request: GrantRequest) -> Outcome:
     return {"before": before}
 
 
+def _in_production(request: GrantRequest) -> Any:
+    return Environment.PROD
+
+
 def end_production(request: GrantRequest) -> None:
-    """Put the key back to where it was."""
+    """Put the key back to where it was, unless another request keeps it in production."""
+    if hand_on(request, _in_production, target=request.target):
+        return
     key = VirtualKey.objects.select_for_update().filter(public_id=request.target.removeprefix("key_"), environment=Environment.PROD).first()
     if key is not None:
         key.environment = request.outcome["before"]

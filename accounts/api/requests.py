@@ -258,7 +258,7 @@ class RequestResource(Resource):
         """Return one row with everything there is to know."""
         grant, data = grants.grant_of(row.kind), self.brief([row])[0]
         data["may_decide"] = access.may_decide(self.actor, row)
-        data["preview"] = [line._asdict() for line in grant.preview(row)] if row.is_open else []
+        data["preview"] = [line._asdict() for line in grants.changes_of(row)] if row.is_open else []
         data["facts"] = [fact._asdict() for fact in grant.facts(row)] if row.is_open else []
         data["flags"] = flags(row) if row.is_open else []
         data["notes"] = [dict(NoteShown(note).data) for note in row.notes.select_related("program")]

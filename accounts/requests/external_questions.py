@@ -1,11 +1,10 @@
 """What another system is asked that decides a step: one signed message with everything an approver would read, and where the answer goes."""
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from accounts import grants
-from accounts.models import ApprovalStep, GrantRequest, OutboxMessage, Severity
+from accounts.models import ApprovalStep, OutboxMessage, Severity
 from accounts.models.notices import message_id
 from accounts.outbox import write
 
@@ -38,17 +37,10 @@ def ask(step: ApprovalStep) -> None:
             "project": f"prj_{request.project.pk.hex}" if request.project else None,
             "business_unit": f"bu_{request.business_unit.pk.hex}" if request.business_unit else None,
             "environment": request.environment,
-            "changes": _changes(request),
+            "changes": [line._asdict() for line in grants.changes_of(request)],
             "decide_until": request.expires_at.isoformat(),
             "answer_url": f"{settings.PUBLIC_URL}/api/v1/approvals/external/{request.shown_id}",
         },
         due_at=timezone.now(),
     )
     write([message])
-
-
-def _changes(request: GrantRequest) -> list[dict[str, str]]:
-    try:
-        return [line._asdict() for line in grants.grant_of(request.kind).preview(request)]
-    except ValidationError:  # what it is about is gone
-        return []

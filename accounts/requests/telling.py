@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from accounts import grants, mailboxes, outbox
@@ -56,7 +55,7 @@ def tell_approvers(step: ApprovalStep, people: dict[UUID, UUID], *, again: bool 
     )
     if not mailboxes.can_mail():
         return
-    known, changes, owners = _known(request), _changes(request), _emails(people.values())
+    known, changes, owners = _known(request), tuple(grants.changes_of(request)), _emails(people.values())
     for person in asked:
         seat = people[person.pk]
         mine = (("In place of", owners[seat]),) if seat != person.pk else ()
@@ -91,14 +90,6 @@ def _until(request: GrantRequest) -> tuple[tuple[str, str], ...]:
 
 def _moment(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
-
-
-def _changes(request: GrantRequest) -> tuple[tuple[str, str, str], ...]:
-    """Return what would change; nothing where what it is about is gone."""
-    try:
-        return tuple((line.what, line.before, line.after) for line in grants.grant_of(request.kind).preview(request))
-    except ValidationError:
-        return ()
 
 
 def tell_asker(request: GrantRequest, more: str = "", by: object = None) -> None:
@@ -143,7 +134,16 @@ def tell_alone(request: GrantRequest) -> None:
         path=path,
         facts=facts,
     )
-    letter = Letter(f"letter:four-eyes:{request.pk.hex}", "four-eyes.waiting", title, text, path, (("Reason", request.reason),), _changes(request), facts=facts)
+    letter = Letter(
+        f"letter:four-eyes:{request.pk.hex}",
+        "four-eyes.waiting",
+        title,
+        text,
+        path,
+        (("Reason", request.reason),),
+        tuple(grants.changes_of(request)),
+        facts=facts,
+    )
     for guardian in User.objects.filter(role__in=GUARDIANS, is_active=True):
         mailboxes.post(guardian, letter)
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -99,14 +98,9 @@ def decided(row: GrantRequest, user: User, verb: str, form: DecideForm) -> Calla
 
 def known(row: GrantRequest) -> dict[str, Any]:
     """Return what a page tells about a request: what it changes, what to know, and what stands out while it is open."""
-    grant = grants.grant_of(row.kind)
     told: dict[str, Any] = {"row": row, "asked_usd": row.amount_nanousd, "granted_usd": row.granted_nanousd, "lines": [], "facts": [], "flags": []}
     if row.is_open:
-        told |= {"facts": grant.facts(row), "flags": flags(row)}
-        try:
-            told["lines"] = grant.preview(row)
-        except ValidationError as gone:  # what it is about: those who decide see that, and may deny it
-            told["flags"] = [*told["flags"], *gone.messages]
+        told |= {"lines": grants.changes_of(row), "facts": grants.grant_of(row.kind).facts(row), "flags": flags(row)}
     return told
 
 

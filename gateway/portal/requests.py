@@ -48,7 +48,7 @@ def approvals(request: HttpRequest, user: User) -> HttpResponseBase:
     if wants_csv(request):
         return as_csv("approvals", COLUMNS, cells_of(access.inbox(user)))
     page = page_of(request, access.inbox(user))
-    rows = [{"row": row, "lines": grants.grant_of(row.kind).preview(row)} for row in page]
+    rows = [{"row": row, "lines": grants.changes_of(row)} for row in page]
     return render(request, "gateway/approvals.html", {"page": page, "rows": rows})
 
 

@@ -93,9 +93,7 @@ def test_a_membership_for_a_while_ends_by_itself() -> None:
     people = company()
     newcomer, until = user("new"), timezone.now() + timedelta(days=2)
     for person, role in ((newcomer, "developer"), (people.dev, "owner")):
-        deciding.approve(
-            asking.submit(Asking("join_project", f"prj_{people.project.pk.hex}", person, {"role": role}, until=until), "help out"), people.manager
-        )
+        deciding.approve(asking.submit(Asking("join_project", f"prj_{people.project.pk.hex}", person, {"role": role}, until=until), "help out"), people.manager)
     members = Membership.objects.filter(project=people.project).order_by("user__email").values_list("user__email", "role")
     assert [role for _, role in members] == ["owner", "developer", "owner"]
     assert pass_days(3) == 2
@@ -139,5 +137,3 @@ def test_an_end_that_passed_meanwhile_is_not_granted() -> None:
     with time_machine.travel(timezone.now() + timedelta(hours=2)), pytest.raises(Exception, match="has passed"):
         deciding.approve(request, people.manager)
     assert (GrantRequest.objects.get().state, CreditGrant.objects.count()) == ("submitted", 0)
-
-

@@ -1,15 +1,17 @@
 """Asking and deciding in the portal: what would become of it first, nobody their own, an edit in between, nothing foreign."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from accounts import access
 from accounts.grants import Asking
 from accounts.models import ApprovalRule, AuditEvent, BusinessUnit, GrantRequest, Membership, Project, User
 from accounts.requests import asking
-from billing.models import CreditGrant
+from billing.models import Budget, CreditGrant
 
 pytestmark = pytest.mark.django_db
 USD = 10**9
@@ -145,3 +147,15 @@ def test_an_act_of_two_people_asks_the_second_for_a_fresh_proof(monkeypatch: pyt
     row = GrantRequest.objects.create(kind="act.role", target="usr_1", title="Role", reason="r", expires_at="2100-01-01T00:00:00Z", parameters={})
     answer = client.post(f"/requests/{row.shown_id}/approve", {"version": "1"})
     assert (answer.status_code, "/login/confirm" in answer.headers.get("Location", "")) == (302, True)
+
+
+def test_what_is_gone_meanwhile_keeps_nothing_else_from_the_inbox(dev: tuple[User, Client], boss: tuple[User, Client], project: Project) -> None:
+    budget = Budget.objects.create(name="B", project=project, mode="hard", period="monthly", amount=USD)
+    wanted = Asking("budget_raise", f"bud_{budget.pk}", dev[0], {}, USD, timezone.now() + timedelta(days=3))
+    gone, other = asking.submit(wanted, "sale"), asked(dev, project)
+    Budget.objects.update(is_archived=True)
+    page = boss[1].get("/approvals").content.decode()
+    assert [row.shown_id in page for row in (gone, other)] == [True, True]
+    assert ["This budget is gone." in boss[1].get(f"/{where}/{gone.shown_id}").content.decode() for where in ("approvals", "requests")] == [True, True]
+    api = boss[1].get("/api/v1/approvals", headers={"host": "localhost"})
+    assert (api.status_code, len(api.json()["data"])) == (200, 2)
