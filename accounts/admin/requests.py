@@ -152,7 +152,7 @@ class GrantRequestAdmin(ActsMixin, ReadOnlyAdmin):
     @admin.display(description="what changes")
     def changes(self, row: GrantRequest) -> SafeString | str:
         """Before and after."""
-        lines = grants.grant_of(row.kind).preview(row) if row.is_open else []
+        lines = grants.changes_of(row) if row.is_open else []
         return format_html_join("", "<div>{}: {} → {}</div>", lines) or "-"
 
     @admin.display(description="to know")
@@ -176,9 +176,10 @@ class GrantRequestAdmin(ActsMixin, ReadOnlyAdmin):
     def decided(self, row: GrantRequest) -> SafeString | str:
         """What was decided at each step of this version."""
         found = []
-        for step in row.steps.filter(version=row.version).prefetch_related("decisions__approver", "decisions__seat"):
+        for step in row.steps.filter(version=row.version).prefetch_related("decisions__approver", "decisions__seat", "decisions__channel"):
             said = "; ".join(
-                f"{one.verdict} by {one.approver}{f' for {one.seat}' if one.seat_id != one.approver_id else ''}: {one.comment}" for one in step.decisions.all()
+                f"{one.verdict} by {one.decided_by}{f' for {one.seat}' if one.seat_id != one.approver_id else ''}: {one.comment}"
+                for one in step.decisions.all()
             )
             found.append((step.position, in_words(step.approver, step.roles, step.quorum), step.get_state_display(), said))
         return format_html_join("", "<div>{}. {}: {} {}</div>", found) or "-"
