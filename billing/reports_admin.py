@@ -5,10 +5,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
-from django.shortcuts import get_object_or_404
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -221,7 +221,9 @@ class StatementAdmin(WrittenOnceAdmin):
         return self._file(request, object_id, "csv")
 
     def _file(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
-        statement = get_object_or_404(self.get_queryset(request), pk=object_id)
+        statement = self.get_object(request, object_id)
+        if statement is None:
+            raise Http404
         headers = _attached(table.file_name(statement, name))
         return HttpResponse(FORMATS[name].render(statement), content_type=FORMATS[name].CONTENT_TYPE, headers=headers)
 
@@ -252,10 +254,12 @@ class ReconciliationAdmin(WrittenOnceAdmin):
         return self.page(request, "form", "Import a vendor's export", form=form, button="Import and compare")
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the difference table."""
-        if not self.has_view_permission(request):
+        """Show the difference table, which nobody changes."""
+        if not self.has_view_permission(request) or request.method == "POST":
             raise PermissionDenied
-        row = get_object_or_404(ReconciliationImport, pk=object_id)
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            raise Http404
         lines = [
             (line, usd(line.our_cost), usd(line.their_cost), usd(line.cost_difference), "" if line.permille is None else f"{line.permille / 10} %")
             for line in differences(row)

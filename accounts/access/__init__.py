@@ -11,7 +11,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from accounts.access.matrix import ADMIN, NARROWED_FIELDS, PEOPLE_ONLY, RESOURCES, ROUTES
+from accounts.access.matrix import ADMIN, ADMIN_ROWS, NARROWED_FIELDS, PEOPLE_ONLY, RESOURCES, ROUTES
 from accounts.models import AuditEvent, BusinessUnit, Environment, Membership, NotificationChannel, PersonalToken, Project, ServiceAccount, User, VirtualKey
 
 __all__ = ["PEOPLE_ONLY", "RESOURCES", "ROUTES"]  # beside what is defined here
@@ -42,16 +42,24 @@ def may_open_admin(user: Any) -> bool:
 
 @cache
 def role_permissions(role: str) -> frozenset[str]:
-    """Return the model permissions of a platform role, as `app.action_model`."""
+    """Return the model permissions of a platform role, as `app.action_model`; who may act on rows holds `change`, whatever their page refuses."""
     if role not in READING_ROLES:
         return frozenset()
+    models = [model for label in ADMIN for model in apps.get_app_config(label).get_models()]
     return frozenset(
-        f"{label}.{action}_{model._meta.model_name}"
-        for label, (read, written) in ADMIN.items()
-        if role in read
-        for model in apps.get_app_config(label).get_models()
-        for action in (("view", "add", "change", "delete") if role in written else ("view",))
+        f"{model._meta.app_label}.{action}_{model._meta.model_name}"
+        for model in models
+        for action, roles in _roles_by_action(model._meta.label_lower).items()
+        if role in roles
     )
+
+
+def _roles_by_action(label: str) -> dict[str, Collection[str]]:
+    rows = ADMIN_ROWS.get(label)
+    if rows is not None:
+        return {"view": rows.read, "add": rows.add, "change": rows.change | rows.acts, "delete": rows.delete}
+    read, written = ADMIN[label.partition(".")[0]]
+    return {"view": read, "add": written, "change": written, "delete": written}
 
 
 class RoleBackend(ModelBackend):

@@ -1,6 +1,8 @@
 """The access matrix as a page of the documentation; the suite keeps docs/reference/access.md the same as this."""
 
-from accounts.access.matrix import ADMIN, API, NARROWED_FIELDS, PEOPLE_ONLY, PORTAL, PUBLIC, ROLES
+from collections.abc import Collection, Mapping
+
+from accounts.access.matrix import ADMIN_ROWS, API, NARROWED_FIELDS, PEOPLE_ONLY, PORTAL, PUBLIC, ROLES
 
 HEAD = """# Who may do what
 
@@ -28,6 +30,21 @@ nobody lower.
 """
 
 
+ADMIN_HEAD = """## Admin
+
+Every page of rows: `i` it_admin, `s` security_officer, `f` finance, `a` auditor. Acts are bulk actions and pages that do something to chosen rows; where
+the rows themselves say who may (a request, a delegation), everybody named here may try, and the action decides. Others get 403.
+"""
+
+
+def _initials(roles: Collection[str]) -> str:
+    return "".join(role[0] for role in ROLES if role in roles) or "–"
+
+
+def _pages(pages: Mapping[str, Collection[str]]) -> str:
+    return ", ".join(f"{name}: {_initials(roles)}" for name, roles in pages.items()) or "–"
+
+
 def page() -> str:
     """Return the page in Markdown."""
     names = ("route", *(role.replace("_", " ") for role in ROLES))
@@ -43,6 +60,6 @@ def page() -> str:
     for route, fields in NARROWED_FIELDS.items():
         lines += [f"- `{route}`: `{field}` by {', '.join(sorted(roles))}" for field, roles in fields.items()]
     lines += ["", "## Portal", "", "| page | who |", "|---|---|", *(f"| `/{path}` | {who} |" for path, who in PORTAL.items())]
-    lines += ["", "## Admin", "", "| rows | read | written |", "|---|---|---|"]
-    lines += [f"| {model} | {', '.join(read)} | {', '.join(written) or '–'} |" for model, (read, written) in ADMIN.items()]
+    lines += ["", ADMIN_HEAD, "| rows | read | add | change | delete | acts | more pages |", f"|{'---|' * 7}"]
+    lines += [f"| `{label}` | {' | '.join(_initials(cell) for cell in rows[:5])} | {_pages(rows.pages)} |" for label, rows in ADMIN_ROWS.items()]
     return "\n".join(lines) + "\n"

@@ -282,7 +282,7 @@ PORTAL = {
     "oidc/left": "everybody",
 }
 
-# Rows in the admin by app: the platform roles that read them, and those that write them.
+# Rows in the admin by app: the platform roles that read them, and those that write them, where the table below says nothing else.
 _PLATFORM = ("it_admin", "security_officer", "finance", "auditor")
 ADMIN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "accounts": (_PLATFORM, ("it_admin",)),
@@ -290,12 +290,57 @@ ADMIN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "gateway": (_PLATFORM, ("it_admin",)),
     "django_celery_beat": (_PLATFORM, ("it_admin",)),
 }
-# Rows that everybody who reads them adds for themselves alone.
-ADMIN_OWN = frozenset({"accounts.delegation"})
+# Every page of rows in the admin: i it_admin, s security_officer, f finance, a auditor. Acts are bulk actions and pages that do something to chosen
+# rows; where the rows themselves say who may (a request, a delegation), everybody named here may try. More pages stand with who opens them.
+ADMIN_PAGES = """
+rows                                  read  add   change delete acts  more pages
+
+accounts.approvalrule                 isfa  i     i      i      i     preview=isfa
+accounts.auditanchor                  isfa  -     -      -      -
+accounts.auditevent                   isfa  -     -      -      -
+accounts.businessunit                 isfa  i     i      i      -
+accounts.credentialpolicy             isfa  -     i      -      -
+accounts.delegation                   isfa  isfa  -      -      isfa
+accounts.directorygroup               isfa  -     -      -      -
+accounts.directoryperson              isfa  -     -      -      -
+accounts.grantrequest                 isfa  -     -      -      isfa
+accounts.groupmapping                 isfa  i     -      i      -
+accounts.notificationchannel          isfa  i     i      i      i
+accounts.oidcidentity                 isfa  i     -      i      -
+accounts.outboxmessage                isfa  -     -      -      i
+accounts.project                      isfa  i     i      i      i
+accounts.scimtoken                    isfa  i     i      -      i
+accounts.serviceaccount               isfa  i     i      -      i
+accounts.usepolicy                    isfa  i     -      -      -
+accounts.user                         isfa  i     i      -      i
+accounts.virtualkey                   isfa  i     i      -      i
+
+billing.alertevent                    isfa  -     -      -      if
+billing.budget                        isfa  if    if     -      if
+billing.budgetchange                  isfa  -     -      -      -
+billing.creditaccount                 isfa  if    if     -      if
+billing.dayrollup                     isfa  -     -      -      -     focus=isfa
+billing.disputedhold                  isfa  -     -      -      if
+billing.entry                         isfa  -     -      -      -
+billing.lease                         isfa  -     -      -      -
+billing.limit                         isfa  if    if     -      if
+billing.posting                       isfa  -     -      -      -
+billing.price                         isfa  if    -      -      if    compare=isfa
+billing.quarantinedreceipt            isfa  -     -      -      if
+billing.reconciliationimport          isfa  if    -      -      -
+billing.statement                     isfa  if    -      -      -     pdf=isfa xlsx=isfa csv=isfa
+billing.usagerecord                   isfa  -     -      -      -
+billing.window                        isfa  -     -      -      -
+
+gateway.model                         isfa  i     i      i      -
+gateway.provideraccount               isfa  i     i      i      i     connection=i
+
+django_celery_beat.periodictask       isfa  -     -      -      i
+"""
 # Pages of the admin that belong to no rows.
 ADMIN_FRAME = frozenset({
     "", "login/", "logout/", "password_change/", "password_change/done/", "autocomplete/", "jsi18n/", "search/", "toggle-sidebar/",
-    "r/<path:content_type_id>/<path:object_id>/", "^(?P<app_label>django_celery_beat|accounts|billing|gateway)/$", "(?P<url>.*)$",
+    "r/<path:content_type_id>/<path:object_id>/", "^(?P<app_label>accounts|billing|gateway|django_celery_beat)/$", "(?P<url>.*)$",
 })  # fmt: skip
 
 
@@ -340,6 +385,35 @@ def _read(table: str) -> dict[str, Route]:
     return found
 
 
+class AdminRows(NamedTuple):
+    """Who may do what to the rows of one kind in the admin, by platform role; `pages` are further ones by name."""
+
+    read: frozenset[str]
+    add: frozenset[str]
+    change: frozenset[str]
+    delete: frozenset[str]
+    acts: frozenset[str]
+    pages: dict[str, frozenset[str]]
+
+
+def _roles(initials: str) -> frozenset[str]:
+    return frozenset(role for role in _PLATFORM if role[0] in initials)
+
+
+def _read_admin(table: str) -> dict[str, AdminRows]:
+    found: dict[str, AdminRows] = {}
+    for line in table.strip().splitlines()[1:]:
+        if not line:
+            continue
+        label, *cells = line.split()
+        if label in found or len(cells) < 5 or not all(set(cell) <= set("isfa-") for cell in cells[:5]):
+            raise ValueError(f"The access matrix is wrong here: {line}")
+        pages = {name: _roles(initials) for name, _, initials in (cell.partition("=") for cell in cells[5:])}
+        read, add, change, delete, acts = (_roles(cell) for cell in cells[:5])
+        found[label] = AdminRows(read, add, change, delete, acts, pages)
+    return found
+
+
 def _read_fields(table: str) -> dict[str, dict[str, frozenset[str]]]:
     found: dict[str, dict[str, frozenset[str]]] = {}
     for line in table.strip().splitlines()[1:]:
@@ -354,5 +428,6 @@ ROUTES = _read("\n" + API.strip("\n"))
 if not set(ROUTES) >= PEOPLE_ONLY:
     raise ValueError("Only people may take a route the access matrix does not have.")
 NARROWED_FIELDS = _read_fields(FIELDS)
+ADMIN_ROWS = _read_admin(ADMIN_PAGES)
 # Resources a scope can name, in the order of the table.
 RESOURCES = tuple(dict.fromkeys(route.resource for route in ROUTES.values() if route.scope))

@@ -68,6 +68,11 @@ class NotificationChannelAdmin(GovernedAdmin):
         """Store the channel, sealing a secret typed now."""
         channels.save_channel(obj, form.cleaned_data.get("secret", ""))
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Return what goes with a channel: its messages too, which nobody deletes by themselves."""
+        found, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        return found, counts, lacking - {OutboxMessage._meta.verbose_name}, protected
+
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Delete by action."""
         channels.delete_channel(obj)

@@ -1,7 +1,8 @@
-"""The admin of provider accounts, the catalogue and virtual keys. Faces are thin: every write goes to an action."""
+"""The admin of provider accounts, the catalogue, virtual keys and schedules. Faces are thin: every write goes to an action."""
 
 from gateway.admin.catalogue import CatalogueAdmin
 from gateway.admin.keys import VirtualKeyAdmin
 from gateway.admin.provider_accounts import ProviderAccountAdmin
+from gateway.admin.schedules import ScheduleAdmin
 
-__all__ = ["CatalogueAdmin", "ProviderAccountAdmin", "VirtualKeyAdmin"]
+__all__ = ["CatalogueAdmin", "ProviderAccountAdmin", "ScheduleAdmin", "VirtualKeyAdmin"]
