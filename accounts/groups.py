@@ -53,6 +53,11 @@ def members_of(*groups: str) -> QuerySet[User]:
     return User.objects.filter(Q(pk__in=in_directory.values("pk")) | Q(pk__in=told))
 
 
+def give_something(groups: Iterable[str]) -> bool:
+    """Say whether one of some groups is mapped: who comes to and goes from the others gets and loses nothing."""
+    return GroupMapping.objects.filter(group__in=set(groups) - {""}).exists()
+
+
 def groups_of(user: User) -> set[str]:
     """Return names and ids of all groups a person is in: those the directory keeps here, and those named at the last sign-in."""
     found = {name for pair in DirectoryGroup.objects.filter(members=user).values_list("name", "external_id") for name in pair}

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
+from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts import access, credentials
 from accounts.admin.governed import STATE_COLOURS, GovernedAdmin, said
@@ -25,12 +30,39 @@ def pepper() -> dict[str, Any]:
     return {"pepper": settings.KEY_PEPPERS[version], "pepper_version": version}
 
 
+class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in the stubs
+    """A credential as it may be made and changed; offers the longest life its policy allows. Its secret is made by the action."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance._state.adding:
+            longest = timedelta(days=credentials.policy_of(self.instance).longest_days)
+            self.initial.setdefault("expires_at", timezone.now().replace(second=0, microsecond=0) + longest)
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        if not self.errors:
+            try:
+                credentials.check_new_expiry(self.instance)
+            except ValidationError as refusal:
+                self.add_error(None, refusal)
+
+
+def scopes_of(names: Iterable[str]) -> forms.MultipleChoiceField:
+    """Return the field that chooses among scopes."""
+    return forms.MultipleChoiceField(choices=[(scope, scope) for scope in names], widget=UnfoldAdminCheckboxSelectMultipleWidget)
+
+
 class CredentialAdmin(GovernedAdmin):
     """A page of tokens; `works_on` says where they are taken."""
 
     needs_fresh_proof = True
     actions: tuple[str, ...] = ("suspend", "resume", "revoke")
     works_on = ""
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """A token that is not made yet has no history."""
+        return [name for name in self.fields or () if obj or name not in self.readonly_fields]
 
     @admin.display(description="token")
     def shown_id(self, row: Any) -> str:

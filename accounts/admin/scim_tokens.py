@@ -5,18 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts import four_eyes
-from accounts.admin.credentials import JUST_MADE, CredentialAdmin, pepper
+from accounts.admin.credentials import JUST_MADE, CredentialAdmin, CredentialForm, pepper, scopes_of
 from accounts.admin.governed import said
-from accounts.credentials import check_new_expiry, policy_of
 from accounts.models import ScimToken, User
 from accounts.scim.tokens import SCOPES, make_token, rotate_token, save_token
 from accounts.signin import stepup
@@ -24,10 +20,10 @@ from accounts.signin import stepup
 OVERLAP = timedelta(hours=24)
 
 
-class ScimTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in the stubs
-    """A SCIM token; its secret is made by the action."""
+class ScimTokenForm(CredentialForm):
+    """A SCIM token."""
 
-    scopes = forms.MultipleChoiceField(choices=[(scope, scope) for scope in SCOPES], widget=UnfoldAdminCheckboxSelectMultipleWidget)
+    scopes = scopes_of(SCOPES)
 
     class Meta:
         model = ScimToken
@@ -36,16 +32,7 @@ class ScimTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance._state.adding:
-            self.initial.setdefault("scopes", SCOPES)
-            self.initial.setdefault("expires_at", timezone.now().replace(second=0, microsecond=0) + timedelta(days=policy_of(self.instance).longest_days))
-
-    def _post_clean(self) -> None:
-        super()._post_clean()  # type: ignore[misc]
-        if not self.errors:
-            try:
-                check_new_expiry(self.instance)
-            except ValidationError as refusal:
-                self.add_error(None, refusal)
+            self.initial.setdefault("scopes", SCOPES)  # a directory needs them all
 
 
 @admin.register(ScimToken)
@@ -54,12 +41,22 @@ class ScimTokenAdmin(CredentialAdmin):
 
     works_on = "/scim/v2/"
     form = ScimTokenForm
-    list_display = ("name", "shown_id", "shown_scopes", "may_give_privileged", "shown_state", "expires_at", "rotate_by", "last_used_at", "last_used_ip")
+    list_display = ("name", "shown_id", "shown_scopes", "is_privileged", "shown_state", "expires_at", "rotate_by", "last_used_at")
     list_filter = ("state",)
     search_fields = ("name", "public_id")
     readonly_fields = ("shown_state", "rotate_by", "created_by", "last_used_at", "last_used_ip", "last_used_agent")
     fields = (*ScimTokenForm.Meta.fields, *readonly_fields)
     actions = ("rotate", "rotate_at_once", *CredentialAdmin.actions)
+
+    @admin.display(description="scopes")
+    def shown_scopes(self, row: ScimToken) -> str:
+        """What it opens."""
+        return "all" if set(row.scopes) == set(SCOPES) else ", ".join(row.scopes)
+
+    @admin.display(description="privileged", boolean=True, ordering="may_give_privileged")
+    def is_privileged(self, row: ScimToken) -> bool:
+        """Whether it may give privileged roles."""
+        return row.may_give_privileged
 
     def store(self, request: HttpRequest, obj: ScimToken, form: Any) -> None:
         """Change a token, or make one and keep its text for the answer to this request only."""

@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
-from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest
-from django.utils import timezone
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from accounts.admin.credentials import JUST_MADE, CredentialAdmin, pepper
-from accounts.credentials import check_new_expiry
+from accounts.admin.credentials import JUST_MADE, CredentialAdmin, CredentialForm, pepper, scopes_of
 from accounts.models import ServiceAccount, User
 from accounts.service_accounts import SCOPES, make_service_account, save_service_account
 
 
-class ServiceAccountForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in the stubs
-    """A service account; its token is made by the action."""
+class ServiceAccountForm(CredentialForm):
+    """A service account."""
 
-    scopes = forms.MultipleChoiceField(choices=[(scope, scope) for scope in SCOPES], widget=UnfoldAdminCheckboxSelectMultipleWidget)
+    scopes = scopes_of(SCOPES)
 
     class Meta:
         model = ServiceAccount
         fields = ("name", "purpose", "owner", "project", "business_unit", "scopes", "expires_at")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.instance._state.adding:
-            self.initial.setdefault("expires_at", timezone.now().replace(second=0, microsecond=0) + timedelta(days=365))
-
-    def _post_clean(self) -> None:
-        super()._post_clean()  # type: ignore[misc]
-        if not self.errors:
-            try:
-                check_new_expiry(self.instance)
-            except ValidationError as refusal:
-                self.add_error(None, refusal)
 
 
 @admin.register(ServiceAccount)

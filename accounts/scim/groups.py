@@ -10,7 +10,7 @@ from scim2_models import InvalidValueException, Reference, UniquenessException
 from accounts import actions, audit
 from accounts.audit.record import record
 from accounts.audit.watch import subject_of
-from accounts.groups import apply_groups, apply_to_members
+from accounts.groups import apply_groups, apply_to_members, give_something
 from accounts.models import DirectoryGroup, DirectoryPerson, User
 from accounts.scim.resources import Group, Member
 from accounts.scim.versions import meta_of
@@ -46,7 +46,7 @@ def save(row: DirectoryGroup, told: Group) -> DirectoryGroup:
 @audit.act("directory-group.remove")
 def remove(row: DirectoryGroup) -> None:
     """Delete a group; its members lose what it gave them."""
-    members = list(row.members.all())
+    members = list(row.members.all()) if give_something([row.name, row.external_id]) else []
     actions.remove(row)
     for user in members:
         apply_groups(user)
@@ -68,10 +68,13 @@ def _store(row: DirectoryGroup, told: Group) -> DirectoryGroup:
     moved = [after.get(pk) or before[pk] for pk in sorted(before.keys() ^ after.keys())]
     if moved:
         record("directory-group.members", subject_of(row), changes={str(user): [user.pk in before, user.pk in after] for user in moved})
+    known_since = {row.name, row.external_id}
+    if not give_something(known_as | known_since):
+        return row
     for user in moved:
         apply_groups(user)
-    if known_as != {row.name, row.external_id}:
-        apply_to_members(known_as | {row.name, row.external_id})
+    if known_as != known_since:
+        apply_to_members(known_as | known_since)
     return row
 
 

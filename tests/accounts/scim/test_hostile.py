@@ -4,6 +4,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.test import Client
+from django.urls import get_resolver
 
 from accounts.models import AuditEvent, User
 from tests.accounts.scim.conftest import PATCH, SEARCH, USER, Directory
@@ -96,6 +98,13 @@ def test_odd_addresses_lead_nowhere(directory: Directory, where: str) -> None:
     for method in ("get", "put", "patch", "delete", "post", "options"):
         answer = directory.ask(method, where, {"schemas": [PATCH], "Operations": []} if method in ("put", "patch", "post") else None)
         assert answer.status_code in (200, 400, 404, 405, 501), (method, answer.status_code)
+
+
+def test_no_address_answers_a_stranger() -> None:
+    found = [str(route.pattern).replace("<str:number>", "1") for route in get_resolver("accounts.scim.routes").url_patterns[:-1]]
+    methods = ("get", "post", "put", "patch", "delete")
+    answers = {getattr(Client(), method)(f"/scim/v2/{path}").status_code for path in found for method in methods}
+    assert (len(found), answers) == (12, {401})
 
 
 def test_a_token_opens_what_its_scopes_name() -> None:
