@@ -37,13 +37,15 @@ from gateway.providers import shelf
 from gateway.terms import Call, Caller, Header
 from gateway.visitors import Receive, Scope, Send, Visitor, visitor_by_asgi, visitor_by_turn
 from gateway.watchmen import Watchmen
-from gateway.wire import WireError, auth, strict
+from gateway.wire import Plain, WireError, auth, forms, plain_endpoints, strict
 
 log = structlog.get_logger("gateway.door")
 
 # a check of more than this many bytes would hold up every other call of the worker
 INLINE_BYTES = 32 * 1024
 LABEL_CHARS = 200
+FORM = b"multipart/form-data"
+PLAIN = plain_endpoints()
 SINGLE = (b"host", b"content-length", b"content-type", b"transfer-encoding")
 
 
@@ -123,7 +125,8 @@ class GatewayConsumer(AsyncHttpConsumer):
             visitor.door = doors.behind(endpoint, path.split(b"/", 3)[3].decode("latin-1"))
         if visitor.method != "POST":
             raise MethodNotAllowed(f"Use POST for /v1/{visitor.door.endpoint}." if visitor.door.wire.names_model else "Use POST here.")
-        self._check_transport(headers)
+        plain = PLAIN.get(visitor.door.endpoint)
+        self._check_transport(headers, is_form=plain is not None and plain.is_form)
         body = visitor.body
         if body is None:
             body = await self._body(visitor)
@@ -134,8 +137,8 @@ class GatewayConsumer(AsyncHttpConsumer):
                 caller = await self.worker.caller_of_token(credential, headers.get(b"x-sgw-project", b""))
         elif len(body) > self.worker.settings.body_limit_bytes:
             raise too_large(self.worker.settings.body_limit_bytes)
-        if len(body) > INLINE_BYTES:
-            parsed = await asyncio.get_running_loop().run_in_executor(None, parse, body)
+        if len(body) > INLINE_BYTES or (plain is not None and plain.is_form):
+            parsed = await asyncio.get_running_loop().run_in_executor(None, parse_any, body, headers, plain)
         else:
             parsed = parse(body)
         call = self._call(visitor, visitor.door, account, body, parsed, caller.key.tags)
@@ -144,12 +147,13 @@ class GatewayConsumer(AsyncHttpConsumer):
         assert snapshot is not None
         await self.worker.corridor.carry(call, caller, snapshot, visitor.reply, visitor.began)
 
-    def _check_transport(self, headers: dict[bytes, bytes]) -> None:
+    def _check_transport(self, headers: dict[bytes, bytes], *, is_form: bool = False) -> None:
         if b"transfer-encoding" in headers and b"content-length" in headers:
             raise BadRequest("Send either content-length or transfer-encoding, not both.")
-        kind = headers.get(b"content-type", b"application/json")
-        if kind != b"application/json" and kind.partition(b";")[0].strip().lower() != b"application/json":
-            raise WrongContentType("Send the body as application/json.")
+        wanted = FORM if is_form else b"application/json"
+        kind = headers.get(b"content-type", wanted)
+        if kind != wanted and kind.partition(b";")[0].strip().lower() != wanted:
+            raise WrongContentType(f"Send the body as {wanted.decode()}.")
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
             raise BadRequest("content-length must be a number.")
@@ -188,8 +192,9 @@ class GatewayConsumer(AsyncHttpConsumer):
         return body
 
     def _call(self, visitor: Visitor, door: Door, account: str, body: bytes, parsed: dict[str, Any], own_tags: str) -> Call:
+        plain = PLAIN.get(door.endpoint)
         try:
-            head = door.client.read_head(parsed)
+            head = door.client.read_head(parsed) if plain is None else plain.read_head(parsed)
         except WireError as error:
             raise BadRequest(error.message, param=error.param) from None
         headers = visitor.headers
@@ -220,6 +225,8 @@ class GatewayConsumer(AsyncHttpConsumer):
             max_output_tokens=head.max_output_tokens,
             fields=parsed.keys(),
             headers=tuple([(name, headers[name]) for name in door.client.passed if name in headers]) if door.client.passed else (),
+            content_type=headers.get(b"content-type", b"") if plain is not None and plain.is_form else b"",
+            most_input_tokens=head.most_input_tokens if plain is None or plain.bytes_per_token == 1 else -(-len(body) // plain.bytes_per_token),
         )
 
     def _check_ip(self, visitor: Visitor, caller: Caller) -> None:
@@ -368,6 +375,16 @@ def parse(body: bytes) -> dict[str, Any]:
     """Return a request body parsed. Raises BadRequest."""
     try:
         return strict.check(body)
+    except WireError as error:
+        raise BadRequest(error.message, param=error.param) from None
+
+
+def parse_any(body: bytes, headers: dict[bytes, bytes], plain: Plain | None) -> dict[str, Any]:
+    """Return a request body parsed, of a form its text fields. Raises BadRequest."""
+    if plain is None or not plain.is_form:
+        return parse(body)
+    try:
+        return dict(forms.texts(body, headers.get(b"content-type", b"")))
     except WireError as error:
         raise BadRequest(error.message, param=error.param) from None
 

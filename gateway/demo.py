@@ -49,6 +49,11 @@ CATALOGUE = {
     "sim-claude": ("chat", "sim-anthropic", 3_000_000_000, 300_000_000, 15_000_000_000),
     "sim-gemini": ("chat", "sim-google", 300_000_000, 75_000_000, 2_500_000_000),
     "sim-gemini-embed": ("embeddings", "sim-google", 150_000_000, None, 0),
+    "sim-moderation": ("moderation", "sim-openai", 0, None, 0),
+    "sim-image": ("image", "sim-openai", 5_000_000_000, None, 40_000_000_000),
+    "sim-speech": ("speech", "sim-openai", 600_000_000, None, 12_000_000_000),
+    "sim-transcribe": ("transcription", "sim-openai", 2_500_000_000, None, 10_000_000_000),
+    "sim-rerank": ("rerank", "sim-openai", 50_000_000, None, 0),
     "sim-flat": ("chat", "sim-openai", 0, None, 0),
 }
 # Models priced by the call, in nano-USD: what they cost is known before.
@@ -95,7 +100,8 @@ def load(portal: str, simulator: str) -> tuple[dict[str, Any], bool]:
         tokens = demo_tokens.renewed(kept.get("tokens", {}))
         _money(project)
         if not UsageRecord.objects.filter(is_demo=True).exists():
-            UsageRecord.objects.bulk_create(past_usage(project, key, deployments, timezone.now()), batch_size=500)
+            told = [one for one in deployments if one.model.kind in ("chat", "embeddings")]
+            UsageRecord.objects.bulk_create(past_usage(project, key, told, timezone.now()), batch_size=500)
         publish_change(Change.Kind.STRUCTURE)
     written = _facts(portal, text, token, password, totp, tokens)
     _write(written)

@@ -109,6 +109,11 @@ class Model(models.Model):
 
         CHAT = "chat"
         EMBEDDINGS = "embeddings"
+        MODERATION = "moderation"
+        IMAGE = "image", "images"
+        SPEECH = "speech", "speech (text to sound)"
+        TRANSCRIPTION = "transcription", "transcription (sound to text)"
+        RERANK = "rerank", "reranking"
 
     class UnknownPrice(models.TextChoices):
         """What happens to a call whose price is not known."""
@@ -139,7 +144,9 @@ class Model(models.Model):
         ordering = ("name",)
         constraints = (
             models.UniqueConstraint(Lower("name"), name="model_name_once"),
-            models.CheckConstraint(condition=Q(kind__in=["chat", "embeddings"]), name="model_kind_known"),
+            models.CheckConstraint(
+                condition=Q(kind__in=["chat", "embeddings", "moderation", "image", "speech", "transcription", "rerank"]), name="model_kind_known"
+            ),
             models.CheckConstraint(condition=Q(unknown_price__in=["refuse", "assume", "free"]), name="model_unknown_price_known"),
             models.CheckConstraint(
                 condition=~Q(unknown_price="assume") | Q(assumed_price__isnull=False),

@@ -74,7 +74,7 @@ class Models(Makes, Changes, Resource):
 
     resource = "models"
     shows, makes, changes = ModelShown, ModelGiven, ModelChange
-    filters = {"name": "The model of this name.", "kind": "chat or embeddings."}
+    filters = {"name": "The model of this name.", "kind": "chat, embeddings, moderation, image, speech, transcription or rerank."}
     live = frozenset({"served", "prices"})
 
     def rows(self) -> QuerySet[Model]:

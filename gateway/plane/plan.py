@@ -8,9 +8,10 @@ from billing.money import TOKENS_PER_RATE
 from gateway.errors import BadRequest, NoSuchModel, NotAllowed, PriceUnknown
 from gateway.plane.snapshot import Snapshot
 from gateway.terms import Call, Caller, Deployment, Model, Plan
-from gateway.wire import chat_endpoints
+from gateway.wire import chat_endpoints, plain_endpoints
 
-KIND_OF_ENDPOINT = dict.fromkeys(chat_endpoints(), "chat") | {"embeddings": "embeddings"}
+KIND_OF_ENDPOINT = dict.fromkeys(chat_endpoints(), "chat") | {"embeddings": "embeddings"} | {name: plain.kind for name, plain in plain_endpoints().items()}
+CHAT, PLAIN = chat_endpoints(), plain_endpoints()
 ASSUMED_OUTPUT_TOKENS = 4_096
 # What a stream without an output limit holds at a time; it is extended as the stream grows.
 BLOCK_TOKENS = 1_024
@@ -76,9 +77,9 @@ def capped(plan: Plan) -> Plan:
 
 def quoted(call: Call, model: Model, deployments: tuple[Deployment, ...], snapshot: Snapshot) -> Plan:
     """Return the plan with its upper bound: every byte a token, the output limit reached, at the dearest deployment's dearest rates."""
-    input_tokens = len(call.body) + FRAMING_TOKENS
+    input_tokens = (call.most_input_tokens or len(call.body)) + FRAMING_TOKENS
     assumed = BLOCK_TOKENS if call.stream else ASSUMED_OUTPUT_TOKENS
-    output_tokens = 0 if call.endpoint == "embeddings" else call.max_output_tokens or assumed
+    output_tokens = call.max_output_tokens or assumed if call.endpoint in CHAT else call.max_output_tokens if call.endpoint in PLAIN else 0
     input_rate = output_rate = request = 0
     for deployment in deployments:
         if deployment.price is not None:

@@ -88,8 +88,11 @@ class Pool:
                 raise BadRequest(f"The provider of this model does not serve /{endpoint}. Choose another model.", param="model")
         return found
 
-    def head(self, endpoint: str, upstream_model: str, stream: bool) -> bytes:
-        """Return the prepared head of a POST to the provider's own endpoint, without content-length and the blank line."""
+    def head(self, endpoint: str, upstream_model: str, stream: bool, content_type: bytes = b"") -> bytes:
+        """Return the head of a POST to the provider's own endpoint, without content-length and the blank line; prepared for JSON (b"")."""
+        if content_type:
+            path = self.provider.path(endpoint, upstream_model, self.account.options, stream)
+            return self.raw_head("POST", path, content_type)
         head = self._heads.get((endpoint, upstream_model, stream))
         if head is None:
             path = self.provider.path(endpoint, upstream_model, self.account.options, stream)
@@ -110,12 +113,12 @@ class Pool:
             )
         return told
 
-    def raw_head(self, method: str, path: str) -> bytes:
-        """Return the head of any request to a path under the account's base URL."""
+    def raw_head(self, method: str, path: str, content_type: bytes = b"application/json") -> bytes:
+        """Return the head of any request to a path under the account's base URL. Raises ValueError when a line would break it."""
         parts = urlsplit(self.account.base_url)
         lines = [
             f"{method} {parts.path.rstrip('/')}{path} HTTP/1.1\r\nhost: {parts.netloc.rpartition('@')[2]}\r\n".encode(),
-            b"content-type: application/json\r\naccept-encoding: identity\r\nuser-agent: symbiosis-gateway\r\nvia: 1.1 " + self._via + b"\r\n",
+            b"content-type: " + content_type + b"\r\naccept-encoding: identity\r\nuser-agent: symbiosis-gateway\r\nvia: 1.1 " + self._via + b"\r\n",
         ]
         for name, value in self.provider.headers(self.account.credential):
             if b"\r" in value or b"\n" in value:

@@ -1,8 +1,10 @@
 """Which of a provider's endpoints serves a call, and whether that takes a translation. Knows no account and no request."""
 
+from collections.abc import Callable
+
 from gateway.providers import Provider
-from gateway.terms import Frozen
-from gateway.wire import ClientSide, UpstreamSide, Wire, by_endpoint, chat_endpoints, shelf
+from gateway.terms import Frozen, Usage
+from gateway.wire import ClientSide, UpstreamSide, Wire, by_endpoint, chat_endpoints, plain_endpoints, shelf
 
 
 class Route(Frozen, frozen=True):
@@ -12,6 +14,8 @@ class Route(Frozen, frozen=True):
     wire: Wire
     client: Wire
     is_same: bool
+    read_usage: Callable[[bytes], tuple[Usage | None, str]]
+    answers_bytes: bool = False
 
     @property
     def sides(self) -> tuple[ClientSide, UpstreamSide]:
@@ -27,10 +31,14 @@ def find(provider: Provider, endpoint: str) -> Route | None:
     client, wires = by_endpoint()[endpoint], shelf()
     own = provider.wires.get(endpoint)
     if own is not None:
-        return Route(endpoint=endpoint, wire=wires[own], client=client, is_same=wires[own] is client)
+        plain = plain_endpoints().get(endpoint)
+        wire = wires[own]
+        if plain is not None:
+            return Route(endpoint=endpoint, wire=wire, client=client, is_same=True, read_usage=plain.read_usage, answers_bytes=plain.answers_bytes)
+        return Route(endpoint=endpoint, wire=wire, client=client, is_same=wire is client, read_usage=wire.read_usage)
     if endpoint in chat_endpoints():
         for name, wire_name in provider.wires.items():
             wire = wires[wire_name]
-            if wire.upstream is not None and name not in wire.also:
-                return Route(endpoint=name, wire=wire, client=client, is_same=False)
+            if wire.upstream is not None and name not in wire.also and name not in wire.plain:
+                return Route(endpoint=name, wire=wire, client=client, is_same=False, read_usage=wire.read_usage)
     return None

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import structs
 
@@ -24,7 +24,7 @@ from gateway.plane.send import Sender, Sent, VendorRefusal
 from gateway.plane.settle import NOTHING_HELD, Held, Times, attempted, bill, charge, flagged, intent, progress, receipt, together
 from gateway.plane.snapshot import Snapshot
 from gateway.terms import Attempt, Call, Caller, Deployment, Headers, Model, Plan, Usage
-from gateway.wire import by_endpoint, chat_endpoints
+from gateway.wire import by_endpoint, chat_endpoints, plain_endpoints
 from gateway.wire.lines import lines
 
 T = TypeVar("T")
@@ -38,6 +38,10 @@ KEEP_ALIVE_S = 15.0
 GARBLED = frozenset({"protocol", "too_large"})
 # whose answers an output limit bounds
 CHAT = chat_endpoints()
+# whose answers may be something else than JSON
+BYTES = frozenset(name for name, plain in plain_endpoints().items() if plain.answers_bytes)
+# of the bound of a spoken answer, three quarters of a token for every token: 4 bytes are estimated as one
+SOUND_SHARE = 3
 JSON = b"content-type: application/json\r\n"
 SSE = b"content-type: text/event-stream; charset=utf-8\r\n"
 SAFE = b"x-content-type-options: nosniff\r\ncontent-security-policy: sandbox\r\ncache-control: no-store\r\n"
@@ -157,6 +161,8 @@ class Walk:
         if self.call.stream:
             self._beat = asyncio.get_running_loop().call_later(KEEP_ALIVE_S, self._keep_alive)
             await self._stream()
+        elif self.call.endpoint in BYTES:
+            await self._bytes()
         else:
             await self._whole()
 
@@ -184,19 +190,52 @@ class Walk:
     async def _whole(self) -> None:
         sent = await self._send(self._read_whole)
         try:
-            answer = sent.opening
-            self.usage, self.problem, self.text_bytes = answer.usage, answer.problem, answer.text_bytes
-            self._answered()
-            self.settle()
-            if self._corridor.journal.strict:
-                await self._corridor.journal.flushed()
-            head = b"%bcontent-length: %d\r\n%b" % (self._head(sent), len(answer.body), JSON)
-            if len(answer.body) <= PRICED_BODY_BYTES:
-                head += b"x-sgw-cost-usd: %d.%09d\r\n" % divmod(self.billed_nanousd, NANOUSD_PER_USD)
-            await self.reply.whole(200, head, answer.body)
+            await self._give(sent, sent.opening)
         finally:
             sent.pool.leave(sent.deployment)
             sent.exchange.close()
+
+    async def _give(self, sent: Sent[Any], answer: speak.Whole) -> None:
+        """Give a whole answer, once its receipt is written."""
+        self.usage, self.problem, self.text_bytes = answer.usage, answer.problem, answer.text_bytes
+        self._answered()
+        self.settle()
+        if self._corridor.journal.strict:
+            await self._corridor.journal.flushed()
+        head = b"%bcontent-length: %d\r\n%b" % (self._head(sent), len(answer.body), JSON)
+        if len(answer.body) <= PRICED_BODY_BYTES:
+            head += b"x-sgw-cost-usd: %d.%09d\r\n" % divmod(self.billed_nanousd, NANOUSD_PER_USD)
+        await self.reply.whole(200, head, answer.body)
+
+    async def _bytes(self) -> None:
+        """Give an answer that may be anything, such as sound: JSON whole and metered, everything else as it comes and estimated."""
+        sent = await self._send(self._read_any)
+        try:
+            if isinstance(sent.opening, speak.Whole):
+                await self._give(sent, sent.opening)
+                return
+            self._answered()
+            self.problem = "usage_missing"
+            await self._pour(sent, sent.opening)
+        finally:
+            sent.pool.leave(sent.deployment)
+            sent.exchange.close()
+
+    async def _pour(self, sent: Sent[Any], data: bytes) -> None:
+        """Pass an answer on as it comes, beginning with `data`."""
+        kind = content_type(sent.exchange)
+        is_text = kind.startswith(b"text/")
+        self.text_bytes = 0 if is_text else self.call.max_output_tokens * SOUND_SHARE
+        # an answer is data, never a page: whatever the vendor says, no browser may run it
+        told = lines([(b"content-type", kind if kind and kind != b"text/html" else b"application/octet-stream")])
+        await self.reply.start(sent.exchange.status, self._head(sent) + told)
+        while data:
+            if is_text:
+                self.text_bytes += len(data)
+            await self.reply.write(data)
+            data = await sent.exchange.chunks()
+        await self._settle_stably()
+        await self.reply.end(b"")
 
     async def _stream(self) -> None:
         sent = await self._send(self._read_opening)
@@ -222,7 +261,7 @@ class Walk:
         spoken = speak.request(self.call, deployment, pool.provider, route, self.plan.output_cap_tokens)
         self.dropped = spoken.dropped
         self._intend(deployment, pool)
-        head = pool.head(route.endpoint, deployment.upstream_model, self.call.stream)
+        head = pool.head(route.endpoint, deployment.upstream_model, self.call.stream, self.call.content_type)
         return head if not spoken.headers else told_too(head, spoken.headers), spoken.body
 
     def _intend(self, deployment: Deployment, pool: Pool) -> None:
@@ -288,6 +327,14 @@ class Walk:
         except UpstreamFault:
             self._body = body
             raise
+
+    async def _read_any(self, exchange: Exchange, pool: Pool, deployment: Deployment) -> speak.Whole | bytes:
+        if content_type(exchange) == b"application/json":
+            return await self._read_whole(exchange, pool, deployment)
+        data = await exchange.chunks()
+        if not data:
+            raise UpstreamFault("reset", "the answer ended before its first byte", sent=True)
+        return data
 
     async def _read_opening(self, exchange: Exchange, pool: Pool, deployment: Deployment) -> bytes:
         route = self.route
@@ -462,16 +509,7 @@ class Unmetered(Walk):
         try:
             self._answered()
             self._served = False
-            kind = content_type(sent.exchange)
-            # an answer is data, never a page: whatever the vendor says, no browser may run it
-            told = lines([(b"content-type", kind if kind and kind != b"text/html" else b"application/octet-stream")])
-            await self.reply.start(sent.exchange.status, self._head(sent) + told)
-            data = sent.opening
-            while data:
-                await self.reply.write(data)
-                data = await sent.exchange.chunks()
-            await self._settle_stably()
-            await self.reply.end(b"")
+            await self._pour(sent, sent.opening)
         finally:
             sent.pool.leave(sent.deployment)
             sent.exchange.close()

@@ -56,9 +56,9 @@ def price_flags(price: Price | None, usage: Usage, problem: str) -> str:
     return ",".join(flags)
 
 
-def estimate(input_bytes: int, output_bytes: int) -> Usage:
-    """Return tokens estimated at four bytes each, rounded up."""
-    return Usage(-(-input_bytes // BYTES_PER_TOKEN), output_tokens=-(-output_bytes // BYTES_PER_TOKEN))
+def estimate(call: Call, output_bytes: int) -> Usage:
+    """Return tokens estimated at four bytes each, rounded up; the input at its bound where bytes say little."""
+    return Usage(call.most_input_tokens or -(-len(call.body) // BYTES_PER_TOKEN), output_tokens=-(-output_bytes // BYTES_PER_TOKEN))
 
 
 def bill(call: Call, deployment: Deployment | None, usage: Usage | None, partial: Usage | None, problem: str, text_bytes: int, reached: bool) -> Billed:
@@ -71,7 +71,7 @@ def bill(call: Call, deployment: Deployment | None, usage: Usage | None, partial
     price = deployment.price
     if usage is not None:
         return Billed(usage, "provider", cost(price, usage), price_flags(price, usage, problem))
-    guess = estimate(len(call.body), 0 if call.endpoint == "embeddings" else text_bytes)
+    guess = estimate(call, 0 if call.endpoint == "embeddings" else text_bytes)
     if partial is not None:
         guess = msgspec.structs.replace(partial, output_tokens=max(partial.output_tokens, guess.output_tokens))
     return Billed(guess, "estimated", cost(price, guess), price_flags(price, guess, problem))
@@ -157,7 +157,7 @@ def intent(
     attempts: tuple[Attempted, ...] = (),
 ) -> Intent:
     """Return what is journalled before a deployment is tried; `attempts` are those before it if one of them cost money."""
-    guess = estimate(len(call.body), 0)
+    guess = estimate(call, 0)
     units = caller.project.business_units
     return Intent(
         call.id,
@@ -186,7 +186,7 @@ def intent(
 
 def progress(call: Call, deployment: Deployment, text_bytes: int, at_ms: int) -> Progress:
     """Return what is journalled every few seconds of a long stream."""
-    guess = estimate(len(call.body), text_bytes)
+    guess = estimate(call, text_bytes)
     spent_nanousd = cost(deployment.price, guess)
     return Progress(call_id=call.id, at_ms=at_ms, input_tokens=guess.input_tokens, output_tokens=guess.output_tokens, cost_nanousd=spent_nanousd)
 

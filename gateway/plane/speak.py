@@ -8,7 +8,7 @@ from gateway.errors import BadRequest, UnsupportedField, UpstreamFault
 from gateway.plane.route import Route
 from gateway.providers import Provider
 from gateway.terms import Account, Ask, Call, Chunk, ChunkKind, Deployment, Frozen, Headers, Usage
-from gateway.wire import Buffer, Told, Wire, WireError
+from gateway.wire import Buffer, Told, Wire, WireError, forms
 from gateway.wire.cut import member
 from gateway.wire.strict import add_first, replace_model, splice
 from gateway.wire.strict import fields as fields_of
@@ -37,6 +37,8 @@ def request(call: Call, deployment: Deployment, provider: Provider, route: Route
     """
     if not route.is_same:
         return _translated(call, deployment, provider, route, output_cap_tokens)
+    if call.content_type:
+        return _form(call, deployment)
     spoken = _passed(call, deployment, provider, route, output_cap_tokens)
     return spoken if not call.headers else _with_headers(spoken, call, provider)
 
@@ -81,6 +83,12 @@ def _passed(call: Call, deployment: Deployment, provider: Provider, route: Route
         if old in fields and new not in fields:
             changes[new], changes[old] = bytes(fields[old]), None
     return Spoken(splice(fields, changes) if changes else call.body, (*dropped, *refused))
+
+
+def _form(call: Call, deployment: Deployment) -> Spoken:
+    if call.model == deployment.upstream_model:
+        return Spoken(call.body)
+    return Spoken(forms.with_text(call.body, call.content_type, "model", deployment.upstream_model))
 
 
 def _output_limit(provider: Provider, wire: Wire) -> str:
@@ -147,7 +155,7 @@ def whole(call: Call, body: bytes, route: Route, created_at_s: int) -> Whole:
     """Return the answer for the caller, dated `created_at_s` (Unix) if undated. Raises UpstreamFault when it is none."""
     try:
         if route.is_same:
-            usage, problem = route.wire.read_usage(body)
+            usage, problem = route.read_usage(body)
             return Whole(body, usage, problem, 0 if usage is not None else route.wire.text_bytes(body))
         client, upstream = route.sides
         answer = upstream.read_answer(body)

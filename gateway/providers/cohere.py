@@ -7,7 +7,7 @@ from gateway.providers import Provider
 
 
 def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
-    return "/compatibility/v1/" + endpoint
+    return "/v2/rerank" if endpoint == "rerank" else "/compatibility/v1/" + endpoint
 
 
 def _read_models(listing: Mapping[str, Any]) -> list[str]:
@@ -18,7 +18,11 @@ def _read_models(listing: Mapping[str, Any]) -> list[str]:
 PROVIDER = Provider(
     slug="cohere",
     title="Cohere",
-    wires={"chat/completions": "openai_chat", "embeddings": "openai_chat"},
+    wires={
+        "chat/completions": "openai_chat",
+        "embeddings": "openai_chat",
+        "rerank": "openai_chat",
+    },
     base_url="https://api.cohere.ai",
     path=_path,
     # its streams tell no usage by this road: it is estimated and flagged

@@ -5,7 +5,12 @@ from gateway.providers import Provider
 PROVIDER = Provider(
     slug="groq",
     title="Groq",
-    wires={"chat/completions": "openai_chat"},
+    wires={
+        "chat/completions": "openai_chat",
+        "audio/speech": "openai_chat",
+        "audio/transcriptions": "openai_chat",
+        "audio/translations": "openai_chat",
+    },
     base_url="https://api.groq.com/openai/v1",
     output_limit="max_completion_tokens",
     price_provider="groq",

@@ -5,7 +5,11 @@ from gateway.providers import Provider
 PROVIDER = Provider(
     slug="llama_cpp",
     title="llama.cpp",
-    wires={"chat/completions": "openai_chat", "embeddings": "openai_chat"},
+    wires={
+        "chat/completions": "openai_chat",
+        "embeddings": "openai_chat",
+        "rerank": "openai_chat",
+    },
     base_url="http://localhost:8080/v1",
     needs_credential=False,
 )

@@ -13,7 +13,12 @@ def _read_models(listing: Any) -> list[str]:
 PROVIDER = Provider(
     slug="together",
     title="Together AI",
-    wires={"chat/completions": "openai_chat", "embeddings": "openai_chat"},
+    wires={
+        "chat/completions": "openai_chat",
+        "embeddings": "openai_chat",
+        "images/generations": "openai_chat",
+        "rerank": "openai_chat",
+    },
     base_url="https://api.together.xyz/v1",
     read_models=_read_models,
     price_provider="together",

@@ -5,7 +5,13 @@ from gateway.providers import Provider
 PROVIDER = Provider(
     slug="vllm",
     title="vLLM",
-    wires={"chat/completions": "openai_chat", "embeddings": "openai_chat"},
+    wires={
+        "chat/completions": "openai_chat",
+        "embeddings": "openai_chat",
+        "audio/transcriptions": "openai_chat",
+        "audio/translations": "openai_chat",
+        "rerank": "openai_chat",
+    },
     base_url="http://localhost:8000/v1",
     needs_credential=False,
 )

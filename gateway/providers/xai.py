@@ -5,7 +5,10 @@ from gateway.providers import Provider
 PROVIDER = Provider(
     slug="xai",
     title="xAI",
-    wires={"chat/completions": "openai_chat"},
+    wires={
+        "chat/completions": "openai_chat",
+        "images/generations": "openai_chat",
+    },
     base_url="https://api.x.ai/v1",
     output_limit="max_completion_tokens",
     price_provider="x-ai",

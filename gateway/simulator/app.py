@@ -7,7 +7,8 @@ from urllib.parse import parse_qs, unquote
 
 import orjson
 
-from gateway.simulator import anthropic_wire, faults, gemini_wire, openai_embeddings, openai_wire, responses_wire
+from gateway.simulator import anthropic_wire, faults, gemini_wire, openai_embeddings, openai_media, openai_wire, responses_wire
+from gateway.simulator import directives as sim
 from gateway.simulator.answers import Prompt, Reply, answer, seed_of
 from gateway.simulator.connection import Connection, Receive, Scope, Send
 from gateway.simulator.directives import BadDirective
@@ -75,6 +76,8 @@ class Simulator:
             await _plain(connection, wire, wire.one_model(unquote(path[len("/v1/models/") :])))
         elif path.startswith("/v1/responses/"):
             await _plain(connection, wire, self.stored.answer(method, path[len("/v1/responses/") :]))
+        elif path in openai_media.KINDS and method == "POST":
+            await self._made(connection, path, headers)
         elif path not in POSTED:
             raise Problem(404, f"Invalid URL ({method} {path})", "unknown_url")
         elif method != "POST":
@@ -134,6 +137,19 @@ class Simulator:
         seed = seed_of(fields.get("input"))
         if not await faults.before_answer(connection, directives, openai_wire, seed):
             await faults.whole(connection, directives, [faults.JSON, SIMULATED, *openai_wire.headers(seed)], body)
+
+    async def _made(self, connection: Connection, path: str, headers: list[tuple[bytes, bytes]]) -> None:
+        raw = await connection.body(BODY_LIMIT_BYTES)
+        if raw is None:
+            raise Problem(413, "Request body is larger than 64 MiB.", "request_too_large")
+        fields = openai_media.read_form(raw, dict(headers)) if path in openai_media.FORMS else _fields(raw)
+        words = [text for text in (fields.get(name) for name in ("prompt", "input", "query")) if isinstance(text, str)]
+        directives = sim.parse(str(fields.get("model", "")), *words)
+        seed = seed_of(words)
+        if await faults.before_answer(connection, directives, openai_wire, seed):
+            return
+        kind, body = openai_media.make(path, fields, directives, self.any_model)
+        await faults.whole(connection, directives, [(b"content-type", kind), SIMULATED, *openai_wire.headers(seed)], body)
 
     async def _spoken(self, connection: Connection, wire: ModuleType, prompt: Prompt, replies: list[Reply], keep: Keep, is_array: bool) -> None:
         directives = prompt.directives

@@ -8,7 +8,7 @@ EPOCH_TEXT = "2025-01-01T00:00:00Z"
 
 
 class SimModel(NamedTuple):
-    """A simulated model: `kind` is chat or embedding, `reasons` adds reasoning tokens to every answer."""
+    """A simulated model: `kind` is chat, embedding or one of openai_media's, `reasons` adds reasoning tokens to every answer."""
 
     id: str
     title: str
@@ -28,6 +28,11 @@ MODELS: dict[str, SimModel] = {
         SimModel("sim-claude", "Simulated Claude", vendor="anthropic"),
         SimModel("sim-gemini", "Simulated Gemini", vendor="google"),
         SimModel("sim-gemini-embed", "Simulated Gemini Embeddings", kind="embedding", vendor="google"),
+        SimModel("sim-moderation", "Simulated Moderation", kind="moderation"),
+        SimModel("sim-image", "Simulated Pictures", kind="image"),
+        SimModel("sim-speech", "Simulated Speech", kind="speech"),
+        SimModel("sim-transcribe", "Simulated Transcription", kind="transcription"),
+        SimModel("sim-rerank", "Simulated Reranking", kind="rerank"),
         SimModel("sim-flat", "Simulated Chat at one price a call"),
     )
 }

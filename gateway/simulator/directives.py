@@ -33,6 +33,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 FLAGS = frozenset(
     [
+        "by_time",
         "no_usage",
         "usage_twice",
         "usage_negative",

@@ -155,7 +155,10 @@ class Caller(Frozen, frozen=True):
 
 
 class Call(Frozen, frozen=True):
-    """One request on the data plane, as the door read it; `fields` are the names of its body's top-level fields, `headers` those a vendor may be told."""
+    """One request on the data plane, as the door read it; `fields` are the names of its body's top-level fields, `headers` those a vendor may be told.
+
+    `content_type` is that of a form, b"" for JSON. `most_input_tokens` bounds its input where the bytes of the body say little, 0 where they do.
+    """
 
     id: str
     surface: str
@@ -175,6 +178,8 @@ class Call(Frozen, frozen=True):
     max_output_tokens: int = 0
     fields: Collection[str] = ()
     headers: Headers = ()
+    content_type: bytes = b""
+    most_input_tokens: int = 0
 
 
 class Plan(Frozen, frozen=True):

@@ -28,7 +28,7 @@ class WireError(Exception):
 class Head(Frozen, frozen=True):
     """What the gateway itself reads of a request: the model ("" where the path names it), whether it streams, its output limit, its end user.
 
-    `wants_usage` is whether the caller's stream tells its usage.
+    `wants_usage` is whether the caller's stream tells its usage. `most_input_tokens` bounds the input where the body's bytes say little, 0 where they do.
     """
 
     model: str = ""
@@ -36,6 +36,22 @@ class Head(Frozen, frozen=True):
     max_output_tokens: int = 0
     wants_usage: bool = True
     end_user: str = ""
+    most_input_tokens: int = 0
+
+
+class Plain(Frozen, frozen=True):
+    """An endpoint of a wire that is never translated and has a `kind` of models of its own.
+
+    `is_form` is whether requests are multipart forms, `answers_bytes` whether answers may be something else than JSON. A token of input is at least
+    `bytes_per_token` of the body.
+    """
+
+    kind: str
+    read_head: Callable[[Mapping[str, Any]], Head]
+    read_usage: Callable[[bytes], tuple[Usage | None, str]]
+    is_form: bool = False
+    answers_bytes: bool = False
+    bytes_per_token: int = 1
 
 
 class Named(Frozen, frozen=True):
@@ -165,7 +181,7 @@ class UpstreamSide(Frozen, frozen=True):
 class Wire(Frozen, frozen=True):
     """One wire.
 
-    `surface` names the SDKs whose shape its errors have. `also` are endpoints with its usage that are never translated.
+    `surface` names the SDKs whose shape its errors have. `also` are endpoints with its usage that are never translated, `plain` those with rules of their own.
     `output_limits` are the top-level request fields that bound an answer's tokens, `output_limit` the one to set;
     `limit_output` returns the changes that set such a bound, where it
     is no top-level field. `usage_member` is the answer's field that holds the usage. `names_model` is whether the body does.
@@ -183,6 +199,7 @@ class Wire(Frozen, frozen=True):
     client: ClientSide | None = None
     upstream: UpstreamSide | None = None
     also: tuple[str, ...] = ()
+    plain: Mapping[str, Plain] = {}
     names_model: bool = True
     output_limits: frozenset[str] = frozenset()
     output_limit: str = ""
@@ -214,5 +231,11 @@ def chat_endpoints() -> frozenset[str]:
 @cache
 def by_endpoint() -> Mapping[str, Wire]:
     """Return the wire applications speak at each endpoint."""
-    found = {endpoint: wire for wire in shelf().values() for endpoint in wire.also}
+    found = {endpoint: wire for wire in shelf().values() for endpoint in (*wire.also, *wire.plain)}
     return found | {wire.client.endpoint: wire for wire in shelf().values() if wire.client is not None}
+
+
+@cache
+def plain_endpoints() -> Mapping[str, Plain]:
+    """Return the endpoints with rules of their own."""
+    return {endpoint: plain for wire in shelf().values() for endpoint, plain in wire.plain.items()}

@@ -6,6 +6,7 @@ from gateway.wire.openai_chat.ask import read_ask
 from gateway.wire.openai_chat.compose import compose
 from gateway.wire.openai_chat.events import ChunkWriter
 from gateway.wire.openai_chat.head import read_head
+from gateway.wire.openai_chat.media import PLAIN
 from gateway.wire.openai_chat.meter import Meter, error_message, message_bytes, read_usage, usage_from
 from gateway.wire.openai_chat.stream import ChunkReader
 from gateway.wire.openai_chat.told import error_body, error_event, write_answer
@@ -41,6 +42,7 @@ WIRE = Wire(
     ),
     upstream=UpstreamSide(compose=compose, read_answer=read_answer, chunk_reader=ChunkReader),
     also=("embeddings",),
+    plain=PLAIN,
     output_limits=frozenset({"max_tokens", "max_completion_tokens"}),
     output_limit="max_tokens",
     terminal=b"data: [DONE]\n\n",

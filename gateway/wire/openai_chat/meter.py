@@ -10,7 +10,7 @@ from gateway.wire import Seen, WireError
 from gateway.wire.sse import data_of
 
 # No answer bills more; a larger figure is a vendor's mistake and must not become money.
-_TOKENS_LIMIT = 1_000_000_000
+TOKENS_LIMIT = 1_000_000_000
 # `Raw | None` would accept null only: absence is this very object instead.
 _NULL = msgspec.Raw(b"null")
 # Service tiers with rates of their own; any other word is the standard one.
@@ -222,7 +222,7 @@ def usage_from(reported: VendorUsage, service_tier: object = None) -> tuple[Usag
     given = reported.prompt_tokens_details
     made = reported.completion_tokens_details
     prompt, output = reported.prompt_tokens, reported.completion_tokens or 0
-    if given is None and made is None and not reported.prompt_cache_hit_tokens and 0 <= prompt <= _TOKENS_LIMIT and 0 <= output <= _TOKENS_LIMIT:
+    if given is None and made is None and not reported.prompt_cache_hit_tokens and 0 <= prompt <= TOKENS_LIMIT and 0 <= output <= TOKENS_LIMIT:
         return Usage(prompt, 0, 0, 0, output, 0, 0, tier), ""
     cached = (given.cached_tokens if given else None) or reported.prompt_cache_hit_tokens or 0
     written = (given.cache_write_tokens or 0) if given else 0
@@ -230,7 +230,7 @@ def usage_from(reported: VendorUsage, service_tier: object = None) -> tuple[Usag
     reasoning = (made.reasoning_tokens or 0) if made else 0
     audio_out = (made.audio_tokens or 0) if made else 0
     figures = (prompt, output, cached, written, audio_in, reasoning, audio_out)
-    if min(figures) < 0 or max(figures) > _TOKENS_LIMIT:
+    if min(figures) < 0 or max(figures) > TOKENS_LIMIT:
         return None, "usage_invalid"
     # Some vendors report reasoning beside the completion instead of inside it; the total tells which.
     if reasoning and reported.total_tokens == prompt + output + reasoning:

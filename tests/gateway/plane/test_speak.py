@@ -12,7 +12,7 @@ from gateway.wire.strict import check
 from tests.gateway.plane.builders import call, deployment
 
 PLAIN = Provider(slug="plain", title="Plain", wires={"chat/completions": "openai_chat"})
-ROUTE = Route(endpoint="chat/completions", wire=OPENAI, client=OPENAI, is_same=True)
+ROUTE = Route(endpoint="chat/completions", wire=OPENAI, client=OPENAI, is_same=True, read_usage=OPENAI.read_usage)
 TEXT = b'"messages":[{"role":"user","content":"say \\"model\\": \\"chat\\" and max_tokens"}]'
 
 

@@ -47,7 +47,7 @@ def feature_of(name: str) -> str:
 def route_of(case: Case) -> Route:
     """Return the way a case goes through the gateway."""
     client, upstream = shelf()[case["client"]], shelf()[case["upstream"]]
-    return Route(endpoint="-", wire=upstream, client=client, is_same=False)
+    return Route(endpoint="-", wire=upstream, client=client, is_same=False, read_usage=upstream.read_usage)
 
 
 def told_of(case: Case) -> Told:

@@ -1,0 +1,96 @@
+"""Multipart forms (RFC 7578): reads their text fields and swaps one, without touching any other byte. Knows nothing of what fields mean."""
+
+from dataclasses import dataclass, field
+
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from gateway.wire import WireError
+
+MOST_FIELDS = 64
+MOST_HEADER_BYTES = 8192
+# a text field longer than this is none that the gateway reads
+MOST_TEXT_BYTES = 65_536
+
+
+@dataclass
+class _Part:
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    start: int = -1
+    end: int = -1
+
+
+class _Parts:
+    """Notes where each part's headers and data stand; the parser is fed once, so its places are places of the body."""
+
+    def __init__(self) -> None:
+        self.found: list[_Part] = []
+        self.is_ended = False
+        self._name = self._value = b""
+
+    def on_part_begin(self) -> None:
+        self.found.append(_Part())
+        if len(self.found) > MOST_FIELDS:
+            raise WireError("invalid_request", f"the form has more than {MOST_FIELDS} fields")
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+        if len(self._value) > MOST_HEADER_BYTES:
+            raise WireError("invalid_request", "a header of the form is too long")
+
+    def on_header_end(self) -> None:
+        self.found[-1].headers.append((self._name.lower(), self._value))
+        self._name = self._value = b""
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        part = self.found[-1]
+        part.start = start if part.start < 0 else part.start
+        part.end = end
+
+    def on_end(self) -> None:
+        self.is_ended = True
+
+
+def _parts(body: bytes, content_type: bytes) -> dict[str, list[_Part]]:
+    kind, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary", b"")
+    if kind != b"multipart/form-data" or not boundary or len(boundary) > 70:
+        raise WireError("invalid_request", "send the body as multipart/form-data with a boundary")
+    seen = _Parts()
+    names = ("on_part_begin", "on_header_field", "on_header_value", "on_header_end", "on_part_data", "on_end")
+    try:
+        MultipartParser(boundary, {name: getattr(seen, name) for name in names}).write(body)  # type: ignore[arg-type]
+    except MultipartParseError as error:
+        raise WireError("invalid_request", f"the form cannot be read: {error}") from None
+    if not seen.is_ended:
+        raise WireError("invalid_request", "the form ends before its last boundary")
+    found: dict[str, list[_Part]] = {}
+    for part in seen.found:
+        disposition = dict(part.headers).get(b"content-disposition", b"")
+        name = parse_options_header(disposition)[1].get(b"name", b"")
+        found.setdefault(name.decode("utf-8", "replace"), []).append(part)
+    return found
+
+
+def texts(body: bytes, content_type: bytes) -> dict[str, str]:
+    """Return the form's short text fields by name; a file has its file name. Raises WireError when the body is no such form, or a text stands twice."""
+    read = {}
+    for name, parts in _parts(body, content_type).items():
+        first = parts[0]
+        filename = parse_options_header(dict(first.headers).get(b"content-disposition", b""))[1].get(b"filename")
+        if filename is not None:
+            read[name] = filename.decode("utf-8", "replace")
+        elif len(parts) > 1 and not name.endswith("[]"):
+            raise WireError("invalid_request", f"the field {name[:64]!r} stands twice", name[:64])
+        elif first.end - first.start <= MOST_TEXT_BYTES:
+            read[name] = body[first.start : first.end].decode("utf-8", "replace") if first.start >= 0 else ""
+    return read
+
+
+def with_text(body: bytes, content_type: bytes, name: str, text: str) -> bytes:
+    """Return a form that `texts` could read with one of its text fields replaced."""
+    part = _parts(body, content_type)[name][0]
+    return body[: part.start] + text.encode() + body[part.end :]

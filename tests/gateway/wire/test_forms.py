@@ -1,0 +1,66 @@
+"""Multipart forms: what is read of them, what one swapped field leaves alone, and what is refused."""
+
+from contextlib import suppress
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.wire import WireError
+from gateway.wire.forms import texts, with_text
+
+
+def form(data: dict[str, str], files: dict[str, tuple[str, bytes, str]]) -> tuple[bytes, bytes]:
+    """Return body and content type as httpx, and so every Python SDK, writes them."""
+    request = httpx.Request("POST", "http://x/", data=data, files=files)
+    return request.read(), request.headers["content-type"].encode()
+
+
+SOUND = bytes(range(256)) * 40
+
+
+def test_text_fields_are_read_and_a_file_is_its_name() -> None:
+    body, kind = form({"model": "sim-transcribe", "language": "de"}, {"file": ("a.wav", SOUND, "audio/wav")})
+    assert texts(body, kind) == {"model": "sim-transcribe", "language": "de", "file": "a.wav"}
+
+
+def test_one_field_is_swapped_and_no_other_byte() -> None:
+    body, kind = form({"model": "short", "prompt": "model"}, {"file": ("model", SOUND + b"\r\nmodel", "audio/wav")})
+    other, _ = body, kind
+    told = with_text(body, kind, "model", "a-much-longer-name")
+    assert texts(told, kind) == {"model": "a-much-longer-name", "prompt": "model", "file": "model"}
+    assert told.replace(b"a-much-longer-name", b"short", 1) == other
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", b"multipart/form-data; boundary=x"),
+        (b"--x\r\n", b"multipart/form-data; boundary=x"),
+        (b"--x\r\nContent-Disposition: form-data; name=model\r\n\r\na\r\n", b"multipart/form-data; boundary=x"),
+        (b"{}", b"application/json"),
+        (b"--x--", b"multipart/form-data"),
+        (b"--x--", b"multipart/form-data; boundary=" + b"x" * 71),
+        (b"".join(b'--x\r\nContent-Disposition: form-data; name="f%d"\r\n\r\na\r\n' % n for n in range(99)) + b"--x--", b"multipart/form-data; boundary=x"),
+    ],
+)
+def test_what_is_no_form_is_refused(body: bytes, kind: bytes) -> None:
+    with pytest.raises(WireError) as caught:
+        texts(body, kind)
+    assert caught.value.code == "invalid_request"
+
+
+def test_a_field_that_stands_twice_is_refused_by_name() -> None:
+    twice = b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\na\r\n' * 2 + b"--x--\r\n"
+    with pytest.raises(WireError) as caught:
+        texts(twice, b"multipart/form-data; boundary=x")
+    assert (caught.value.code, caught.value.param) == ("invalid_request", "model")
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.binary(max_size=300), st.binary(max_size=40))
+def test_no_bytes_do_more_than_being_refused(body: bytes, kind: bytes) -> None:
+    for content_type in (kind, b"multipart/form-data; boundary=x"):
+        with suppress(WireError):
+            assert isinstance(texts(body, content_type), dict)

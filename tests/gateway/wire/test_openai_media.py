@@ -1,0 +1,85 @@
+"""What the gateway reads of OpenAI's endpoints beside chat: models and bounds of requests, tokens of answers."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway.terms import Usage
+from gateway.wire import Head, WireError, plain_endpoints
+from gateway.wire.openai_chat.media import IMAGE_TOKENS, TRANSCRIPT_TOKENS
+
+PLAIN = plain_endpoints()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "asked", "read"),
+    [
+        ("moderations", {"input": "x"}, Head(model="omni-moderation-latest")),
+        ("moderations", {"model": "m", "input": ["x"]}, Head(model="m")),
+        ("images/generations", {"model": "m", "prompt": "a cat", "n": 2, "user": "u"}, Head(model="m", max_output_tokens=2 * IMAGE_TOKENS, end_user="u")),
+        ("images/edits", {"model": "m", "prompt": "a cat", "image": "a.png", "n": "3"}, Head(model="m", max_output_tokens=3 * IMAGE_TOKENS)),
+        ("audio/speech", {"model": "m", "input": "Hello", "voice": "alloy"}, Head(model="m", max_output_tokens=10, most_input_tokens=5)),
+        ("audio/transcriptions", {"model": "m", "file": "a.wav"}, Head(model="m", max_output_tokens=TRANSCRIPT_TOKENS)),
+        ("rerank", {"model": "m", "query": "q", "documents": ["a"]}, Head(model="m")),
+    ],
+)
+def test_the_gateway_reads_what_it_needs(endpoint: str, asked: dict[str, Any], read: Head) -> None:
+    assert PLAIN[endpoint].read_head(asked) == read
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "asked", "code", "param"),
+    [
+        ("images/generations", {"prompt": "x"}, "invalid_request", None),
+        ("images/generations", {"model": "m", "n": 11}, "invalid_request", "n"),
+        ("images/generations", {"model": "m", "n": 0}, "invalid_request", "n"),
+        ("images/generations", {"model": "m", "stream": True}, "unsupported_field", "stream"),
+        ("audio/speech", {"model": "m", "input": ""}, "invalid_request", "input"),
+        ("audio/speech", {"model": "m", "input": 3}, "invalid_request", "input"),
+        ("audio/transcriptions", {"model": "m"}, "invalid_request", "file"),
+        ("rerank", {"model": "m", "query": "q"}, "invalid_request", "documents"),
+        ("rerank", {"model": "m", "documents": []}, "invalid_request", "query"),
+        ("moderations", {"model": 3}, "invalid_request", None),
+    ],
+)
+def test_nonsense_is_refused_with_its_field_named(endpoint: str, asked: dict[str, Any], code: str, param: str | None) -> None:
+    with pytest.raises(WireError) as caught:
+        PLAIN[endpoint].read_head(asked)
+    assert (caught.value.code, caught.value.param) == (code, param)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "usage", "read"),
+    [
+        (
+            "images/generations",
+            {"input_tokens": 9, "output_tokens": 272, "total_tokens": 281, "input_tokens_details": {"text_tokens": 9, "image_tokens": 0}},
+            (Usage(input_tokens=9, output_tokens=272), ""),
+        ),
+        (
+            "audio/transcriptions",
+            {"type": "tokens", "input_tokens": 30, "output_tokens": 4, "input_token_details": {"audio_tokens": 28, "text_tokens": 2}},
+            (Usage(input_tokens=30, audio_input_tokens=28, output_tokens=4), ""),
+        ),
+        ("audio/transcriptions", {"type": "duration", "seconds": 12.2}, (Usage(input_tokens=13, audio_input_tokens=13), "")),
+        ("audio/transcriptions", {"type": "duration", "seconds": -1}, (None, "usage_invalid")),
+        ("images/generations", {"input_tokens": -9}, (None, "usage_invalid")),
+        ("images/generations", {"input_tokens": "9"}, (None, "usage_invalid")),
+        ("images/generations", None, (None, "usage_missing")),
+        ("moderations", None, (Usage(), "")),
+        ("rerank", {"prompt_tokens": 7, "total_tokens": 7}, (Usage(input_tokens=7), "")),
+        ("rerank", {"total_tokens": -7, "prompt_tokens": -7}, (None, "usage_invalid")),
+        ("rerank", None, (Usage(), "")),
+    ],
+)
+def test_what_an_answer_used_is_read(endpoint: str, usage: Any, read: tuple[Usage | None, str]) -> None:
+    assert PLAIN[endpoint].read_usage(orjson.dumps({"usage": usage, "data": []})) == read
+
+
+@pytest.mark.parametrize("endpoint", sorted(PLAIN))
+def test_an_answer_that_is_no_json_object_is_garbage(endpoint: str) -> None:
+    for body in (b"", b"[1]", b"<html>", b"\xff"):
+        with pytest.raises(WireError) as caught:
+            PLAIN[endpoint].read_usage(body)
+        assert caught.value.code == "garbage"
