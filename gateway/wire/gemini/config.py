@@ -76,9 +76,12 @@ def _format(config: dict[str, Any], made: dict[str, Any]) -> None:
             raise invalid(f"{PARAM}.responseJsonSchema", f"{PARAM}.responseJsonSchema must be an object")
         made["json_schema"] = msgspec.Raw(json_text(given, f"{PARAM}.responseJsonSchema").encode())
     elif "responseSchema" in config:
-        made["json_schema"] = msgspec.Raw(orjson.dumps(schemas.plain(config["responseSchema"], f"{PARAM}.responseSchema")))
+        given = schemas.closed(schemas.plain(config["responseSchema"], f"{PARAM}.responseSchema"))
+        made["json_schema"] = msgspec.Raw(orjson.dumps(given))
     elif kind == "application/json":
         made["json_object"] = True
+    if given is not None and schemas.is_strict(given):
+        made["json_strict"] = True
     if "json_schema" in made and kind != "application/json":
         raise invalid(f"{PARAM}.responseMimeType", f"{PARAM}.responseMimeType must be application/json where a schema is given")
 
@@ -86,8 +89,8 @@ def _format(config: dict[str, Any], made: dict[str, Any]) -> None:
 def _thinking(thinking: dict[str, Any], made: dict[str, Any], dropped: list[str]) -> None:
     param = f"{PARAM}.thinkingConfig"
     drop_others(thinking, _THINKING, param, dropped)
-    if "includeThoughts" in thinking:
-        made["shows_reasoning"] = flag(thinking["includeThoughts"], f"{param}.includeThoughts")
+    # unasked, Google keeps them to itself
+    made["shows_reasoning"] = flag(thinking.get("includeThoughts"), f"{param}.includeThoughts") or False
     if "thinkingLevel" in thinking:
         level = text(thinking["thinkingLevel"], f"{param}.thinkingLevel").upper()
         if level not in _LEVELS:

@@ -15,6 +15,7 @@ _LENGTHS = frozenset({"minItems", "maxItems", "minLength", "maxLength", "minProp
 _PLAIN = frozenset({"title", "description", "default", "enum", "format", "pattern", "minimum", "maximum", "required"})
 # What a JSON schema may say to Gemini; all else its API refuses or does not know.
 _KEPT = _LENGTHS | _PLAIN | {"type", "items", "prefixItems", "properties", "additionalProperties", "anyOf", "oneOf", "$ref"}
+_READ_ELSEWHERE = frozenset({"type", "nullable", "propertyOrdering"})
 _SAYS_NOTHING = frozenset({"$schema", "$id", "$comment", "$anchor", "$vocabulary", "examples", "deprecated", "readOnly", "writeOnly"})
 
 
@@ -44,9 +45,56 @@ def plain(value: object, param: str, depth: int = 0) -> dict[str, Any]:
             made[name] = [plain(one, f"{param}.{name}[{at}]", depth + 1) for at, one in enumerate(list_(inner, f"{param}.{name}"))]
         elif name in ("ref", "$ref"):
             made["$ref"] = text(inner, f"{param}.{name}").replace("#/defs/", "#/$defs/")
+        elif name == "example":
+            made["examples"] = [inner]
+        elif name not in _READ_ELSEWHERE:
+            raise invalid(f"{param}.{name[:64]}", f"{param}.{name[:64]} is no member of a schema")
+    _order(made, given.get("propertyOrdering", []), param)
     if made.get("format") == "enum":
         del made["format"]
     return _nullable(made) if given.get("nullable") is True else made
+
+
+def _order(schema: dict[str, Any], wanted: object, param: str) -> None:
+    """Put the properties in the order they shall be written in: models keep to it."""
+    names = [text(name, f"{param}.propertyOrdering") for name in list_(wanted, f"{param}.propertyOrdering")]
+    properties = schema.get("properties")
+    if names and properties:
+        first = {name: properties[name] for name in names if name in properties}
+        schema["properties"] = first | properties
+
+
+def is_strict(schema: Any) -> bool:
+    """Return whether a schema leaves nothing open, as other vendors want it where it shall be kept exactly: every property required, no others allowed."""
+    if isinstance(schema, list):
+        return all(is_strict(one) for one in schema)
+    if not isinstance(schema, dict):
+        return True
+    properties = schema.get("properties")
+    if isinstance(properties, dict):
+        required = schema.get("required")
+        if schema.get("additionalProperties") is not False or not isinstance(required, list) or set(properties) - {str(name) for name in required}:
+            return False
+        return all(is_strict(one) for one in properties.values())
+    return schema.get("type") != "object" and all(is_strict(one) for one in schema.values())
+
+
+def closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema in whose objects nothing stands but what it names, as Google writes answers."""
+    made = {name: _closed(one, name) for name, one in schema.items()}
+    if "properties" in made:
+        made.setdefault("additionalProperties", False)
+    return made
+
+
+def _closed(value: Any, name: str) -> Any:
+    if isinstance(value, list):
+        return [closed(one) if isinstance(one, dict) else one for one in value]
+    if not isinstance(value, dict) or name == "default":
+        return value
+    if name in ("properties", "$defs"):
+        return {key: closed(one) if isinstance(one, dict) else one for key, one in value.items()}
+    return closed(value)
 
 
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:

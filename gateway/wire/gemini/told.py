@@ -10,6 +10,7 @@ from gateway.wire import Told
 from gateway.wire.gemini import thoughts
 
 FINISHES = {"stop": "STOP", "tool_calls": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
+_TRAFFIC = {"flex": "ON_DEMAND_FLEX", "priority": "ON_DEMAND_PRIORITY"}
 # https://google.aip.dev/193: what each status is called
 _STATUSES = {
     400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 402: "RESOURCE_EXHAUSTED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 405: "UNIMPLEMENTED",
@@ -77,6 +78,8 @@ def usage_metadata(usage: Usage) -> dict[str, Any]:
         told["cachedContentTokenCount"] = usage.cached_tokens
     if usage.reasoning_tokens:
         told["thoughtsTokenCount"] = usage.reasoning_tokens
+    if usage.tier in _TRAFFIC:
+        told["trafficType"] = _TRAFFIC[usage.tier]
     if usage.audio_input_tokens:
         told["promptTokensDetails"] = _by_modality(usage.input_tokens, usage.audio_input_tokens)
     if usage.audio_output_tokens:
@@ -97,12 +100,11 @@ def grounded(citations: list[tuple[int, str, Citation]]) -> dict[str, Any]:
         place = places.setdefault((one.url, one.title), len(chunks))
         if place == len(chunks):
             chunks.append({"web": {"uri": one.url, "title": one.title}})
+        # what no vendor narrows down is about the whole of it
+        start, end = (one.start, one.end) if 0 <= one.start <= one.end <= len(text) else (0, len(text))
         segment: dict[str, Any] = {"partIndex": part_index} if part_index else {}
-        if 0 <= one.start <= one.end <= len(text):
-            segment |= {"startIndex": len(text[: one.start].encode("utf-8", "replace")), "endIndex": len(text[: one.end].encode("utf-8", "replace"))}
-            segment["text"] = text[one.start : one.end]
-        elif one.quoted:
-            segment["text"] = one.quoted
+        segment |= {"startIndex": len(text[:start].encode("utf-8", "replace")), "endIndex": len(text[:end].encode("utf-8", "replace"))}
+        segment["text"] = text[start:end]
         supports.append({"segment": segment, "groundingChunkIndices": [place]})
     return {"groundingChunks": chunks, "groundingSupports": supports}
 

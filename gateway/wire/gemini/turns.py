@@ -89,7 +89,7 @@ class _Turns:
             is_thought = flag(part.get("thought"), f"{param}.thought") or False
             if is_model:
                 _spoken(words, is_thought, thought, into)
-            else:
+            elif words:
                 into.append(Part(PartKind.TEXT, text=words))
         else:
             raise invalid(param, f"{param} must hold text, inlineData, fileData, functionCall or functionResponse")
@@ -144,8 +144,6 @@ def _spoken(words: str, is_thought: bool, thought: Part | None, into: list[Part]
             last = Part(kind, text=words)
             into.append(last)
     if thought is None:
-        if not words and last is None:
-            into.append(Part(kind))
         return
     if thought.kind is PartKind.REASONING and is_thought and last is not None and last.kind is PartKind.REASONING and not last.signature:
         into[-1] = Part(PartKind.REASONING, text=last.text, signature=thought.signature, signed_by=thought.signed_by)

@@ -251,21 +251,39 @@ def test_garbage_is_refused_and_nothing_else(body: dict[str, Any], parts: list[d
 
 def test_googles_notation_becomes_json_schema() -> None:
     given_schema = {
-        "type": "OBJECT", "property_ordering": ["a"], "required": ["a"],
+        "type": "OBJECT", "property_ordering": ["c", "a"], "required": ["a"], "example": {"a": None},
         "properties": {
             "a": {"type": "STRING", "nullable": True, "enum": ["x"], "format": "enum"},
             "b": {"type": "ARRAY", "items": {"type": "INTEGER"}, "minItems": "2"},
             "c": {"anyOf": [{"type": "NUMBER"}], "nullable": True},
         },
     }  # fmt: skip
-    assert plain(given_schema, "p") == {
-        "type": "object", "required": ["a"],
+    made = plain(given_schema, "p")
+    assert list(made["properties"]) == ["c", "a", "b"]
+    assert made == {
+        "type": "object", "required": ["a"], "examples": [{"a": None}],
         "properties": {
             "a": {"type": ["string", "null"], "enum": ["x", None]},
             "b": {"type": "array", "items": {"type": "integer"}, "minItems": 2},
             "c": {"anyOf": [{"type": "number"}, {"type": "null"}]},
         },
     }  # fmt: skip
+
+
+def test_an_answers_schema_is_closed_and_strict_where_all_is_required() -> None:
+    item = {"type": "OBJECT", "properties": {"b": {"type": "STRING"}}, "required": ["b"]}
+    whole = {"type": "OBJECT", "properties": {"a": {"type": "ARRAY", "items": item}}, "required": ["a"]}
+    for schema, strict in ((whole, True), ({**whole, "required": []}, None)):
+        ask = asked(generationConfig={"responseMimeType": "application/json", "responseSchema": schema})
+        assert ask.json_schema is not None
+        made = orjson.loads(bytes(ask.json_schema))
+        assert (made["additionalProperties"], made["properties"]["a"]["items"]["additionalProperties"], ask.json_strict) == (False, False, strict)
+
+
+def test_a_member_no_schema_has_is_named() -> None:
+    with pytest.raises(WireError) as caught:
+        plain({"type": "STRING", "unheardOf": 1}, "p")
+    assert caught.value.param == "p.unheardOf"
 
 
 def test_references_are_put_in_place_and_foreign_keywords_named() -> None:
