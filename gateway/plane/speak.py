@@ -18,8 +18,6 @@ PLAIN_PARAM = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]]{0,127}")
 STREAM_OPTIONS_WITH_USAGE = b'{"include_usage":true}'
 # the one wire whose streams tell their usage only on request
 ASKED_FOR_USAGE = "openai_chat"
-# with what signatures of other wires' vendors begin (gateway.wire.signatures)
-SEALED = b'"sgw1.'
 
 
 class Spoken(Frozen, frozen=True):
@@ -51,9 +49,10 @@ def _with_headers(spoken: Spoken, call: Call, provider: Provider) -> Spoken:
 def _passed(call: Call, deployment: Deployment, provider: Provider, route: Route, output_cap_tokens: int) -> Spoken:
     wire = route.wire
     asks_usage = call.stream and provider.asks_stream_usage and not call.wants_usage and wire.name == ASKED_FOR_USAGE
-    has_foreign = wire.without_foreign is not None and SEALED in call.body
+    has_foreign = wire.without_foreign is not None and wire.sealed in call.body
+    renames = wire.rename_model is not None and call.model != deployment.upstream_model
     limits_output = output_cap_tokens and (wire.limit_output is not None or not wire.output_limits.isdisjoint(call.fields))
-    if not (asks_usage or provider.drop or provider.rename or limits_output or has_foreign):
+    if not (asks_usage or provider.drop or provider.rename or limits_output or has_foreign or renames):
         body: bytes | None = call.body
         if wire.names_model and call.model != deployment.upstream_model:
             body = replace_model(call.body, call.model, deployment.upstream_model)
@@ -67,6 +66,8 @@ def _passed(call: Call, deployment: Deployment, provider: Provider, route: Route
     if has_foreign and wire.without_foreign is not None and (cleaned := wire.without_foreign(fields)):
         changes |= cleaned
         dropped = ("reasoning",)
+    if wire.rename_model is not None and renames:
+        changes |= wire.rename_model(fields, deployment.upstream_model)
     if wire.names_model and call.model != deployment.upstream_model:
         changes["model"] = msgspec.json.encode(deployment.upstream_model)
     if output_cap_tokens:

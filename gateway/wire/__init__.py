@@ -187,7 +187,8 @@ class Wire(Frozen, frozen=True):
     is no top-level field. `usage_member` is the answer's field that holds the usage. `names_model` is whether the body does.
     `terminal` ends a stream whose provider sent everything but its last event; None where such a stream counts as cut.
     `text_bytes` tells how much of a whole answer is text, to estimate tokens from. `without_foreign` returns the changes that take other vendors'
-    sealed reasoning out of a request that else passes unchanged.
+    sealed reasoning out of a request that else passes unchanged; it is asked where `sealed` stands in one. `rename_model` returns the changes where a
+    body repeats the model that its path names.
     """
 
     name: str
@@ -209,6 +210,8 @@ class Wire(Frozen, frozen=True):
     stream_type: bytes = b"text/event-stream"
     text_bytes: Callable[[bytes], int] = len
     without_foreign: Callable[[Mapping[str, msgspec.Raw]], Mapping[str, bytes | None]] | None = None
+    sealed: bytes = b'"sgw1.'
+    rename_model: Callable[[Mapping[str, msgspec.Raw], str], Mapping[str, bytes | None]] | None = None
 
 
 @cache

@@ -6,14 +6,16 @@ import msgspec
 import orjson
 
 from gateway.wire import ClientSide, UpstreamSide, Wire
-from gateway.wire.gemini.answer import error_message, read_answer, read_usage
+from gateway.wire.gemini.answer import error_message, read_answer, read_usage, text_bytes
 from gateway.wire.gemini.ask import read_ask
 from gateway.wire.gemini.compose import compose
+from gateway.wire.gemini.embed import PLAIN
 from gateway.wire.gemini.events import KEEP_ALIVE, ChunkWriter
+from gateway.wire.gemini.foreign import rename_model, without_foreign
 from gateway.wire.gemini.head import read_head
 from gateway.wire.gemini.path import read_path
 from gateway.wire.gemini.stream import ChunkReader, Meter
-from gateway.wire.gemini.thoughts import NAME
+from gateway.wire.gemini.thoughts import NAME, SEALED
 from gateway.wire.gemini.told import error_body, error_event, write_answer
 from gateway.wire.sse import EventBuffer
 from gateway.wire.strict import splice
@@ -50,7 +52,12 @@ WIRE = Wire(
         keep_alive=KEEP_ALIVE,
     ),
     upstream=UpstreamSide(compose=compose, read_answer=read_answer, chunk_reader=ChunkReader),
+    plain=PLAIN,
     names_model=False,
+    rename_model=rename_model,
+    without_foreign=without_foreign,
+    sealed=SEALED,
+    text_bytes=text_bytes,
     limit_output=limit_output,
     usage_member="usageMetadata",
     # nothing ends a stream but its end

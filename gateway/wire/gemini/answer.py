@@ -207,6 +207,22 @@ def read_usage(body: bytes) -> tuple[Usage | None, str]:
     return believed(raw)
 
 
+def text_bytes(body: bytes) -> int:
+    """Return the size in bytes of an answer's texts and calls, to estimate tokens from; the whole answer's if its shape is unknown."""
+    try:
+        candidates = RESPONSE.decode(body).candidates or ()
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return len(body)
+    contents = [candidate.content for candidate in candidates if candidate.content is not None]
+    return sum(bytes_of(part) for content in contents for part in content.parts or ())
+
+
+def bytes_of(part: VendorPart) -> int:
+    """Return the size in bytes of a part's text or a call's arguments."""
+    size = len(part.text.encode("utf-8", "replace")) if part.text else 0
+    return size if part.function_call is None else size + len(bytes(part.function_call.args))
+
+
 def finish_of(reason: str, *, has_calls: bool) -> str:
     """Return the neutral finish for a finish reason; an unknown one is a plain stop."""
     found = _FINISHES.get(reason)

@@ -30,6 +30,9 @@ def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask
     without changing the answer's meaning; both name the field.
     """
     given = _given(fields)
+    if "generateContentRequest" in given:
+        # what is to be counted may stand in a request of its own
+        given = members(given["generateContentRequest"], "generateContentRequest")
     if "cachedContent" in given:
         raise unsupported("cachedContent")
     dropped: list[str] = []

@@ -5,7 +5,20 @@ import orjson
 
 from gateway.terms import Chunk, ChunkKind, Usage
 from gateway.wire import Seen, WireError
-from gateway.wire.gemini.answer import RESPONSE, Candidate, Response, VendorPart, arguments_of, believed, call_id, citations_of, error_of, finish_of, refusal_of
+from gateway.wire.gemini.answer import (
+    RESPONSE,
+    Candidate,
+    Response,
+    VendorPart,
+    arguments_of,
+    believed,
+    bytes_of,
+    call_id,
+    citations_of,
+    error_of,
+    finish_of,
+    refusal_of,
+)
 from gateway.wire.gemini.thoughts import NAME
 from gateway.wire.sse import data_of
 
@@ -158,7 +171,7 @@ class Meter:
         text_bytes = 0
         for candidate in response.candidates or ():
             for part in (candidate.content.parts if candidate.content is not None else None) or ():
-                text_bytes += _bytes_of(part)
+                text_bytes += bytes_of(part)
             if candidate.finish_reason and candidate.finish_reason != "FINISH_REASON_UNSPECIFIED":
                 self._finished = True
         if not response.candidates and response.prompt_feedback is not None and response.prompt_feedback.block_reason:
@@ -169,7 +182,3 @@ class Meter:
             return Seen(text_bytes, None, problem if problem == "usage_invalid" else "")
         return Seen(text_bytes, self._usage, problem if problem == "usage_invalid" else "", False, True)
 
-
-def _bytes_of(part: VendorPart) -> int:
-    size = len(part.text.encode("utf-8", "replace")) if part.text else 0
-    return size if part.function_call is None else size + len(bytes(part.function_call.args))

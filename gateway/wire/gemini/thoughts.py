@@ -8,8 +8,10 @@ from gateway.wire.given import invalid
 from gateway.wire.signatures import seal, unseal
 
 NAME = "gemini"
-# what stands before the seal of a vendor's redacted reasoning, which has no text of its own
-_REDACTED = "redacted "
+# what the seal of a vendor's redacted reasoning says, which has no text of its own
+_REDACTED = "+redacted"
+# with what every seal begins once it is base64: "sgw1."
+SEALED = b'"c2d3MS'
 _TO_STANDARD = str.maketrans("-_", "+/")
 
 
@@ -22,7 +24,7 @@ def written(signature: str, signed_by: str) -> str:
 
 def written_redacted(sealed: str, signed_by: str) -> str:
     """Return redacted reasoning for `thoughtSignature`."""
-    return base64.b64encode((_REDACTED + seal(signed_by or NAME, sealed)).encode()).decode()
+    return base64.b64encode(seal((signed_by or NAME) + _REDACTED, sealed).encode()).decode()
 
 
 def standard(text: str, param: str) -> str:
@@ -43,11 +45,10 @@ def read(text: str, param: str) -> Part:
         plain = base64.b64decode(standard(text, param), validate=True)
     except binascii.Error:
         raise invalid(param, f"{param} must be base64") from None
-    if plain.startswith((b"sgw1.", b"redacted sgw1.")):
-        told = plain.decode("utf-8", "replace")
-        wire, signature = unseal(told.removeprefix(_REDACTED))
+    if plain.startswith(b"sgw1."):
+        wire, signature = unseal(plain.decode("utf-8", "replace"))
+        if wire.endswith(_REDACTED):
+            return Part(PartKind.REDACTED, text=signature, signed_by=wire.removesuffix(_REDACTED))
         if wire:
-            if told.startswith(_REDACTED):
-                return Part(PartKind.REDACTED, text=signature, signed_by=wire)
             return Part(PartKind.REASONING, signature=signature, signed_by=wire)
     return Part(PartKind.REASONING, signature=text, signed_by=NAME)

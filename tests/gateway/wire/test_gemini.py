@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from gateway.terms import Answer, Ask, Chunk, ChunkKind, Citation, Message, Part, PartKind, Tool, ToolChoice, Usage
 from gateway.wire import Head, Named, Seen, Told, WireError, shelf
 from gateway.wire.gemini import ChunkReader, ChunkWriter, compose, limit_output, read_answer, read_ask, read_usage, write_answer
+from gateway.wire.gemini.answer import text_bytes
+from gateway.wire.gemini.foreign import rename_model, without_foreign
 from gateway.wire.gemini.head import read_head
 from gateway.wire.gemini.path import listed, locate, read_path, write_path
 from gateway.wire.gemini.schema import cleaned, plain
 from gateway.wire.gemini.stream import Meter
-from gateway.wire.gemini.thoughts import written, written_redacted
+from gateway.wire.gemini.thoughts import SEALED, written, written_redacted
 from gateway.wire.strict import fields
 
 TOLD = Told(model="house-model", call_id="call_1", created_at_s=1)
@@ -244,6 +246,49 @@ def test_garbage_is_refused_and_nothing_else(body: dict[str, Any], parts: list[d
             compose(read_ask(fields(orjson.dumps(given_body)), "m", False), "gemini-3-pro")
         except WireError as error:
             assert error.param is not None  # noqa: PT017  # any other error fails the test
+
+
+# ---- what passes unchanged, but for ---------------------------------------------------------------------------------------
+
+
+def test_other_vendors_reasoning_is_taken_out_of_what_passes() -> None:
+    theirs, ours = written("SIG", "anthropic_messages"), "Q2lR"
+    contents = [
+        *HI,
+        {"role": "model", "parts": [{"text": "hm", "thought": True, "thoughtSignature": theirs}, {"functionCall": {"name": "f"}}]},
+        {"role": "user", "parts": [{"functionResponse": {"name": "f"}}]},
+        {"role": "model", "parts": [{"text": "", "thought_signature": theirs}]},
+        {"role": "model", "parts": [{"text": "so", "thoughtSignature": ours}, {"text": "there", "thoughtSignature": theirs}]},
+    ]
+    body = orjson.dumps({"contents": contents, "other": 1})
+    assert SEALED in body
+    changes = without_foreign(fields(body))
+    assert orjson.loads(changes["contents"] or b"") == [
+        *HI,
+        {"role": "model", "parts": [{"functionCall": {"name": "f"}, "thoughtSignature": "skip_thought_signature_validator"}]},
+        {"role": "user", "parts": [{"functionResponse": {"name": "f"}}]},
+        {"role": "model", "parts": [{"text": "so", "thoughtSignature": ours}, {"text": "there"}]},
+    ]
+    assert without_foreign(fields(orjson.dumps({"contents": HI}))) == {}
+
+
+def test_a_model_that_a_body_repeats_is_named_as_the_provider_knows_it() -> None:
+    one = {"model": "models/house", "content": {}}
+    changes = rename_model(fields(orjson.dumps({"requests": [one, {"content": {}}], "model": "house", "content": {}})), "up-1")
+    assert {name: orjson.loads(raw or b"") for name, raw in changes.items()} == {
+        "requests": [{"model": "models/up-1", "content": {}}, {"content": {}}], "model": "models/up-1",
+    }  # fmt: skip
+    assert rename_model(fields(orjson.dumps({"contents": HI})), "up-1") == {}
+
+
+def test_what_is_to_be_counted_may_stand_in_a_request_of_its_own() -> None:
+    inner = read_ask(fields(orjson.dumps({"generateContentRequest": {"model": "models/m", "contents": HI}})), "m", False)
+    assert inner == asked()
+
+
+def test_embeddings_have_no_text_to_estimate_output_from() -> None:
+    assert text_bytes(orjson.dumps({"embedding": {"values": [0.5] * 100}})) == 0
+    assert text_bytes(orjson.dumps({"candidates": [{"content": {"parts": [{"text": "é"}, {"functionCall": {"name": "f", "args": {"a": 1}}}]}}]})) == 9
 
 
 # ---- schemas ------------------------------------------------------------------------------------------------------------
