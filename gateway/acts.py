@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 from accounts import four_eyes
 from accounts.grants import Line
 from accounts.models import GrantRequest
-from gateway import actions
+from gateway import actions, retention
 from gateway.models import ProviderAccount
 
 ROLES = ("it_admin", "security_officer")
@@ -28,4 +28,7 @@ def preview(request: GrantRequest) -> list[Line]:
     return [Line(f"Address of {account}", account.base_url, request.parameters["base_url"])] if account else []
 
 
-ACTS = (four_eyes.act(actions.HOST_ACT, title="A credential sent to another host", roles=ROLES, run=change_host, preview=preview),)
+ACTS = (
+    four_eyes.act(actions.HOST_ACT, title="A credential sent to another host", roles=ROLES, run=change_host, preview=preview),
+    four_eyes.act(retention.ACT, title="How long responses are stored", roles=retention.ROLES, run=retention.apply, preview=retention.preview),
+)

@@ -37,6 +37,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 item("Business units", "account_tree", "accounts_businessunit_changelist"),
                 item("Projects", "folder", "accounts_project_changelist"),
+                item("Stored responses", "history", "gateway_responseretention_changelist"),
                 item("Virtual keys", "key", "accounts_virtualkey_changelist"),
                 item("Service accounts", "smart_toy", "accounts_serviceaccount_changelist"),
                 item("Credential policies", "hourglass", "accounts_credentialpolicy_changelist"),

@@ -18,6 +18,7 @@ CONFIGURATION = (
     "gateway.ProviderAccount",
     "gateway.Model",
     "gateway.Deployment",
+    "gateway.ResponseRetention",
 )
 
 
@@ -37,6 +38,7 @@ class GatewayConfig(AppConfig):
 
         watched = ("gateway.ProviderAccount", "gateway.Verification", "gateway.Model", "gateway.Deployment", "django_celery_beat.PeriodicTask")
         models = {name: apps.get_model(name) for name in watched}
+        watch(apps.get_model("gateway.ResponseRetention"), "response-retention", "rrt")
         watch(models["gateway.ProviderAccount"], "provider-account", "pva", secret=("sealed_credential",), ignored=("checked_at", "check_result"))
         watch(models["gateway.Verification"], "verification", "ver")
         watch(models["gateway.Model"], "model", "mdl")

@@ -24,6 +24,7 @@ app.conf.beat_schedule = {
     "prune changes": {"task": "gateway.tasks.prune_changes", "schedule": 3600.0},
     "clear sessions": {"task": "gateway.tasks.clear_sessions", "schedule": 3600.0},
     "check provider accounts": {"task": "gateway.tasks.check_provider_accounts", "schedule": 3600.0},
+    "forget stored responses": {"task": "gateway.tasks.forget_stored_responses", "schedule": 3600.0},
     "remind of verifications": {"task": "gateway.tasks.remind_of_verifications", "schedule": 3600.0},
     "make partitions": {"task": "billing.tasks.make_partitions", "schedule": 21600.0},
     "archive usage": {"task": "billing.tasks.archive_usage", "schedule": 3600.0},

@@ -12,7 +12,7 @@ from channels.generic.http import AsyncHttpConsumer
 
 from accounts import addresses
 from accounts.ranges import is_within, joined_tags
-from gateway import doors, listings
+from gateway import doors, listings, retrieval
 from gateway.direct import CLOSE, Turn
 from gateway.doors import CHAT, KNOWN, Door
 from gateway.errors import (
@@ -27,6 +27,7 @@ from gateway.errors import (
     SlowSender,
     TooLarge,
     UnknownEndpoint,
+    UnsupportedField,
     WrongContentType,
 )
 from gateway.framing import ArrayReply
@@ -116,7 +117,7 @@ class GatewayConsumer(AsyncHttpConsumer):
         visitor.key = caller.key.id
         account = ""
         if not visitor.door.endpoint:
-            if await self._list(visitor, path, caller):
+            if await self._list(visitor, path, caller) or await self._retrieve(visitor, path, caller):
                 return
             account, endpoint = self._provider_path(path, visitor)
             if endpoint not in KNOWN:
@@ -196,7 +197,8 @@ class GatewayConsumer(AsyncHttpConsumer):
         try:
             head = door.client.read_head(parsed) if plain is None else plain.read_head(parsed)
         except WireError as error:
-            raise BadRequest(error.message, param=error.param) from None
+            kind = UnsupportedField if error.code == "unsupported_field" else BadRequest
+            raise kind(error.message, param=error.param) from None
         headers = visitor.headers
         stream = head.stream or door.stream
         if door.stream and not asks_for_events(visitor.query):
@@ -227,6 +229,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             headers=tuple([(name, headers[name]) for name in door.client.passed if name in headers]) if door.client.passed else (),
             content_type=headers.get(b"content-type", b"") if plain is not None and plain.is_form else b"",
             most_input_tokens=head.most_input_tokens if plain is None or plain.bytes_per_token == 1 else -(-len(body) // plain.bytes_per_token),
+            ties=head.ties,
         )
 
     def _check_ip(self, visitor: Visitor, caller: Caller) -> None:
@@ -263,6 +266,20 @@ class GatewayConsumer(AsyncHttpConsumer):
         if visitor.method not in ("GET", "HEAD"):
             raise MethodNotAllowed("Use GET here.")
         await visitor.reply.whole(200, head_of(visitor, body), b"" if visitor.method == "HEAD" else body)
+        return True
+
+    async def _retrieve(self, visitor: Visitor, path: bytes, caller: Caller) -> bool:
+        """Answer what is asked of a stored response; False for any other path."""
+        snapshot = self.worker.snapshot
+        assert snapshot is not None
+        asked = retrieval.wanted(path, snapshot)
+        if asked is None:
+            return False
+        if visitor.body is None:
+            self._check_transport(visitor.headers)
+            await self._body(visitor)
+        self._watchmen.note(visitor)
+        await retrieval.serve(self.worker, visitor, caller, asked)
         return True
 
     def _provider_path(self, path: bytes, visitor: Visitor) -> tuple[str, str]:

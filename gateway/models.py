@@ -10,6 +10,11 @@ from django.db.models.functions import Lower
 
 from accounts.models import User
 from billing.models import Price
+from gateway.stored_models import ResponseRetention, StoredItem, StoredResponse
+
+__all__ = [
+    "Change", "Deployment", "Model", "ProviderAccount", "ResponseRetention", "Revision", "State", "StoredItem", "StoredResponse", "Verification",
+]  # fmt: skip
 
 ACCOUNT_SLUG = RegexValidator(r"\A[a-z][a-z0-9-]{1,30}\Z", "Use 2 to 31 lower-case letters, digits and hyphens, starting with a letter.")
 MODEL_NAME = RegexValidator(r"\A[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}\Z", "Use letters, digits and . _ : / @ + - only, at most 200 characters.")

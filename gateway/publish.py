@@ -18,6 +18,7 @@ from gateway.plane.link import encoder
 from gateway.plane.worker import SNAPSHOT_BINDING
 from gateway.pricing import terms_of
 from gateway.providers import shelf
+from gateway.settings import settings
 from gateway.terms import Budget as PlaneBudget
 from gateway.terms import Deadlines, Deployment, Key, Model, Person
 from gateway.terms import Limit as PlaneLimit
@@ -125,6 +126,7 @@ def compile_structure(at: datetime) -> plane.Structure:
         deployments.setdefault(row.model_id, []).append(row)
     book = Book()
     parents: dict[object, object] = dict(BusinessUnit.objects.values_list("id", "parent_id"))
+    days = dict(models.ResponseRetention.objects.values_list("project_id", "days"))
     projects = [
         PlaneProject(
             id=str(row.id),
@@ -133,6 +135,7 @@ def compile_structure(at: datetime) -> plane.Structure:
             suspended=row.state != Project.State.ACTIVE,
             business_units=lineage(row.business_unit_id, parents),
             without_authority=row.without_authority,
+            stored_response_days=days.get(row.id, settings.stored_response_days),
         )
         for row in Project.objects.order_by("id")
     ]

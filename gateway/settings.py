@@ -80,6 +80,7 @@ class Settings(IdentitySettings):
     step_up_minutes: int = Field(10, ge=1, le=60)
     second_factor_roles: Annotated[tuple[str, ...], NoDecode] = ("it_admin", "security_officer", "finance", "auditor", "manager")
     usage_retention_months: int = Field(0, ge=0, le=1200)
+    stored_response_days: int = Field(30, ge=0, le=3650)
     holidays: str = ""
     archive_url: str = ""
     audit_anchors: Annotated[tuple[str, ...], NoDecode] = Field((), repr=False)

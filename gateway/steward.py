@@ -15,18 +15,22 @@ from typing import Any, TypeVar
 import psycopg
 import structlog
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from msgspec import structs
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from accounts.oidc import provider
+from accounts.sealing import SealBroken
 from billing.holds import Clock, GiveBack, Recall, Standing, Take
 from billing.intake import Intake
 from billing.leases import CHANNEL as RECALLS
+from gateway import storing
 from gateway.changes import CHANNEL
 from gateway.leasing import Leasing
 from gateway.plane.figures import BOUNDS_S, FAMILIES, SEPARATOR, Family
 from gateway.plane.link import Applied, Ask, Figures, Hello, Told, frame, reachable, receive
 from gateway.plane.snapshot import BadSnapshot, Update
+from gateway.plane.stored import Fetch, Forget, Found, Keep, Question
 from gateway.publish import Publisher
 
 log = structlog.get_logger("gateway.steward")
@@ -66,6 +70,7 @@ class Steward:
         self._taking = ThreadPoolExecutor(1, "intake", initializer=stand_back)
         self._granting = ThreadPoolExecutor(1, "leases")
         self._fetching = ThreadPoolExecutor(1, "signers")
+        self._storing = ThreadPoolExecutor(1, "responses")
         self._leasing = Leasing(intake.host, lambda work: self._in(self._granting, work))
         self._tasks: set[asyncio.Task[None]] = set()
         self._poll_lock = asyncio.Lock()
@@ -103,6 +108,7 @@ class Steward:
         self._polling.shutdown()
         self._taking.shutdown()
         self._granting.shutdown()
+        self._storing.shutdown()
         self._fetching.shutdown(wait=False, cancel_futures=True)
 
     # ---- configuration ----------------------------------------------------------------------------------------------
@@ -270,6 +276,8 @@ class Steward:
                     self._begin(self._answer(message, writer))
                 elif isinstance(message, Take | GiveBack):
                     self._begin(self._lease(message, writer))
+                elif isinstance(message, Keep | Fetch | Forget):
+                    self._begin(self._store(message, writer))
         except (asyncio.IncompleteReadError, ValueError, OSError):
             pass  # the worker is gone; its figures are kept below
         finally:
@@ -315,6 +323,15 @@ class Steward:
         answer = await (self._leasing.take(question) if isinstance(question, Take) else self._leasing.give_back(question))
         if not writer.is_closing():
             writer.write(frame(answer))
+
+    async def _store(self, question: Question, writer: asyncio.StreamWriter) -> None:
+        try:
+            found = await self._in(self._storing, lambda: storing.answer(question))
+        except (*DATABASE_ERRORS, SealBroken) as error:
+            log.error("a response could not be stored or read", reason=type(error).__name__)
+            found = Found()
+        if not writer.is_closing():
+            writer.write(frame(structs.replace(found, number=question.number)))
 
     # ---- figures ----------------------------------------------------------------------------------------------------
 

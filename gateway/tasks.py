@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.sealing import SealBroken
 from accounts.session_store import SessionStore
 from billing.prices import seed_prices
-from gateway import actions, verifications
+from gateway import actions, storing, verifications
 from gateway.changes import publish_change
 from gateway.discovery import ProbeFailed
 from gateway.models import Change, ProviderAccount, State
@@ -45,6 +45,12 @@ def check_provider_accounts() -> int:
 def remind_of_verifications() -> int:
     """Tell about verifications of provider accounts to be reviewed; return how many there are."""
     return verifications.remind()
+
+
+@shared_task
+def forget_stored_responses() -> int:
+    """Delete responses beyond their project's retention; return how many."""
+    return storing.purge()
 
 
 @shared_task

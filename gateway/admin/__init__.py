@@ -3,6 +3,7 @@
 from gateway.admin.catalogue import CatalogueAdmin
 from gateway.admin.keys import VirtualKeyAdmin
 from gateway.admin.provider_accounts import ProviderAccountAdmin
+from gateway.admin.response_retention import ResponseRetentionAdmin
 from gateway.admin.schedules import ScheduleAdmin
 
-__all__ = ["CatalogueAdmin", "ProviderAccountAdmin", "ScheduleAdmin", "VirtualKeyAdmin"]
+__all__ = ["CatalogueAdmin", "ProviderAccountAdmin", "ResponseRetentionAdmin", "ScheduleAdmin", "VirtualKeyAdmin"]

@@ -35,6 +35,7 @@ FAMILIES = (
     Family(name="sgw_upstream_attempts", kind="counter", help="Tries at a provider account by outcome.", labels=("account", "outcome")),
     Family(name="sgw_cut_calls", kind="counter", help="Running calls ended because their key was revoked as compromised."),
     Family(name="sgw_unsettled", kind="counter", help="Receipts the journal would not take at first."),
+    Family(name="sgw_unstored", kind="counter", help="Responses that were to be stored and could not be."),
     Family(name="sgw_in_flight", kind="gauge", help="Calls being served now."),
     Family(name="sgw_deployments_open", kind="gauge", help="Deployments whose circuit is not closed, summed over workers."),
     Family(name="sgw_bad_snapshots", kind="counter", help="Configurations a worker refused; the one before stays in use."),

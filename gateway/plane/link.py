@@ -12,6 +12,8 @@ import msgspec
 
 from billing.holds import Clock, GaveBack, GiveBack, Grant, Granted, Recall, Standing, Take, Want
 from gateway.plane.snapshot import Update
+from gateway.plane.stored import Fetch, Forget, Found, Keep
+from gateway.plane.stored import Question as StoreQuestion
 
 FRAME = struct.Struct("<I")
 LIMIT_BYTES = 1 << 30
@@ -21,6 +23,8 @@ REFRESH_GAP_S = 0.1
 # A clock that moved by less has drifted; by more it was not right before.
 JUMP_S = 1.0
 QUESTION_S = 2.0
+# Nobody waits longer for a response to be stored or read; the answer itself goes on.
+STORE_S = 3.0
 # The steward asks another machine: longer than for what is at hand, and not again for every token of a stranger.
 SIGNERS_S, SIGNERS_GAP_S = 12.0, 10.0
 
@@ -60,7 +64,7 @@ class Told(msgspec.Struct, tag="told", frozen=True):
     text: bytes = b""
 
 
-Message = Hello | Figures | Applied | Ask | Told | Update | Take | Granted | GiveBack | GaveBack | Recall | Clock | Standing
+Message = Hello | Figures | Applied | Ask | Told | Update | Take | Granted | GiveBack | GaveBack | Recall | Clock | Standing | Keep | Fetch | Forget | Found
 encoder = msgspec.msgpack.Encoder()
 decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
@@ -110,6 +114,7 @@ class Link:
         self._offset_s = time.time() - time.monotonic()
         self._writer: asyncio.StreamWriter | None = None
         self._waiting: dict[int, asyncio.Future[Told]] = {}
+        self._searches: dict[int, asyncio.Future[Found]] = {}
         self._number = 0
         self._refreshing: asyncio.Task[bool] | None = None
         self.heard = asyncio.Event()
@@ -158,6 +163,10 @@ class Link:
                     waiter = self._waiting.pop(message.number, None)
                     if waiter is not None and not waiter.done():
                         waiter.set_result(message)
+                elif isinstance(message, Found):
+                    search = self._searches.pop(message.number, None)
+                    if search is not None and not search.done():
+                        search.set_result(message)
         finally:
             writer.close()
 
@@ -173,6 +182,10 @@ class Link:
             if not waiter.done():
                 waiter.set_result(Told(number=0, ok=False))
         self._waiting.clear()
+        for search in self._searches.values():
+            if not search.done():
+                search.set_result(Found())
+        self._searches.clear()
 
     async def flush(self) -> None:
         """Wait a moment until what was said has left."""
@@ -218,6 +231,24 @@ class Link:
         self._questions[question.number] = question
         if self._writer is not None:
             self._writer.write(frame(question))
+
+    # ---- stored responses -------------------------------------------------------------------------------------------
+
+    async def store(self, question: StoreQuestion) -> Found:
+        """Ask the store of responses; not `ok` where it is not there or does not answer in time."""
+        if self._writer is None or not self._is_up:
+            return Found()
+        number = self._next()
+        search: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        self._searches[number] = search
+        self._writer.write(frame(msgspec.structs.replace(question, number=number)))
+        try:
+            async with asyncio.timeout(STORE_S):
+                return await search
+        except TimeoutError:
+            return Found()
+        finally:
+            self._searches.pop(number, None)
 
     # ---- questions with a deadline ----------------------------------------------------------------------------------
 

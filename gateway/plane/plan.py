@@ -67,6 +67,17 @@ def arrange(deployments: tuple[Deployment, ...], draw: random.Random) -> tuple[D
     return tuple(sorted(deployments, key=lambda d: (d.order, -(draw.random() ** (1.0 / d.weight)))))
 
 
+def within(plan: Plan, account: str) -> Plan:
+    """Return the plan with the deployments of one provider account alone. Raises BadRequest where that leaves none."""
+    deployments = tuple(d for d in plan.deployments if d.account == account)
+    if not deployments:
+        raise BadRequest(
+            f"What this call goes on from is stored by a provider that does not serve {plan.model.name!r}. Use its model again, or send the conversation.",
+            param="model",
+        )
+    return structs.replace(plan, deployments=deployments)
+
+
 def capped(plan: Plan) -> Plan:
     """Return the plan with its output bound sent upstream as the output limit."""
     output_tokens = plan.output_tokens
@@ -77,7 +88,7 @@ def capped(plan: Plan) -> Plan:
 
 def quoted(call: Call, model: Model, deployments: tuple[Deployment, ...], snapshot: Snapshot) -> Plan:
     """Return the plan with its upper bound: every byte a token, the output limit reached, at the dearest deployment's dearest rates."""
-    input_tokens = (call.most_input_tokens or len(call.body)) + FRAMING_TOKENS
+    input_tokens = (call.most_input_tokens or len(call.body)) + FRAMING_TOKENS + call.history_tokens
     assumed = BLOCK_TOKENS if call.stream else ASSUMED_OUTPUT_TOKENS
     output_tokens = call.max_output_tokens or assumed if call.endpoint in CHAT else call.max_output_tokens if call.endpoint in PLAIN else 0
     input_rate = output_rate = request = 0

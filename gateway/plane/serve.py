@@ -15,7 +15,7 @@ from gateway.plane.calllog import Line
 from gateway.plane.figures import Figures
 from gateway.plane.hold import NO_AMOUNTS, NO_BOARD, Board, Hold, Holds
 from gateway.plane.journal import Journal, JournalBroken
-from gateway.plane.plan import BLOCK_TOKENS, block_nanousd, capped, lowered
+from gateway.plane.plan import BLOCK_TOKENS, block_nanousd, capped, lowered, within
 from gateway.plane.plan import plan as make_plan
 from gateway.plane.pools import Exchange, Pool
 from gateway.plane.relay import Reply, content_type, open_stream, stream
@@ -23,6 +23,7 @@ from gateway.plane.route import Route
 from gateway.plane.send import Sender, Sent, VendorRefusal
 from gateway.plane.settle import NOTHING_HELD, Held, Times, attempted, bill, charge, flagged, intent, progress, receipt, together
 from gateway.plane.snapshot import Snapshot
+from gateway.plane.stored import Resumed, Stored, response_in, unstored
 from gateway.terms import Attempt, Call, Caller, Deployment, Headers, Model, Plan, Usage
 from gateway.wire import by_endpoint, chat_endpoints, plain_endpoints
 from gateway.wire.lines import lines
@@ -64,9 +65,11 @@ class Corridor:
         draw: random.Random,
         holds: Holds,
         worker: str,
+        stored: Stored | None = None,
     ) -> None:
         self.sender, self.journal, self.figures, self.log = sender, journal, figures, log
         self.clock, self.wall, self.draw, self.holds, self.worker = clock, wall, draw, holds, worker
+        self.stored = stored or Stored()
         self.unsettled: list[Settle] = []
 
     def settle_again(self) -> None:
@@ -93,7 +96,7 @@ class Walk:
     """One call on its way through the rooms."""
 
     __slots__ = (
-        "_beat", "_board", "_body", "_charges", "_corridor", "_covered_bytes", "_hold", "_is_unheld", "_progress_at", "_served", "answered_at",
+        "_beat", "_board", "_body", "_charges", "_corridor", "_covered_bytes", "_hold", "_is_unheld", "_progress_at", "_resumed", "_served", "answered_at",
         "attempts", "began", "billed_nanousd",
         "call", "caller", "deployment", "dropped", "error_code", "first_byte_at", "outcome", "plan", "problem", "provider", "reader", "reply", "route",
         "sent_at", "settled", "status", "text_bytes", "usage",
@@ -124,6 +127,7 @@ class Walk:
         self._hold: Hold | None = None
         self._covered_bytes = BLOCK_TOKENS // 2
         self._beat: asyncio.TimerHandle | None = None
+        self._resumed: Resumed | None = None
 
     async def go(self, snapshot: Snapshot) -> None:
         """Walk the rooms; whatever happens, a receipt is written exactly once."""
@@ -149,7 +153,12 @@ class Walk:
 
     async def _carry(self, snapshot: Snapshot) -> None:
         corridor = self._corridor
+        if self.call.ties is not None:
+            resumed = self._resumed = await corridor.stored.resume(self.call, self.caller)
+            self.call = resumed.call
         plan = self.plan = make_plan(self.call, self.caller, snapshot, corridor.draw)
+        if self._resumed is not None and self._resumed.account:
+            plan = self.plan = within(plan, self._resumed.account)
         board = self._board = corridor.holds.board(self.call, self.caller, snapshot.rules)
         if board.slices:
             self._hold = corridor.holds.try_take(board, plan.quote_nanousd, plan.quote_tokens) if corridor.holds.reachable else None
@@ -202,6 +211,9 @@ class Walk:
         self.settle()
         if self._corridor.journal.strict:
             await self._corridor.journal.flushed()
+        if self.call.keeps and not await self._keep(answer.body):
+            answer = structs.replace(answer, body=unstored(answer.body))
+            self.dropped += ("store",)
         head = b"%bcontent-length: %d\r\n%b" % (self._head(sent), len(answer.body), JSON)
         if len(answer.body) <= PRICED_BODY_BYTES:
             head += b"x-sgw-cost-usd: %d.%09d\r\n" % divmod(self.billed_nanousd, NANOUSD_PER_USD)
@@ -245,7 +257,8 @@ class Walk:
             if not self.reply.started:
                 await self.reply.start(200, self._head(sent) + SSE)
             assert self.reader is not None
-            await stream(sent.exchange, self.reader, sent.opening, self.reply, self._settle_stably, self._note_progress)
+            settle = self._settle_and_keep if self.call.keeps else self._settle_stably
+            await stream(sent.exchange, self.reader, sent.opening, self.reply, settle, self._note_progress)
         finally:
             sent.pool.leave(sent.deployment)
             sent.exchange.close()
@@ -436,6 +449,26 @@ class Walk:
         """Write the receipt and, where the installation asks for it, wait until it is on stable storage. Raises JournalBroken."""
         self.settle()
         await self._corridor.journal.flushed()
+
+    async def _settle_and_keep(self) -> None:
+        """The same, and then keep the answer that the stream's last event holds."""
+        await self._settle_stably()
+        reader = self.reader
+        assert reader is not None
+        if not await self._keep(response_in(reader.tail)) and self.route is not None and not self.route.is_same:
+            reader.tail = unstored(reader.tail)
+
+    async def _keep(self, response: bytes) -> bool:
+        """Keep an answer for later calls, or where its vendor keeps it; False when that could not be done."""
+        resumed, deployment, route = self._resumed, self.deployment, self.route
+        assert resumed is not None
+        assert deployment is not None
+        assert route is not None
+        used = self.usage.input_tokens + self.usage.output_tokens if self.usage is not None else len(self.call.body) + self.text_bytes
+        is_kept = await self._corridor.stored.keep(resumed, self.caller.project.id, deployment.account if route.is_same else "", response, used)
+        if not is_kept:
+            self._corridor.figures.add("sgw_unstored")
+        return is_kept
 
     def settle(self) -> None:
         """Write the receipt, once; runs before the last bytes leave and at the latest when the walk ends."""

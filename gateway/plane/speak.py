@@ -133,7 +133,7 @@ def capped(ask: Ask, output_tokens: int) -> Ask:
 
 def told(call: Call, created_at_s: int) -> Told:
     """Return who is told the answer to a call."""
-    return Told(call.model, call.id, created_at_s, call.wants_usage, call.body)
+    return Told(call.model, call.id, created_at_s, call.wants_usage, call.body, call.keeps, call.resumed_from)
 
 
 def _with_usage(given: msgspec.Raw | None) -> bytes:

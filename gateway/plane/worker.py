@@ -30,6 +30,7 @@ from gateway.plane.pools import Pools
 from gateway.plane.send import Sender
 from gateway.plane.serve import Corridor
 from gateway.plane.snapshot import BadSnapshot, Snapshot, Update
+from gateway.plane.stored import Stored
 from gateway.providers import shelf
 from gateway.terms import Account, Caller, Frozen
 
@@ -95,7 +96,10 @@ class Worker:
         self.link = Link(settings.steward_socket, self.name, self._adopt, self._flat)
         self.holds = Holds(self.link, time.monotonic)
         self.link.on_granted, self.link.on_recall, self.link.on_jump = self.holds.granted, self.holds.recalled, self.holds.retime
-        self.corridor = Corridor(sender, self.journal, self.figures, self.calllog.note, time.monotonic, time.time, random.Random(), self.holds, self.name)  # noqa: S311 (shares load, guards nothing)
+        stored = Stored(self.link.store, settings.body_limit_bytes)
+        self.corridor = Corridor(
+            sender, self.journal, self.figures, self.calllog.note, time.monotonic, time.time, random.Random(), self.holds, self.name, stored  # noqa: S311 (shares load, guards nothing)
+        )
         self._load_last_good()
         self._tasks = [asyncio.create_task(self.link.run()), asyncio.create_task(self._tick())]
         # what is on disk may be older than the last change; whoever has no steward serves by it all the same

@@ -19,7 +19,9 @@ class Stored:
         self._kept: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {}
 
     def expanded(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """Return a request with the conversation it goes on from in front of its input; raises Problem."""
+        """Return a request with the conversation it goes on from in front of its input, and stored items where it refers to them; raises Problem."""
+        if isinstance(fields.get("input"), list):
+            fields = {**fields, "input": [self._item(item) for item in fields["input"]]}
         previous = fields.get("previous_response_id")
         if previous is None:
             return fields
@@ -28,6 +30,15 @@ class Stored:
             raise Problem(400, f"Previous response with id '{previous}' not found.", "previous_response_not_found", "previous_response_id")
         response, items = found
         return {**fields, "input": [*items, *response["output"], *items_of(fields)]}
+
+    def _item(self, item: Any) -> Any:
+        if not isinstance(item, dict) or item.get("type") != "item_reference":
+            return item
+        for response, _ in self._kept.values():
+            for said in response["output"]:
+                if said["id"] == item.get("id"):
+                    return said
+        raise Problem(404, f"Item with id '{item.get('id')}' not found.", None, "input")
 
     def keeper(self, fields: dict[str, Any]) -> Callable[[bytes], bytes]:
         """Return what keeps an answer's body or last event as it passes."""

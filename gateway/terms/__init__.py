@@ -1,7 +1,25 @@
 """The words of the data plane as frozen values, shared by all its rooms. No behaviour, no I/O, no Django."""
 
 from gateway.terms.base import Frozen
-from gateway.terms.call import Account, Attempt, Budget, Call, Caller, Deadlines, Deployment, Header, Headers, Key, Limit, Model, Person, Plan, Project, Rules
+from gateway.terms.call import (
+    Account,
+    Attempt,
+    Budget,
+    Call,
+    Caller,
+    Deadlines,
+    Deployment,
+    Header,
+    Headers,
+    Key,
+    Limit,
+    Model,
+    Person,
+    Plan,
+    Project,
+    Rules,
+    Ties,
+)
 from gateway.terms.conversation import Answer, Ask, Chunk, ChunkKind, Citation, Message, Part, PartKind, Tool, ToolChoice, Usage
 
 __all__ = [
@@ -30,6 +48,7 @@ __all__ = [
     "Plan",
     "Project",
     "Rules",
+    "Ties",
     "Tool",
     "ToolChoice",
     "Usage",

@@ -69,7 +69,8 @@ class Model(Frozen, frozen=True):
 class Project(Frozen, frozen=True):
     """A project with the business units above it, nearest first.
 
-    `without_authority` says what happens while budgets cannot be asked: leases (served from what is held), closed or open.
+    `without_authority` says what happens while budgets cannot be asked: leases (served from what is held), closed or open. Responses are
+    stored for later calls for `stored_response_days`, 0 for not at all.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Project(Frozen, frozen=True):
     suspended: bool
     business_units: tuple[str, ...]
     without_authority: str = "leases"
+    stored_response_days: int = 0
 
 
 class Budget(Frozen, frozen=True):
@@ -154,10 +156,20 @@ class Caller(Frozen, frozen=True):
     project: Project
 
 
+class Ties(Frozen, frozen=True):
+    """What a call has to do with stored ones: the response it goes on from, the items it refers to by their ids, and whether it is to be stored."""
+
+    previous: str = ""
+    references: tuple[str, ...] = ()
+    keeps: bool = False
+
+
 class Call(Frozen, frozen=True):
     """One request on the data plane, as the door read it; `fields` are the names of its body's top-level fields, `headers` those a vendor may be told.
 
     `content_type` is that of a form, b"" for JSON. `most_input_tokens` bounds its input where the bytes of the body say little, 0 where they do.
+    `ties` says what it has to do with stored calls, None on wires that store nothing. `keeps` is whether its answer is stored for later calls,
+    `resumed_from` the response whose conversation was put in front of its input, `history_tokens` how long a conversation its vendor adds by itself.
     """
 
     id: str
@@ -180,6 +192,10 @@ class Call(Frozen, frozen=True):
     headers: Headers = ()
     content_type: bytes = b""
     most_input_tokens: int = 0
+    ties: Ties | None = None
+    keeps: bool = False
+    resumed_from: str = ""
+    history_tokens: int = 0
 
 
 class Plan(Frozen, frozen=True):

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.terms import Answer, Ask, Chunk, Frozen, Usage
+from gateway.terms import Answer, Ask, Chunk, Frozen, Ties, Usage
 
 
 class WireError(Exception):
@@ -29,6 +29,7 @@ class Head(Frozen, frozen=True):
     """What the gateway itself reads of a request: the model ("" where the path names it), whether it streams, its output limit, its end user.
 
     `wants_usage` is whether the caller's stream tells its usage. `most_input_tokens` bounds the input where the body's bytes say little, 0 where they do.
+    `ties` is what it has to do with stored calls.
     """
 
     model: str = ""
@@ -37,6 +38,7 @@ class Head(Frozen, frozen=True):
     wants_usage: bool = True
     end_user: str = ""
     most_input_tokens: int = 0
+    ties: Ties | None = None
 
 
 class Plain(Frozen, frozen=True):
@@ -65,7 +67,8 @@ class Named(Frozen, frozen=True):
 class Told(Frozen, frozen=True):
     """Who is told an answer: the model as the caller named it, the call's id, when it was (Unix seconds), and whether its stream tells usage.
 
-    `body` is the request as it came, for wires whose answers repeat it; `keeps` is whether the answer is kept for later calls to go on from.
+    `body` is the request, for wires whose answers repeat it; `keeps` is whether the answer is kept for later calls to go on from, `resumed_from` the
+    response this one went on from.
     """
 
     model: str
@@ -74,6 +77,7 @@ class Told(Frozen, frozen=True):
     wants_usage: bool = True
     body: bytes = b""
     keeps: bool = False
+    resumed_from: str = ""
 
 
 class Seen(msgspec.Struct, frozen=True, gc=False):

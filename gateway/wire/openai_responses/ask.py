@@ -12,16 +12,16 @@ from gateway.wire.openai_responses.items import read_messages
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _SUMMARIES = ("auto", "concise", "detailed")
-# Read below, or without any meaning for the answer. A `previous_response_id` that gets here has been followed: its conversation stands in `input`.
+# Read below, or without any meaning for the answer.
 _KNOWN = frozenset(
     (
-        "model", "input", "instructions", "stream", "store", "previous_response_id", "background",
+        "model", "input", "instructions", "stream", "store", "background",
         "tools", "tool_choice", "parallel_tool_calls", "max_output_tokens", "temperature", "top_p",
         "text", "reasoning", "include", "truncation", "user", "safety_identifier", "service_tier", "metadata", "prompt_cache_key",
     )
 )  # fmt: skip
 # Asking for these and not getting them would be a wrong answer, not a poorer one.
-_REFUSED = frozenset(("conversation", "prompt", "moderation", "top_logprobs"))
+_REFUSED = frozenset(("conversation", "previous_response_id", "prompt", "moderation", "top_logprobs"))
 _TOOL = frozenset(("type", "name", "description", "parameters", "strict"))
 # Encrypted reasoning is always told; the others are about the vendor's own tools, which are refused, or about what the caller sent.
 _LOGPROBS = "message.output_text.logprobs"

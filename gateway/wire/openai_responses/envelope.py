@@ -53,7 +53,7 @@ class Envelope:
         # first of all fields that hold JSON of the caller's: whoever could not keep the answer finds it
         self._store = b',"store":true' if told.keeps else b',"store":false'
         self._head = head[:-1]
-        self._tail = _repeated(told.body) + b',"top_logprobs":0,"truncation":"disabled"}'
+        self._tail = _repeated(told) + b',"top_logprobs":0,"truncation":"disabled"}'
 
     def written(self, status: str, output: bytes = b"[]", usage: Usage | None = None, *, reason: str = "", tier: str = "") -> bytes:
         """Return the object as it is now: `output` are its items as a JSON array, `reason` says why it is incomplete."""
@@ -73,14 +73,16 @@ class Envelope:
         )
 
 
-def _repeated(body: bytes) -> bytes:
+def _repeated(told: Told) -> bytes:
     """Return the fields an answer repeats, each with a comma before it; what was not said is what holds then."""
-    asked = _ASKED.decode(body) if body else _Asked()
+    asked = _ASKED.decode(told.body) if told.body else _Asked()
     parts = []
     for name in _Asked.__struct_fields__:
         raw = bytes(getattr(asked, name))
         if name == "tools" and raw != b"null":
             raw = _tools(raw)
+        elif name == "previous_response_id" and told.resumed_from:
+            raw = orjson.dumps(told.resumed_from)
         parts.append(b',"%b":%b' % (name.encode(), _DEFAULTS.get(name, b"null") if raw == b"null" else raw))
     return b"".join(parts)
 

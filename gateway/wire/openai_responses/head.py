@@ -5,7 +5,9 @@ from typing import Any
 
 import msgspec
 
+from gateway.terms import Ties
 from gateway.wire import Head, WireError
+from gateway.wire.openai_responses.items import is_reference
 
 MOST_OUTPUT_TOKENS = 10_000_000
 
@@ -17,6 +19,9 @@ class _Fields(msgspec.Struct):
     user: str | None = None
     safety_identifier: str | None = None
     background: bool | None = None
+    store: bool | None = None
+    previous_response_id: str | None = None
+    conversation: object = None
 
 
 def read_head(parsed: Mapping[str, Any]) -> Head:
@@ -31,4 +36,15 @@ def read_head(parsed: Mapping[str, Any]) -> Head:
     if fields.background:
         # an answer that nobody waits for tells its usage to nobody: it could neither be held against a budget nor be billed
         raise WireError("unsupported_field", "background is not served by this gateway: leave it out, and use stream for long answers.", "background")
-    return Head(fields.model, bool(fields.stream), output_tokens, True, fields.safety_identifier or fields.user or "")
+    if fields.conversation is not None:
+        # conversations belong to the vendor's account, not to a project of ours
+        raise WireError("unsupported_field", "conversation is not served by this gateway: use previous_response_id instead.", "conversation")
+    ties = Ties(fields.previous_response_id or "", _references(parsed.get("input")), fields.store is not False)
+    return Head(fields.model, bool(fields.stream), output_tokens, True, fields.safety_identifier or fields.user or "", ties)
+
+
+def _references(given: object) -> tuple[str, ...]:
+    """Return the ids of stored items that stand for themselves in the input; their type may be left out."""
+    if not isinstance(given, list):
+        return ()
+    return tuple([item["id"] for item in given if is_reference(item)])

@@ -112,6 +112,11 @@ _READERS: dict[str, Callable[[dict[str, Any], str, Turns, list[str]], None]] = {
 }
 
 
+def is_reference(item: object) -> bool:
+    """Return whether an item stands for a stored one; its type may be left out."""
+    return isinstance(item, dict) and (item.get("type") == "item_reference" or item.keys() == {"id"}) and isinstance(item.get("id"), str)
+
+
 def read_parts(given: object, param: str, dropped: list[str]) -> list[Part]:
     """Return the parts of a message or of a tool's result, which may be plain text. Raises WireError."""
     if isinstance(given, str):
