@@ -40,7 +40,7 @@ def read_head(parsed: Mapping[str, Any]) -> Head:
         # conversations belong to the vendor's account, not to a project of ours
         raise WireError("unsupported_field", "conversation is not served by this gateway: use previous_response_id instead.", "conversation")
     ties = Ties(fields.previous_response_id or "", _references(parsed.get("input")), fields.store is not False)
-    return Head(fields.model, bool(fields.stream), output_tokens, True, fields.safety_identifier or fields.user or "", ties)
+    return Head(fields.model, bool(fields.stream), output_tokens, True, fields.safety_identifier or fields.user or "", ties=ties)
 
 
 def _references(given: object) -> tuple[str, ...]:

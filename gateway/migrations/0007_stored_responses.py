@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0016_directory'),
-        ('gateway', '0005_verification'),
+        ('gateway', '0006_model_kinds'),
     ]
 
     operations = [
