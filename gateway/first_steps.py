@@ -14,7 +14,7 @@ from billing.models import Budget, CreditAccount, Unit, UsageRecord
 from billing.money import Price
 from billing.standing import standings, usable_credit
 from gateway.models import Model, State
-from gateway.pricing import terms_of
+from gateway.pricing import first_terms
 
 MOST_PROJECTS, MOST_KEYS, MOST_MODELS = 10, 10, 12
 
@@ -120,14 +120,10 @@ def places(projects: list[Project]) -> list[Place]:
 
 
 def offered(now: datetime) -> list[Offer]:
-    """Return the models that can be called, with the price of their first deployment."""
+    """Return the models that can be called, with what the deployment that is tried first bills."""
     served = Model.objects.filter(is_active=True, deployments__state=State.ACTIVE, deployments__account__state=State.ACTIVE).distinct()
-    book, found = prices.Book(), []
-    for model in served.select_related("assumed_price").order_by("name")[:MOST_MODELS]:
-        rows = model.deployments.filter(state=State.ACTIVE, account__state=State.ACTIVE).select_related("account", "model__assumed_price", "price")
-        row = rows.order_by("order", "-weight").first()
-        found.append(Offer(model, terms_of(row, now, book) if row else None))
-    return found
+    book = prices.Book()
+    return [Offer(model, first_terms(model, now, book)) for model in served.select_related("assumed_price").order_by("name")[:MOST_MODELS]]
 
 
 def model_for(keys: list[VirtualKey], offers: tuple[Offer, ...]) -> str:

@@ -4,15 +4,19 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from accounts import access
 from accounts import actions as account_actions
 from accounts.access_grants import by_id
-from accounts.grants import Asked, Asking, Grant, Line, Outcome
+from accounts.grants import Asked, Asking, Fact, Grant, Line, Outcome
 from accounts.models import Environment, GrantRequest, Project, User, VirtualKey
 from accounts.requests.overlaps import hand_on, is_borrowed
+from billing import prices
 from billing.grants import spent_so_far
+from billing.money import plain_usd
 from gateway.models import Model
+from gateway.pricing import first_terms
 
 WHERE = "Say for which key (parameter `key`) or project (parameter `project`)."
 
@@ -91,6 +95,15 @@ def preview_model(request: GrantRequest) -> list[Line]:
     if not shut:
         return [Line(f"{request.target} for these keys", "open for a while", f"open until {request.until:%Y-%m-%d %H:%M} UTC" if request.until else "open")]
     return [Line(f"Models of key {key.name}", ", ".join(key.models), ", ".join([*key.models, request.target])) for key in shut]
+
+
+def cost_of_model(request: GrantRequest) -> list[Fact]:
+    """Return what the model costs, then what the project spent lately."""
+    model = Model.objects.filter(name=request.target, is_active=True).first()
+    price = first_terms(model, timezone.now(), prices.Book()) if model else None
+    unknown = "nothing: self-hosted" if model and model.unknown_price == Model.UnknownPrice.FREE else "not known"
+    words = f"{plain_usd(price.rates.input_nanousd)} in, {plain_usd(price.rates.output_nanousd)} out" if price else unknown
+    return [Fact("A million tokens, USD", words), *spent_so_far(request)]
 
 
 def open_model(request: GrantRequest) -> Outcome:
@@ -181,7 +194,7 @@ GRANTS = (
         parameters={"key": "`key_...`", "project": "`prj_...`, for all its keys; your only project when both are left out"},
         check=check_model,
         preview=preview_model,
-        facts=spent_so_far,
+        facts=cost_of_model,
         apply=open_model,
         revoke=shut_model,
     ),

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from billing import money, prices
 from billing.models import Price, UsageRecord
-from gateway.models import Deployment, Model
+from gateway.models import Deployment, Model, State
 from gateway.providers import shelf
 
 
@@ -35,6 +35,13 @@ def terms_of(row: Deployment, at: datetime, book: prices.Book) -> money.Price | 
         return prices.as_terms(known)
     assumed = assumed_price(row.model, at)
     return prices.as_terms(assumed, is_assumed=True) if assumed is not None else None
+
+
+def first_terms(model: Model, at: datetime, book: prices.Book) -> money.Price | None:
+    """Return what the deployment that a model's calls try first bills; None when none is active or nothing is known."""
+    active = model.deployments.filter(state=State.ACTIVE, account__state=State.ACTIVE)
+    row = active.select_related("account", "model__assumed_price", "price").order_by("order", "-weight").first()
+    return terms_of(row, at, book) if row else None
 
 
 class PricesOfCalls:

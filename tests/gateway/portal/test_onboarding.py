@@ -118,3 +118,16 @@ def test_without_the_rule_there_is_no_sandbox_and_the_page_says_what_to_ask_for(
     client, _ = first_step(user)
     page = client.get("/onboarding").content.decode()
     assert ("No project yet" in page, "/requests/new/join_project" in page, UsageRecord.objects.count()) == (True, True, 0)
+
+
+def test_asking_for_a_model_tells_what_it_costs() -> None:
+    user, client = newcomer()
+    welcome(user)
+    cheap, dear = model("cheap", input_nanousd=1), model("dear", input_nanousd=2_500_000_000, output_nanousd=10_000_000_000)
+    key = key_of(user, Project.objects.get(), ["cheap"])
+    asked = {"project": key.project.pk, "key": key.pk, "model": dear.pk, "reason": "better", "foresee": "1"}
+    page = client.post("/requests/new/model", asked).content.decode()
+    assert ("A million tokens, USD" in page, "2.5 in, 10 out" in page, "cheap, dear" in page) == (True, True, True)
+    Deployment.objects.filter(model=dear).update(state="disabled")
+    assert "not known" in client.post("/requests/new/model", asked).content.decode()
+    assert cheap.name in key.models
