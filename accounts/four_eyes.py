@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts.access import role_of
 from accounts.audit.origin import here
-from accounts.grants import Asked, Asking, Grant, Line, Outcome, nobody
+from accounts.grants import Asked, Asking, Grant, Line, Outcome, grant_of, nobody
 from accounts.models import BusinessUnit, GrantRequest, Project, ScimToken, ServiceAccount, User
 from accounts.requests import routing, telling
 from accounts.requests.approvers import deciders, open_step
@@ -27,9 +27,10 @@ WAIT = timedelta(hours=24)
 _settled: ContextVar[bool] = ContextVar("four_eyes_settled", default=False)
 
 
-def is_act(request: GrantRequest) -> bool:
-    """Say whether a request is an act that takes two people: who decides it proves first to be there."""
-    return request.kind.startswith("act.")
+def is_grave(request: GrantRequest) -> bool:
+    """Say whether who decides a request proves first to be there: acts that take two people, what no rule alone gives, and keys for production."""
+    grant = grant_of(request.kind)
+    return bool(grant.roles) or grant.needs_proof
 
 
 def is_needed() -> bool:

@@ -106,6 +106,8 @@ class Grant:
     is_asked_for: bool = True
     # Never approved by a rule alone, and by people of these roles where no rule says otherwise.
     roles: tuple[str, ...] = ()
+    # Whether who decides proves first to be there, as they do for whatever no rule alone approves.
+    needs_proof: bool = False
 
 
 _registered: dict[str, Grant] = {}

@@ -207,5 +207,6 @@ GRANTS = (
         facts=spent_so_far,
         apply=make_production,
         revoke=end_production,
+        needs_proof=True,
     ),
 )

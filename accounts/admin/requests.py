@@ -101,7 +101,7 @@ class GrantRequestAdmin(ActsMixin, ReadOnlyAdmin):
 
     def needs_proof_for(self, row: Any) -> bool:
         """What takes two people asks the second one for a fresh proof, as it did the first."""
-        return four_eyes.is_act(row)
+        return four_eyes.is_grave(row)
 
     def as_read(self, row: Any) -> dict[str, Any]:
         """The version that was read is the one decided about."""

@@ -274,9 +274,9 @@ class RequestResource(Resource):
         return super().etag({name: data[name] for name in ("id", "version", "state", "amount", "granted", "reason", "steps")})
 
     def _to_decide(self, request: Request, id: str) -> GrantRequest:  # noqa: A002  # the name in the path
-        """Return a request; raises StepUpNeeded for a session without a fresh proof where it takes two people."""
+        """Return a request; raises StepUpNeeded for a session without a fresh proof where one is needed."""
         row: GrantRequest = self.row(id)
-        if four_eyes.is_act(row):
+        if four_eyes.is_grave(row):
             stepup.require(request)
         return row
 

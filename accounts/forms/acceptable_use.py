@@ -1,5 +1,7 @@
 """The form of the next version of the acceptable-use policy; what it refuses, publishing refuses too."""
 
+from typing import ClassVar
+
 from django import forms
 
 from accounts import acceptable_use
@@ -12,6 +14,7 @@ class UsePolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only 
     class Meta:
         model = UsePolicy
         fields = ("text",)
+        help_texts: ClassVar = {"text": "Saving publishes this as the next version, which everybody is asked to accept."}
 
     def clean_text(self) -> str:
         """Return the text as it is published."""

@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import grants
+from accounts import four_eyes, grants
 from accounts.models import GrantRequest, User
 from accounts.portal.page import signed_in
 from accounts.requests import access, asking, deciding
@@ -21,8 +21,6 @@ from gateway.forms_decisions import DecideForm, TakeBackForm, WordForm
 from gateway.portal.refusals import tried
 from gateway.portal.requests import found_request, led_to, may_edit
 
-# What takes two people asks the second one for a fresh proof, as it did the first.
-GRAVE = "act."
 DONE = {"approve": "Approved.", "deny": "Denied.", "ask": "Asked back."}
 
 
@@ -61,7 +59,7 @@ def act_on_request(request: HttpRequest, user: User, public_id: str, verb: str) 
 
 
 def decide(request: HttpRequest, user: User, row: GrantRequest, verb: str) -> HttpResponse:
-    """Take a decision; what takes two people needs a fresh proof."""
+    """Take a decision, some only with a fresh proof."""
     checked_presence(request, row)
     decision = decision_form(row, request.POST)
     if decision.is_valid() and tried(decision, decided(row, user, verb, decision)) is not None:
@@ -72,7 +70,7 @@ def decide(request: HttpRequest, user: User, row: GrantRequest, verb: str) -> Ht
 
 def checked_presence(request: HttpRequest, row: GrantRequest) -> None:
     """Raise StepUpNeeded where the decision takes a fresh proof and there is none."""
-    if row.kind.startswith(GRAVE):
+    if four_eyes.is_grave(row):
         stepup.require(request)
 
 

@@ -177,3 +177,17 @@ def test_a_key_of_another_project_is_refused(here: Company) -> None:
     Membership.objects.create(user=other.user, project=project, role="developer")
     answer = other.browser.post("/requests/new/model", {**fields, "project": project.pk, "reason": "r", "file": "1"})
     assert ("This key belongs to P" in answer.content.decode(), GrantRequest.objects.count()) == (True, 0)
+
+
+def test_who_decides_about_roles_and_production_proves_first_to_be_there(here: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, admin = key_of(here, ["*"]), visitor("it", role="it_admin")
+    monkeypatch.setattr("accounts.signin.stepup.is_fresh", lambda request: False)
+    for kind, target, who in (("platform_role", "finance", admin), ("production_key", key.shown_id, here.boss)):
+        row = asking.submit(Asking(kind, target, here.dev.user), "work")
+        led = who.browser.post(f"/requests/{row.shown_id}/approve", {"version": "1"})
+        told = who.browser.post(f"/api/v1/access-requests/{row.shown_id}/approve", {}, content_type="application/json")
+        assert (led.headers["Location"].startswith("/login/confirm"), told.status_code, told.json()["code"]) == (True, 403, "step_up_required")
+        assert again(row).state == "submitted"
+    row = asking.submit(Asking("join_project", f"prj_{here.project.pk.hex}", visitor("new").user), "work")
+    assert here.boss.browser.post(f"/requests/{row.shown_id}/approve", {"version": "1"}).headers["Location"] == f"/requests/{row.shown_id}"
+    assert again(row).state == "applied"
