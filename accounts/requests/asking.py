@@ -1,6 +1,7 @@
 """What those who ask may do: submit, edit, answer, comment and withdraw. Each is one transaction."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -16,6 +17,9 @@ from accounts.requests.approvers import GUARDIANS, deciders, open_step
 from accounts.requests.notes import cleaned, note
 
 MOST_OPEN = 50
+# Every request and every version of one is mailed to those who decide it.
+MOST_A_DAY = 200
+MOST_VERSIONS = 20
 MOST_AMOUNT_NANOUSD = 2**60
 
 
@@ -52,6 +56,8 @@ def submit(asking: Asking, reason: str) -> GrantRequest:
     mine = GrantRequest.objects.filter(requester=actor) if isinstance(actor, User) else GrantRequest.objects.filter(service_account=actor)
     if mine.filter(state__in=GrantRequest.OPEN).count() >= MOST_OPEN:
         raise ValidationError(f"You have {MOST_OPEN} open requests. Withdraw one, or wait for a decision.")
+    if mine.filter(created_at__gt=timezone.now() - timedelta(days=1)).count() >= MOST_A_DAY:
+        raise ValidationError(f"You asked for {MOST_A_DAY} things within a day, and each is told to those who decide. Ask for less at a time.")
     return file(asking, reason)
 
 
@@ -88,6 +94,8 @@ def edit(request: GrantRequest, actor: Actor, *, reason: str | None = None, **ch
     _check_own(request, actor)
     if not grants.grant_of(request.kind).is_asked_for:
         raise OutOfTurn("This was filed by an act and cannot be edited. Withdraw it and do the act again.")
+    if request.version >= MOST_VERSIONS:
+        raise OutOfTurn(f"A request is changed {MOST_VERSIONS - 1} times at most. Withdraw it and ask anew.")
     move(request, "submit")
     asking = Asking(
         kind=request.kind,

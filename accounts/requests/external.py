@@ -6,7 +6,7 @@ Such an answer decides its own step and no other, and is no person: it fills no 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import structlog
@@ -20,10 +20,12 @@ from accounts.models import ApprovalStep, Approver, Decision, GrantRequest, Noti
 from accounts.requests import deciding
 from accounts.requests.approvers import askers
 from accounts.requests.asking import OutOfTurn, locked
+from accounts.requests.notes import cleaned
 from accounts.sealing import SealBroken
 
 ANSWER = "approval.answered"
 MOST_ID = 100
+MOST_NUMBER = 32_767
 HOW = "Sign `id.timestamp.body` with the secret of the step's webhook, within five minutes, as www.standardwebhooks.com says."
 
 log = structlog.get_logger(__name__)
@@ -37,8 +39,8 @@ class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an answer says. `decided_by` names who decided over there, by e-mail address where they have one, for the record."""
 
     request: str
-    version: int
-    step: int
+    version: Annotated[int, msgspec.Meta(ge=1, le=MOST_NUMBER)]
+    step: Annotated[int, msgspec.Meta(ge=1, le=MOST_NUMBER)]
     verdict: Literal["approved", "denied"]
     comment: str = ""
     decided_by: str = ""
@@ -155,13 +157,13 @@ def _read(incoming: Incoming) -> Said:
         raise ValidationError({"body": f"This is no answer: {error}."}) from error
     if envelope.type != ANSWER:
         raise ValidationError({"type": f"The type of an answer is {ANSWER}."})
-    if envelope.data.verdict == "denied" and not envelope.data.comment.strip():
+    if envelope.data.verdict == "denied" and not cleaned(envelope.data.comment):
         raise ValidationError({"comment": "Say why not: whoever asked reads this."})
     return envelope.data
 
 
 def _words(said: Said) -> str:
-    return f"{said.comment.strip()} (decided by {said.decided_by})" if said.decided_by else said.comment.strip()
+    return cleaned(f"{said.comment.strip()} (decided by {said.decided_by})" if said.decided_by else said.comment)
 
 
 def _check_decider(request: GrantRequest, said: Said) -> None:

@@ -34,6 +34,8 @@ def by_mail(request: HttpRequest, user: User, token: str, verdict: str) -> HttpR
     if not access.may_decide(user, row):
         return over(request, links.LinkOver(links.OVER))
     form = decision_form(row, request.POST or None)
+    if verdict == "deny":
+        form.fields.pop("amount_usd", None)
     if request.method == "POST":
         checked_presence(request, row)
         if form.is_valid() and tried(form, lambda: links.decide(link, decided(row, user, verdict, form))) is not None:

@@ -8,6 +8,8 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from accounts import audit
+from accounts.actions import save_user
 from accounts.grants import Asking
 from accounts.models import AuditEvent, Decision, GrantRequest, Membership, ServiceAccount, User
 from accounts.requests import access, asking, deciding
@@ -237,3 +239,40 @@ def test_the_inbox_shows_what_waits_for_one_and_others_see_what_concerns_them() 
     assert access.visible_requests(stranger).count() == 0
     deciding.deny(request, people.manager, "no")
     assert access.inbox(people.manager).count() == 0
+
+
+def test_where_fewer_may_decide_than_must_the_unit_above_is_asked_as_well() -> None:
+    people = company()
+    rule({"approver": "manager", "quorum": 2})
+    request = credit(people.dev, people.project)
+    assert who_decides(request) == {"manager", "boss"}
+    assert deciding.approve(deciding.approve(request, people.manager), people.boss).state == "applied"
+    rule({"approver": "people", "people": [people.manager, people.boss], "quorum": 2}, name="named", position=0)
+    User.objects.filter(pk=people.boss.pk).update(is_active=False)
+    assert who_decides(credit(people.dev, people.project)) == {"manager", "finance"}
+
+
+def test_a_delegate_decides_nothing_their_own_right_would_never_let_them() -> None:
+    people = company()
+    deputy, officer = user("deputy"), user("officer", "security_officer")
+    delegate(people.it, deputy)
+    delegate(people.it, people.manager, ends_at=timezone.now() + timedelta(days=1))
+    request = asking.submit(Asking("platform_role", "auditor", people.dev), "year's end")
+    assert who_decides(request) == {"it", "officer"}
+    for person in (deputy, people.manager):
+        with pytest.raises(PermissionDenied, match="not yours"):
+            deciding.approve(request, person)
+    assert deciding.approve(request, officer).state == "applied"
+
+
+def test_what_an_act_filed_cannot_be_edited_into_another() -> None:
+    people = company()
+    user("officer", "security_officer")
+    with audit.from_here("admin", actor=people.it):
+        people.dev.role = "it_admin"
+        save_user(people.dev)
+    request = GrantRequest.objects.get()
+    for change in ({"reason": "other"}, {"parameters": {"user": people.it.pk.hex, "role": "it_admin"}}, {"target": "x"}):
+        with pytest.raises(asking.OutOfTurn, match="Withdraw it"):
+            asking.edit(request, people.it, **change)
+    assert (GrantRequest.objects.get().version, GrantRequest.objects.get().parameters) == (1, request.parameters)

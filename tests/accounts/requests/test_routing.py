@@ -123,6 +123,21 @@ def test_a_request_says_why() -> None:
 
 
 @pytest.mark.django_db
+def test_approvers_are_not_flooded(monkeypatch: pytest.MonkeyPatch) -> None:
+    people = company()
+    monkeypatch.setattr(asking, "MOST_A_DAY", 3)
+    for _ in range(3):
+        asking.withdraw(credit(people.dev, people.project), people.dev)
+    with pytest.raises(ValidationError, match="within a day"):
+        credit(people.dev, people.project)
+    request = credit(people.owner, people.project)
+    for usd in range(asking.MOST_VERSIONS - 1):
+        request = asking.edit(request, people.owner, amount_nanousd=(usd + 1) * USD)
+    with pytest.raises(asking.OutOfTurn, match="ask anew"):
+        asking.edit(request, people.owner, amount_nanousd=USD)
+
+
+@pytest.mark.django_db
 def test_an_unlisted_project_cannot_be_asked_for() -> None:
     people = company()
     stranger = user("stranger")

@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from accounts import audit
+from accounts.actions import save_user
 from accounts.grants import Asking
 from accounts.models import GrantRequest, Membership, NotificationChannel, OutboxMessage, User
 from accounts.requests import asking, deciding, schedule
@@ -137,3 +140,52 @@ def test_an_end_that_passed_meanwhile_is_not_granted() -> None:
     with time_machine.travel(timezone.now() + timedelta(hours=2)), pytest.raises(Exception, match="has passed"):
         deciding.approve(request, people.manager)
     assert (GrantRequest.objects.get().state, CreditGrant.objects.count()) == ("submitted", 0)
+
+
+def test_one_grant_that_cannot_be_taken_back_keeps_no_other() -> None:
+    people = company()
+    newcomer, until = user("new"), timezone.now() + timedelta(days=1)
+    target = f"prj_{people.project.pk.hex}"
+    for person in (newcomer, people.dev):
+        deciding.approve(asking.submit(Asking("join_project", target, person, {"role": "owner"}, until=until), "help"), people.manager)
+    broken = GrantRequest.objects.get(requester=newcomer)
+    GrantRequest.objects.filter(pk=broken.pk).update(outcome={})  # as a fault of the program would leave it
+    assert [pass_days(2) for _ in range(3)] == [2, 0, 0]  # one warned of its end and one ended
+    assert list(GrantRequest.objects.order_by("created_at").values_list("state", flat=True)) == ["applied", "revoked"]
+
+
+def test_an_act_waits_in_vain_for_somebody_who_left() -> None:
+    people = company()
+    with audit.from_here("admin", actor=people.it):
+        people.dev.role = "it_admin"
+        save_user(people.dev)
+    request = GrantRequest.objects.get()
+    assert request.runs_at is not None
+    User.objects.filter(pk=people.it.pk).update(is_active=False)
+    pass_days(1.1)
+    assert (GrantRequest.objects.get().state, User.objects.get(pk=people.dev.pk).role) == ("expired", "")
+    assert request.steps.filter(state="open").count() == 0
+
+
+def test_nothing_is_given_to_somebody_who_left() -> None:
+    people = company()
+    request = credit(people.dev, people.project)
+    User.objects.filter(pk=people.dev.pk).update(is_active=False)
+    with pytest.raises(ValidationError, match="cannot sign in"):
+        deciding.approve(request, people.manager)
+    assert (GrantRequest.objects.get().state, CreditGrant.objects.count()) == ("submitted", 0)
+    assert deciding.deny(request, people.manager, "left").state == "denied"
+
+
+def test_the_time_an_asker_takes_to_answer_does_not_count_against_approvers() -> None:
+    people = company()
+    rule({"approver": "manager"}, remind_days=1, escalate_days=2, expire_days=60)
+    with time_machine.travel(datetime(2026, 11, 23, 9, tzinfo=UTC), tick=False) as clock:
+        request = deciding.ask(credit(people.dev, people.project), people.manager, "why?")
+        clock.move_to(datetime(2026, 12, 7, 9, tzinfo=UTC))
+        assert schedule.pass_time() == 0
+        asking.comment(request, people.dev, "sale")
+        assert (schedule.pass_time(), names(request)) == (0, {"manager"})
+        clock.move_to(datetime(2026, 12, 9, 9, tzinfo=UTC))
+        schedule.pass_time()
+        assert names(request) == {"manager", "boss"}

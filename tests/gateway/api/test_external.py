@@ -169,6 +169,9 @@ def test_an_answer_to_one_request_fits_no_other(people: SimpleNamespace) -> None
         ('{"type":"approval.answered","data":{"request":"{0}","version":1,"step":1,"verdict":"approved","amount":"900"}}', 400),
         ('{"type":"approval.answered","data":{"request":"{0}","version":1,"step":9,"verdict":"approved"}}', 400),
         ('{"type":"approval.answered","data":{"request":"{0}","version":1,"step":1,"verdict":"perhaps"}}', 400),
+        ('{"type":"approval.answered","data":{"request":"{0}","version":99999999999999999999,"step":1,"verdict":"approved"}}', 400),
+        ('{"type":"approval.answered","data":{"request":"{0}","version":1,"step":1,"verdict":"denied","comment":"\\u0000 "}}', 400),
+        ('{"type":"approval.answered","data":{"request":"{0}","version":1,"step":1,"verdict":"denied","comment":"\\ud800"}}', 400),
         ('{"type":"approval.requested","data":{"request":"{0}","version":1,"step":1,"verdict":"approved"}}', 400),
     ],
 )  # fmt: skip

@@ -60,7 +60,7 @@ def test_what_opens_a_link_changes_nothing(people: SimpleNamespace) -> None:
             answer = method(where)
             assert (answer.status_code, answer.headers["Location"].partition("?")[0]) == (302, "/login")
     shown = [client.get(where) for _ in range(3)][-1].content.decode()
-    assert ("Approve this request?" in shown, "0.00 → 20.00" in shown, "Load test" in shown) == (True, True, True)
+    assert ("Approve this request?" in shown, "<strong>20.00</strong>" in shown, "Load test" in shown) == (True, True, True)
     assert (states(), DecisionLink.objects.filter(used_at=None).count(), AuditEvent.objects.count()) == ((["submitted"], 0, 0), 1, events)
 
 
