@@ -28,7 +28,7 @@ class EventShown(Shown):
     at = Moment()
     action = serializers.CharField(help_text="Such as `project.update`.")
     outcome = serializers.ChoiceField(AuditEvent.Outcome.choices)
-    actor_kind = serializers.CharField(help_text="user, service_account, system or anonymous.")
+    actor_kind = serializers.CharField(help_text="user, service_account, directory (a SCIM token), system or anonymous.")
     actor_id = serializers.CharField()
     on_behalf_of = serializers.CharField()
     face = serializers.CharField(help_text="admin, api, portal, scim, command or system.")

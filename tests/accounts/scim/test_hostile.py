@@ -57,6 +57,12 @@ def test_a_patch_of_an_odd_path_changes_nothing(directory: Directory, number: in
     assert directory.get(path) == before
 
 
+def test_a_patch_has_a_bounded_number_of_operations(directory: Directory) -> None:
+    path = f"Users/{directory.create()['id']}"
+    one = {"op": "replace", "path": "displayName", "value": "x"}
+    assert [directory.patch(path, *[one] * count).status_code for count in (1000, 1001)] == [200, 413]
+
+
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_page_of_nonsense_is_empty_or_refused(directory: Directory, query: str) -> None:
     answer = directory.ask("get", f"Users?{query}")

@@ -91,6 +91,22 @@ def test_entra_fills_and_empties_a_group(directory: Directory) -> None:
     assert DirectoryGroup.objects.get().members.count() == 0
 
 
+def test_members_are_taken_out_whichever_way_names_them(directory: Directory) -> None:
+    ids = [directory.create(f"p{number}@example.com")["id"] for number in range(5)]
+    path = f"Groups/{directory.group('G', *ids)['id']}"
+    ways: list[dict[str, Any]] = [
+        {"op": "remove", "path": f'members[value eq "{ids[0]}"]'},
+        {"op": "Remove", "path": "members", "value": [{"value": ids[1], "display": "p1"}]},
+        {"op": "remove", "path": "Members", "value": {"value": ids[2]}},
+        {"op": "remove", "path": f'members[value eq "{ids[3]}" or value eq "nobody"]'},
+    ]
+    left = []
+    for way in ways:
+        left.append(sorted(ids.index(member["value"]) for member in ok(directory.patch(path, way))["members"]))
+    assert left == [[1, 2, 3, 4], [2, 3, 4], [3, 4], [4]]
+    assert "members" not in ok(directory.patch(path, {"op": "remove", "path": "members"}))
+
+
 def test_okta_provisions_pushes_groups_and_deactivates(directory: Directory) -> None:
     assert directory.get('Users?filter=userName eq "ada@okta.example"&startIndex=1&count=100')["totalResults"] == 0
     made = ok(directory.ask("post", "Users", OKTA_USER), 201)
