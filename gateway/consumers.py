@@ -31,6 +31,7 @@ from gateway.errors import (
     WrongContentType,
 )
 from gateway.framing import ArrayReply
+from gateway.plane.counting import COUNTING, Counting
 from gateway.plane.identify import AccessToken, UnknownKey
 from gateway.plane.serve import JSON, SAFE
 from gateway.plane.worker import Worker
@@ -146,6 +147,9 @@ class GatewayConsumer(AsyncHttpConsumer):
         self._watchmen.note(visitor)
         snapshot = self.worker.snapshot
         assert snapshot is not None
+        if call.endpoint in COUNTING:
+            await Counting(self.worker.corridor, call, caller, visitor.reply, visitor.began).go(snapshot)
+            return
         await self.worker.corridor.carry(call, caller, snapshot, visitor.reply, visitor.began)
 
     def _check_transport(self, headers: dict[bytes, bytes], *, is_form: bool = False) -> None:

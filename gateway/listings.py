@@ -1,4 +1,4 @@
-"""What a key is told about itself and its models, from the snapshot alone, in the shape its SDK expects: OpenAI's, or Gemini's on that surface."""
+"""What a key is told about itself and its models, from the snapshot alone, in the shape its SDK expects: OpenAI's, Anthropic's or Gemini's."""
 
 from datetime import UTC, datetime
 
@@ -21,11 +21,20 @@ def _row(model: Model, name: str, surface: str) -> dict[str, object]:
             "description": f"Served by {model.owned_by}." if model.owned_by else "",
             "supportedGenerationMethods": METHODS.get(model.kind, []),
         }
+    if surface == "anthropic":
+        created_at = datetime.fromtimestamp(model.created_at_s, UTC).isoformat().replace("+00:00", "Z")
+        return {"type": "model", "id": name, "display_name": name, "created_at": created_at, "lifecycle": "active"}
     return {"id": name, "object": "model", "created": model.created_at_s, "owned_by": model.owned_by}
 
 
 def _listing(rows: list[dict[str, object]], surface: str) -> bytes:
-    return orjson.dumps({"models": rows} if surface == "gemini" else {"object": "list", "data": rows})
+    if surface == "gemini":
+        return orjson.dumps({"models": rows})
+    if surface == "anthropic":
+        # always the whole list: there is no page after it
+        ends = {"first_id": rows[0]["id"], "last_id": rows[-1]["id"]} if rows else {"first_id": None, "last_id": None}
+        return orjson.dumps({"data": rows, "has_more": False, **ends})
+    return orjson.dumps({"object": "list", "data": rows})
 
 
 def models(caller: Caller, snapshot: Snapshot, surface: str) -> bytes:

@@ -8,9 +8,13 @@ from billing.money import TOKENS_PER_RATE
 from gateway.errors import BadRequest, NoSuchModel, NotAllowed, PriceUnknown
 from gateway.plane.snapshot import Snapshot
 from gateway.terms import Call, Caller, Deployment, Model, Plan
-from gateway.wire import chat_endpoints, plain_endpoints
+from gateway.wire import chat_endpoints, counting_endpoints, plain_endpoints
 
-KIND_OF_ENDPOINT = dict.fromkeys(chat_endpoints(), "chat") | {"embeddings": "embeddings"} | {name: plain.kind for name, plain in plain_endpoints().items()}
+KIND_OF_ENDPOINT = (
+    dict.fromkeys(chat_endpoints() | counting_endpoints(), "chat")
+    | {"embeddings": "embeddings"}
+    | {name: plain.kind for name, plain in plain_endpoints().items()}
+)
 CHAT, PLAIN = chat_endpoints(), plain_endpoints()
 ASSUMED_OUTPUT_TOKENS = 4_096
 # What a stream without an output limit holds at a time; it is extended as the stream grows.

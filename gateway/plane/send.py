@@ -141,6 +141,10 @@ class Sender:
         waits.extend(wait for d in skipped if (wait := health.retry_after_s(d.id)) is not None)
         raise verdict(attempts, waits)
 
+    def reaching(self, deployments: tuple[Deployment, ...], endpoint: str) -> tuple[Deployment, ...]:
+        """Return the deployments whose providers have an endpoint themselves."""
+        return tuple(one for one in deployments if endpoint in self._pools[one.account].provider.wires)
+
     def _left_ms(self, timeout_ms: int, began: float) -> int:
         """Return what is left of the caller's limit in milliseconds, at least 1; 0 when they set none."""
         return max(1, timeout_ms - int((self._clock() - began) * 1000)) if timeout_ms else 0

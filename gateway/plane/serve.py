@@ -24,9 +24,9 @@ from gateway.plane.send import Sender, Sent, VendorRefusal
 from gateway.plane.settle import NOTHING_HELD, Held, Times, attempted, bill, charge, flagged, intent, progress, receipt, together
 from gateway.plane.snapshot import Snapshot
 from gateway.plane.stored import Resumed, Stored, response_in, unstored
-from gateway.terms import Attempt, Call, Caller, Deployment, Headers, Model, Plan, Usage
+from gateway.terms import Attempt, Call, Caller, Deployment, Model, Plan, Usage
 from gateway.wire import by_endpoint, chat_endpoints, plain_endpoints
-from gateway.wire.lines import lines
+from gateway.wire.lines import lines, replaced
 
 T = TypeVar("T")
 
@@ -43,6 +43,8 @@ CHAT = chat_endpoints()
 BYTES = frozenset(name for name, plain in plain_endpoints().items() if plain.answers_bytes)
 # of the bound of a spoken answer, three quarters of a token for every token: 4 bytes are estimated as one
 SOUND_SHARE = 3
+# what adds to an answer's headers those its SDKs look for
+REWORDS = {endpoint: wire.client.answer_lines for endpoint, wire in by_endpoint().items() if wire.client is not None and wire.client.answer_lines is not None}
 JSON = b"content-type: application/json\r\n"
 SSE = b"content-type: text/event-stream; charset=utf-8\r\n"
 SAFE = b"x-content-type-options: nosniff\r\ncontent-security-policy: sandbox\r\ncache-control: no-store\r\n"
@@ -275,7 +277,7 @@ class Walk:
         self.dropped = spoken.dropped
         self._intend(deployment, pool)
         head = pool.head(route.endpoint, deployment.upstream_model, self.call.stream, self.call.content_type)
-        return head if not spoken.headers else told_too(head, spoken.headers), spoken.body
+        return head if not spoken.headers else replaced(head, spoken.headers), spoken.body
 
     def _intend(self, deployment: Deployment, pool: Pool) -> None:
         """Journal the intent to call a deployment. Raises JournalBroken."""
@@ -364,6 +366,11 @@ class Walk:
         self._served = True
         self.answered_at = self.first_byte_at = self._corridor.clock()
 
+    def _reworded(self, head: bytes) -> bytes:
+        """Return an answer's header lines with those the caller's SDK looks for."""
+        reword = REWORDS.get(self.call.endpoint)
+        return head if reword is None else reword(head, self._corridor.wall())
+
     def _head(self, sent: Sent[T]) -> bytes:
         """Return the headers every answer has, as lines. Raises UnsafeHeader when a vendor's would break them."""
         plan, board = self.plan, self._board
@@ -387,8 +394,7 @@ class Walk:
             head += b"x-sgw-max-tokens: %d\r\n" % plan.output_cap_tokens
         if self.dropped:
             head += lines([(b"x-sgw-dropped", ",".join(self.dropped).encode())])
-        client = self.route.client.client if self.route is not None else None
-        return head if client is None or client.answer_lines is None else client.answer_lines(head, self._corridor.wall())
+        return self._reworded(head)
 
     def _keep_alive(self) -> None:
         """Tell a waiting caller that the call is alive; from here on, failures are events of the stream."""
@@ -561,13 +567,6 @@ class Unmetered(Walk):
 
 
 beats: set[asyncio.Task[None]] = set()
-
-
-def told_too(head: bytes, headers: Headers) -> bytes:
-    """Return a prepared head with headers of the caller's in place of ours. Raises UnsafeHeader."""
-    own = {name for name, _ in headers}
-    kept = [line for line in head.split(b"\r\n")[:-1] if line.partition(b":")[0] not in own]
-    return b"\r\n".join(kept) + b"\r\n" + lines(headers)
 
 
 class VendorError(Refusal):

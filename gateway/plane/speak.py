@@ -8,16 +8,18 @@ from gateway.errors import BadRequest, UnsupportedField, UpstreamFault
 from gateway.plane.route import Route
 from gateway.providers import Provider
 from gateway.terms import Account, Ask, Call, Chunk, ChunkKind, Deployment, Frozen, Headers, Usage
-from gateway.wire import Buffer, Told, Wire, WireError, forms
+from gateway.wire import Buffer, Told, Wire, WireError, by_endpoint, forms
 from gateway.wire.cut import member
 from gateway.wire.strict import add_first, replace_model, splice
 from gateway.wire.strict import fields as fields_of
+from gateway.wire.tokens import estimate
 
 PLAIN_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 PLAIN_PARAM = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]]{0,127}")
 STREAM_OPTIONS_WITH_USAGE = b'{"include_usage":true}'
 # the one wire whose streams tell their usage only on request
 ASKED_FOR_USAGE = "openai_chat"
+ONE = msgspec.Raw(b"1")
 
 
 class Spoken(Frozen, frozen=True):
@@ -104,8 +106,13 @@ def _translated(call: Call, deployment: Deployment, provider: Provider, route: R
             ask = capped(ask, output_cap_tokens)
         return _quirky(Spoken(*upstream.compose(ask, deployment.upstream_model)), provider, route.wire)
     except WireError as error:
-        kind = UnsupportedField if error.code == "unsupported_field" else BadRequest
-        raise kind(error.message, param=error.param) from None
+        raise refusal_of(error) from None
+
+
+def refusal_of(error: WireError) -> BadRequest:
+    """Return the refusal of a request that its wire, or the provider's, finds wrong."""
+    kind = UnsupportedField if error.code == "unsupported_field" else BadRequest
+    return kind(error.message, param=error.param)
 
 
 def _quirky(spoken: Spoken, provider: Provider, wire: Wire) -> Spoken:
@@ -129,6 +136,19 @@ def _quirky(spoken: Spoken, provider: Provider, wire: Wire) -> Spoken:
 def capped(ask: Ask, output_tokens: int) -> Ask:
     """Return an ask with an output limit in place of the caller's own."""
     return msgspec.structs.replace(ask, max_output_tokens=output_tokens)
+
+
+def counted(call: Call) -> bytes:
+    """Return our own estimate of a request's tokens, for a caller whose provider cannot count. Raises BadRequest, UnsupportedField."""
+    wire = by_endpoint()[call.endpoint]
+    assert wire.client is not None
+    try:
+        # requests to count name no limit, which some wires require
+        limit = {wire.output_limit: ONE} if wire.output_limit else {}
+        ask = wire.client.read_ask({**limit, **fields_of(call.body)}, call.model, False)
+    except WireError as error:
+        raise refusal_of(error) from None
+    return wire.counting[call.endpoint](estimate(ask))
 
 
 def told(call: Call, created_at_s: int) -> Told:

@@ -50,13 +50,13 @@ def tells(headers: Headers) -> tuple[Headers, tuple[str, ...]]:
 
 
 def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
-    return "/v1/messages"
+    return f"/v1/{endpoint}"
 
 
 PROVIDER = Provider(
     slug="anthropic",
     title="Anthropic",
-    wires={"messages": "anthropic_messages"},
+    wires={"messages": "anthropic_messages", "messages/count_tokens": "anthropic_messages"},
     base_url="https://api.anthropic.com",
     headers=_headers,
     path=_path,

@@ -11,7 +11,7 @@ def _headers(credential: str) -> Headers:
 
 
 def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
-    return "/v1/messages"
+    return f"/v1/{endpoint}"
 
 
 def _tells(headers: Headers) -> tuple[Headers, tuple[str, ...]]:
@@ -22,7 +22,7 @@ def _tells(headers: Headers) -> tuple[Headers, tuple[str, ...]]:
 PROVIDER = Provider(
     slug="simulator_anthropic",
     title="Simulator (Anthropic wire, simulated)",
-    wires={"messages": "anthropic_messages"},
+    wires={"messages": "anthropic_messages", "messages/count_tokens": "anthropic_messages"},
     headers=_headers,
     path=_path,
     tells=_tells,

@@ -190,6 +190,7 @@ class Wire(Frozen, frozen=True):
     `limit_output` returns the changes that set such a bound, where it
     is no top-level field. `usage_member` is the answer's field that holds the usage. `names_model` is whether the body does.
     `terminal` ends a stream whose provider sent everything but its last event; None where such a stream counts as cut.
+    `counting` are endpoints that count a request's tokens free of charge, each with how a count is told.
     `text_bytes` tells how much of a whole answer is text, to estimate tokens from. `without_foreign` returns the changes that take other vendors'
     sealed reasoning out of a request that else passes unchanged; it is asked where `sealed` stands in one. `rename_model` returns the changes where a
     body repeats the model that its path names.
@@ -205,6 +206,7 @@ class Wire(Frozen, frozen=True):
     upstream: UpstreamSide | None = None
     also: tuple[str, ...] = ()
     plain: Mapping[str, Plain] = {}
+    counting: Mapping[str, Callable[[int], bytes]] = {}
     names_model: bool = True
     output_limits: frozenset[str] = frozenset()
     output_limit: str = ""
@@ -238,7 +240,7 @@ def chat_endpoints() -> frozenset[str]:
 @cache
 def by_endpoint() -> Mapping[str, Wire]:
     """Return the wire applications speak at each endpoint."""
-    found = {endpoint: wire for wire in shelf().values() for endpoint in (*wire.also, *wire.plain)}
+    found = {endpoint: wire for wire in shelf().values() for endpoint in (*wire.also, *wire.plain, *wire.counting)}
     return found | {wire.client.endpoint: wire for wire in shelf().values() if wire.client is not None}
 
 
@@ -246,3 +248,9 @@ def by_endpoint() -> Mapping[str, Wire]:
 def plain_endpoints() -> Mapping[str, Plain]:
     """Return the endpoints with rules of their own."""
     return {endpoint: plain for wire in shelf().values() for endpoint, plain in wire.plain.items()}
+
+
+@cache
+def counting_endpoints() -> frozenset[str]:
+    """Return the endpoints that count a request's tokens."""
+    return frozenset(endpoint for wire in shelf().values() for endpoint in wire.counting)

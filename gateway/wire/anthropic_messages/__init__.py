@@ -11,7 +11,7 @@ from gateway.wire.anthropic_messages.foreign import without_foreign
 from gateway.wire.anthropic_messages.head import read_head
 from gateway.wire.anthropic_messages.headers import answer_lines
 from gateway.wire.anthropic_messages.stream import ChunkReader
-from gateway.wire.anthropic_messages.told import error_body, error_event, write_answer
+from gateway.wire.anthropic_messages.told import error_body, error_event, write_answer, write_count
 from gateway.wire.metering import ReaderMeter
 from gateway.wire.sse import EventBuffer
 
@@ -32,6 +32,7 @@ WIRE = Wire(
         passed=frozenset({b"anthropic-version", b"anthropic-beta"}),
     ),
     upstream=UpstreamSide(compose=compose, read_answer=read_answer, chunk_reader=ChunkReader),
+    counting={"messages/count_tokens": write_count},
     output_limits=frozenset({"max_tokens"}),
     output_limit="max_tokens",
     buffer=EventBuffer,

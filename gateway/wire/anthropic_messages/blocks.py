@@ -158,12 +158,11 @@ def _cites(block: _Block, param: str) -> bool:
 
 
 def _search_result(block: _Block, param: str, dropped: list[str]) -> tuple[Part, ...]:
-    """A piece the caller's own search found is a document: its title and where it stands are its name."""
+    """A piece the caller's own search found is a document that says itself where it comes from."""
     texts = parts_of(read.list_(block.get("content"), f"{param}.content"), f"{param}.content", dropped)
     title, source = read.text(block.get("title"), f"{param}.title"), read.text(block.get("source"), f"{param}.source")
-    name = f"{title} ({source})" if title != source else title
-    text = _plain("\n\n".join(part.text for part in texts))
-    return (Part(kind=PartKind.DOCUMENT, text=text, media_type=_PLAIN, name=name, cache=_cache(block, param), cites=_cites(block, param)),)
+    text = _plain("\n\n".join([f"{title} ({source})", *(part.text for part in texts)]))
+    return (Part(kind=PartKind.DOCUMENT, text=text, media_type=_PLAIN, cache=_cache(block, param), cites=_cites(block, param)),)
 
 
 def _thinking(block: _Block, param: str, dropped: list[str]) -> tuple[Part, ...]:

@@ -64,6 +64,11 @@ def write_answer(answer: Answer, told: Told) -> bytes:
     return orjson.dumps(body)
 
 
+def write_count(input_tokens: int) -> bytes:
+    """Return how many tokens a request has."""
+    return b'{"input_tokens":%d}' % input_tokens
+
+
 def stop_reason(finish: str, stop_sequence: str, *, is_refusal: bool) -> str:
     """Return the stop reason for a neutral finish."""
     if stop_sequence:

@@ -1,0 +1,41 @@
+"""Calls that count a request's tokens: free of charge, by a provider that can, else by our own estimate, which says that it is one."""
+
+from msgspec import structs
+
+from billing.receipts import Charge
+from gateway.plane import speak
+from gateway.plane.plan import plan as make_plan
+from gateway.plane.pools import Exchange, Pool
+from gateway.plane.serve import JSON, SAFE, Walk
+from gateway.plane.snapshot import Snapshot
+from gateway.terms import Deployment
+from gateway.wire import counting_endpoints
+
+COUNTING = counting_endpoints()
+
+
+class Counting(Walk):
+    """One such call; its receipt says that it cost nothing."""
+
+    __slots__ = ()
+
+    async def _carry(self, snapshot: Snapshot) -> None:
+        corridor, call = self._corridor, self.call
+        plan = make_plan(call, self.caller, snapshot, corridor.draw)
+        counting = tuple(structs.replace(one, price=None) for one in corridor.sender.reaching(plan.deployments, call.endpoint))
+        self.plan = structs.replace(plan, deployments=counting, quote_nanousd=0, quote_tokens=0)
+        if counting:
+            await self._whole()
+            return
+        body = speak.counted(call)
+        head = b"x-request-id: %b\r\nx-sgw-model: %b\r\nx-sgw-estimated: input_tokens\r\n" % (call.id.encode(), plan.model.name.encode())
+        self.settle()
+        await self.reply.whole(200, self._reworded(head + b"content-length: %d\r\n" % len(body) + JSON + SAFE), body)
+
+    def _answered(self) -> None:
+        super()._answered()
+        self._served = False
+
+    def broken(self, deployment: Deployment, pool: Pool, exchange: Exchange | None, outcome: str) -> Charge | None:
+        """Return nothing: counting costs nothing."""
+        return None
