@@ -498,8 +498,13 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Symbiosis Gateway management API",
-    "DESCRIPTION": "Business units, projects, keys, budgets, credit and calls. Amounts are decimal strings in USD, moments RFC 3339 in UTC.",
+    "DESCRIPTION": (
+        "People, projects, keys, providers, money, requests, usage and audit. Amounts are decimal strings in USD, moments RFC 3339 in UTC. "
+        "Lists come in pages with a cursor; writes take an Idempotency-Key or If-Match; unknown fields are refused; errors are RFC 9457 problems."
+    ),
+    "LICENSE": {"name": "Apache-2.0"},
     "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
@@ -508,7 +513,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": False, "docExpansion": "list", "validatorUrl": None},
     "COMPONENT_SPLIT_REQUEST": False,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "ENUM_NAME_OVERRIDES": {"ProjectState": "accounts.models.Project.State", "KeyState": "accounts.models.VirtualKey.State"},
+    # in place of the hook that gives enumerations names of their own, which change when another resource has a field of the same name
+    "POSTPROCESSING_HOOKS": ["gateway.api.openapi.complete"],
 }
 
 UNFOLD = {

@@ -30,7 +30,7 @@ class MeShown(Shown):
 class Me(Resource):
     """Who calls."""
 
-    resource = "me"
+    resource, is_list = "me", False
     shows = shown_by_list = MeShown
 
     def rows(self) -> QuerySet[Any]:

@@ -219,7 +219,7 @@ class QuestionGiven(Given):
     question = serializers.CharField(max_length=MOST_TEXT)
 
 
-class ReasonGiven(Given):
+class TakenBackGiven(Given):
     """Why."""
 
     reason = serializers.CharField(max_length=1000)
@@ -308,10 +308,10 @@ class RequestResource(Resource):
         """Take one's own request back before it is carried out."""
         return self._done(asking.withdraw(self.row(id), self.actor))
 
-    @action(detail=True, methods=["post"], takes=ReasonGiven)
+    @action(detail=True, methods=["post"], takes=TakenBackGiven)
     def revoke(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
         """Take back what it gave, before its end."""
-        return self._done(deciding.take_back(self.row(id), self.actor, self.given(request, ReasonGiven)["reason"]))
+        return self._done(deciding.take_back(self.row(id), self.actor, self.given(request, TakenBackGiven)["reason"]))
 
 
 class AccessRequests(Makes, Changes, RequestResource):

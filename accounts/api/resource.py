@@ -39,6 +39,10 @@ class Resource(ViewSet):
     filters: ClassVar[dict[str, str]] = {}
     # Actions that ask a far side and may take seconds: they hold no transaction meanwhile, and a repetition asks again.
     reaches_out: ClassVar[frozenset[str]] = frozenset()
+    # Whether a GET of the resource itself is a list in pages.
+    is_list: ClassVar[bool] = True
+    # Whether a deletion has to say why.
+    needs_reason: ClassVar[bool] = False
     # Fields that change by themselves and are no part of the ETag.
     live: ClassVar[frozenset[str]] = frozenset()
 

@@ -17,7 +17,7 @@ from accounts.requests.amounts import shown_usd
 MOST_NANOUSD_DIGITS = 9
 
 
-class StepGiven(Given):
+class RuleStepGiven(Given):
     """One step: whom it asks and how many must approve."""
 
     approver = serializers.ChoiceField(Approver.choices)
@@ -65,10 +65,10 @@ class RuleGiven(Given):
     remind_days = serializers.IntegerField(min_value=0, max_value=60, required=False)
     escalate_days = serializers.IntegerField(min_value=0, max_value=60, required=False)
     expire_days = serializers.IntegerField(min_value=1, max_value=250, required=False)
-    steps = StepGiven(many=True, required=False)
+    steps = RuleStepGiven(many=True, required=False)
 
 
-class StepShown(Shown):
+class RuleStepShown(Shown):
     """One step."""
 
     approver = serializers.ChoiceField(Approver.choices)
@@ -103,7 +103,7 @@ class RuleShown(Shown):
     remind_days = serializers.IntegerField()
     escalate_days = serializers.IntegerField()
     expire_days = serializers.IntegerField()
-    steps = StepShown(many=True)
+    steps = RuleStepShown(many=True)
     created_at = Moment()
 
     def get_id(self, rule: ApprovalRule) -> str:

@@ -1,5 +1,6 @@
 """How the OpenAPI document describes a resource: from what the resource states, so that nothing is told twice."""
 
+import re
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
@@ -22,6 +23,17 @@ class ProblemShown(serializers.Serializer[Any]):
     )
 
 
+# Summaries of what most resources have.
+USUAL = {"list": "List {several}", "create": "Create {one}", "retrieve": "Show {one}", "partial_update": "Change {one}"}
+
+
+# What turns the pages of a list.
+PAGE = (
+    OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 200}, description="Rows of a page, 50 when left out."),
+    OpenApiParameter("cursor", str, description="`next_cursor` of the page before."),
+)
+
+
 class ResourceSchema(AutoSchema):
     """Requests, answers, filters and headers of a Resource."""
 
@@ -36,8 +48,17 @@ class ResourceSchema(AutoSchema):
         return f"{self.view.resource.replace('-', '_')}_{self.view.action}"
 
     def get_summary(self) -> str:
-        """Say it in the first line of the docstring."""
-        return str(getattr(self.view, self.view.action).__doc__ or "").strip().partition("\n")[0].rstrip(".")
+        """Say it in the first clause of the docstring; what every resource has in the same way, with the resource's name."""
+        one = self.view.resource.removesuffix("s").replace("-", " ")
+        if getattr(self.view, self.view.action).__qualname__.startswith(("Resource.", "Makes.", "Changes.")):
+            several = self.view.resource.replace("-", " ")
+            return USUAL[self.view.action].format(one=f"{'an' if one[0] in 'aeiou' else 'a'} {one}", several=several)
+        said = str(getattr(self.view, self.view.action).__doc__ or "").strip().partition("\n")[0]
+        return re.split(r"[.;:] ", said, maxsplit=1)[0].rstrip(".")
+
+    def map_parsers(self) -> list[str]:
+        """Return what a body may be; merge patches are for changes."""
+        return ["application/json", *(["application/merge-patch+json"] if self.method == "PATCH" else [])]
 
     def get_description(self) -> str:  # type: ignore[override]  # as the base class here has it
         """Say which scope it takes."""
@@ -83,14 +104,11 @@ class ResourceSchema(AutoSchema):
         found = []
         if self.view.action == "list":
             found += [OpenApiParameter(name, str, description=said) for name, said in self.view.filters.items()]
-            found += [
-                OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 200}, description="Rows of a page, 50 when left out."),
-                OpenApiParameter("cursor", str, description="`next_cursor` of the page before."),
-            ]
+            found += PAGE if self.view.is_list else []
         else:
             if self.path.endswith("}") or "{id}/" in self.path:
                 found.append(OpenApiParameter("id", str, "path", description="Prefixed id."))
-            if self.method == "POST":
+            if self.method == "POST" and self.view.action not in self.view.reaches_out:
                 found.append(
                     OpenApiParameter(
                         "Idempotency-Key",
@@ -99,7 +117,7 @@ class ResourceSchema(AutoSchema):
                         description="Makes a repeated request act once; the answer is kept 24 hours.",
                     )
                 )
-            if self.method == "DELETE":
+            if self.method == "DELETE" and self.view.needs_reason:
                 found.append(OpenApiParameter("reason", {"type": "string", "maxLength": 400}, description="Why; or in a JSON body.", required=True))
             if self.method == "PATCH":
                 found.append(OpenApiParameter("If-Match", str, "header", description="ETag of the version you read; another one answers 412."))

@@ -17,7 +17,7 @@ from accounts.models import CredentialPolicy, ServiceAccount
 from accounts.service_accounts import make_service_account, save_service_account
 
 
-class AccountChange(Given):
+class ServiceAccountChange(Given):
     """What of a service account can be changed."""
 
     name = serializers.CharField(max_length=200)
@@ -29,7 +29,7 @@ class AccountChange(Given):
     expires_at = Moment(required=False, help_text="Left out at creation: as late as policy and your own rights allow.")
 
 
-class AccountGiven(AccountChange):
+class ServiceAccountGiven(ServiceAccountChange):
     """A new service account."""
 
     project = Reference(access.visible_projects, required=False, help_text="`prj_...`")
@@ -42,7 +42,7 @@ class AccountGiven(AccountChange):
         return attrs
 
 
-class AccountShown(CredentialShown):
+class ServiceAccountShown(CredentialShown):
     """A service account, without its token."""
 
     id = serializers.SerializerMethodField()
@@ -70,7 +70,7 @@ class AccountShown(CredentialShown):
         return shown_id(row.owner) if row.owner else None
 
 
-class AccountMade(AccountShown):
+class ServiceAccountMade(ServiceAccountShown):
     """A service account with its new token, told this once."""
 
     token = serializers.CharField(help_text="The whole token. It is not kept and cannot be shown again.")
@@ -80,7 +80,8 @@ class ServiceAccounts(ChangesState, Makes, Changes, Resource):
     """Service accounts."""
 
     resource = "service-accounts"
-    shows, makes, changes, shown_by_create, shown_by_rotate = AccountShown, AccountGiven, AccountChange, AccountMade, AccountMade
+    shows, makes, changes = ServiceAccountShown, ServiceAccountGiven, ServiceAccountChange
+    shown_by_create = shown_by_rotate = ServiceAccountMade
     filters = {"project": "Those of this project (`prj_...`).", "business_unit": "Those of this unit (`bu_...`).", "state": "active, suspended or revoked."}
     live = LIVE
 
@@ -103,7 +104,7 @@ class ServiceAccounts(ChangesState, Makes, Changes, Resource):
 
     def create(self, request: Request) -> Response:
         """Create a service account; the answer holds its token, this once."""
-        given = self.given(request, AccountGiven)
+        given = self.given(request, ServiceAccountGiven)
         place: access.Place = given.get("project") or given.get("business_unit")
         self.check(place, fields=given)
         self._check_scopes(given["scopes"], place)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions, serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -14,6 +15,7 @@ from accounts.api import pages
 from accounts.api.channel_resource import ChannelResource, ChannelShown, Scope
 from accounts.api.fields import Given, Moment, Shown
 from accounts.api.resource import Changes, Makes
+from accounts.api.schema import PAGE
 from accounts.models import NotificationChannel, OutboxMessage
 
 MOST_OVERLAP_HOURS = 168
@@ -77,6 +79,14 @@ class DeliveryShown(Shown):
     created_at = Moment()
 
 
+class DeliveriesPage(Shown):
+    """A page of the log."""
+
+    data = DeliveryShown(many=True)  # type: ignore[assignment]  # a name the base class has as a property
+    has_more = serializers.BooleanField()
+    next_cursor = serializers.CharField(allow_null=True)
+
+
 class Resent(Given):
     """Which message to send again."""
 
@@ -88,7 +98,7 @@ class Webhooks(Makes, Changes, ChannelResource):
 
     resource, prefix = "webhooks", "whk_"
     shows, makes, changes = WebhookShown, WebhookGiven, WebhookChanged
-    shown_by_deliveries = DeliveryShown(many=True)
+    shown_by_deliveries = DeliveriesPage
 
     def rows(self) -> QuerySet[NotificationChannel]:
         """Return the webhooks the caller sees."""
@@ -120,6 +130,7 @@ class Webhooks(Makes, Changes, ChannelResource):
         shown.__dict__["new_secret"] = secret
         return self.told(shown)
 
+    @extend_schema(parameters=[*PAGE])
     @action(detail=True, methods=["get"])
     def deliveries(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
         """List what was sent, newest first."""

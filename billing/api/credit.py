@@ -22,20 +22,20 @@ from billing.standing import usable_credit
 MOST_GRANTS_SHOWN = 100
 
 
-class AccountGiven(Given):
+class CreditAccountGiven(Given):
     """A new credit account."""
 
     scope = ScopeGiven()
     name = serializers.CharField(max_length=200, required=False)
 
 
-class AccountChange(Given):
+class CreditAccountChange(Given):
     """What of a credit account can be changed."""
 
     name = serializers.CharField(max_length=200)
 
 
-class GrantShown(Shown):
+class CreditGrantShown(Shown):
     """An amount of credit and what is left of it."""
 
     id = serializers.SerializerMethodField()
@@ -55,7 +55,7 @@ class GrantShown(Shown):
         return grant.expired_at is not None
 
 
-class AccountShown(Shown):
+class CreditAccountShown(Shown):
     """A credit account with its newest grants."""
 
     id = serializers.CharField()
@@ -64,18 +64,18 @@ class AccountShown(Shown):
     currency = serializers.CharField()
     balance = Usd(help_text="Unexpired credit that no budget has drawn yet.")
     frozen = serializers.BooleanField()
-    grants = GrantShown(many=True, help_text="The newest 100.")
+    grants = CreditGrantShown(many=True, help_text="The newest 100.")
     created_at = Moment()
 
 
-class GrantGiven(ReasonGiven):
+class CreditGrantGiven(ReasonGiven):
     """How much credit, until when."""
 
     amount = Usd()
     expires_at = Moment(required=False, allow_null=True, help_text="Left out: without an end.")
 
 
-class MoveGiven(ReasonGiven):
+class CreditMoveGiven(ReasonGiven):
     """How much credit goes to which account."""
 
     to = serializers.CharField(max_length=40, help_text="`crd_...`")
@@ -86,7 +86,7 @@ class CreditAccounts(Makes, Changes, MoneyResource):
     """Credit accounts."""
 
     resource, prefix = "credit-accounts", "crd_"
-    shows, makes, changes = AccountShown, AccountGiven, AccountChange
+    shows, makes, changes = CreditAccountShown, CreditAccountGiven, CreditAccountChange
     live = frozenset({"balance", "grants"})
 
     def rows(self) -> QuerySet[CreditAccount]:
@@ -108,7 +108,7 @@ class CreditAccounts(Makes, Changes, MoneyResource):
                 "currency": "USD",
                 "balance": shown_usd(balances[row.id]),
                 "frozen": row.is_frozen,
-                "grants": [dict(GrantShown(grant).data) for grant in grants[row.id]],
+                "grants": [dict(CreditGrantShown(grant).data) for grant in grants[row.id]],
                 "created_at": Moment().to_representation(row.created_at),
             }
             for row in rows
@@ -123,20 +123,20 @@ class CreditAccounts(Makes, Changes, MoneyResource):
         """Give the account another name."""
         return actions.rename(row, given.get("name", row.name), self.person, reason_of(self.actor, "renamed"))
 
-    @action(detail=True, methods=["post"], takes=GrantGiven)
+    @action(detail=True, methods=["post"], takes=CreditGrantGiven)
     def grant(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
         """Give credit."""
         row = self.row(id)
-        given = self.given(request, GrantGiven)
+        given = self.given(request, CreditGrantGiven)
         ceilings.check_credit(self.actor, row.scope, given["amount"])
         actions.grant(row, given["amount"], given.get("expires_at"), self.person, reason_of(self.actor, given["reason"]))
         return self.told(self.row(id))
 
-    @action(detail=True, methods=["post"], takes=MoveGiven)
+    @action(detail=True, methods=["post"], takes=CreditMoveGiven)
     def move(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
         """Move credit to another account; it keeps its end."""
         row = self.row(id)
-        given = self.given(request, MoveGiven)
+        given = self.given(request, CreditMoveGiven)
         target = self.find(self.rows(), given["to"])
         if target is None:
             raise serializers.ValidationError({"to": "There is no such credit account, or it is not yours to see. Check the id."})

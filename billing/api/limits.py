@@ -53,6 +53,7 @@ class Limits(Makes, Changes, MoneyResource):
     """Limits."""
 
     resource, prefix = "limits", "lim_"
+    needs_reason = True
     shows, makes, changes = LimitShown, LimitGiven, LimitChange
 
     def rows(self) -> QuerySet[Limit]:

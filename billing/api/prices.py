@@ -68,7 +68,7 @@ class PriceGiven(RatesGiven):
     modes = ModeGiven(many=True, required=False, max_length=len(MODES))  # type: ignore[call-arg]
 
 
-class DecisionShown(Shown):
+class PriceDecisionShown(Shown):
     """What somebody decided about it."""
 
     decision = serializers.ChoiceField(PriceDecision.Decision.choices)
@@ -96,11 +96,11 @@ class PriceShown(RatesGiven):
     source = serializers.ChoiceField(Price.Source.choices, help_text="Where the figures come from.")  # type: ignore[assignment]  # DRF keeps fields elsewhere
     source_version = serializers.CharField()
     entered_by = serializers.CharField(allow_null=True, help_text="`usr_...`")
-    decisions = DecisionShown(many=True)
+    decisions = PriceDecisionShown(many=True)
     created_at = Moment()
 
 
-class WhyGiven(Given):
+class PriceReasonGiven(Given):
     """Why."""
 
     reason = serializers.CharField(max_length=500, help_text="Kept with the decision.")
@@ -154,24 +154,24 @@ class Prices(Makes, Resource):
         )
         return self.rows().get(pk=row.pk)
 
-    @action(detail=True, methods=["post"], takes=WhyGiven)
+    @action(detail=True, methods=["post"], takes=PriceReasonGiven)
     def approve(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
         """Let it hold from its date on; somebody else than its author approves."""
         return self._decided(request, id, actions.approve_price)
 
-    @action(detail=True, methods=["post"], takes=WhyGiven)
+    @action(detail=True, methods=["post"], takes=PriceReasonGiven)
     def reject(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
         """Refuse it for good."""
         return self._decided(request, id, actions.reject_price)
 
-    @action(detail=True, methods=["post"], takes=WhyGiven)
+    @action(detail=True, methods=["post"], takes=PriceReasonGiven)
     def withdraw(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
         """End an entered price now, or take a proposal back; calls made until now keep it."""
         return self._decided(request, id, actions.withdraw_price)
 
     def _decided(self, request: Request, text: str, decide: Any) -> Response:
         row = self.row(text)
-        decide(row, self.human, self.given(request, WhyGiven)["reason"])
+        decide(row, self.human, self.given(request, PriceReasonGiven)["reason"])
         return self.told(self.row(text))
 
 
@@ -210,6 +210,6 @@ def _shown(row: Any) -> dict[str, Any]:
         "source": row.source,
         "source_version": row.source_version,
         "entered_by": f"usr_{row.entered_by_id.hex}" if row.entered_by_id else None,
-        "decisions": [dict(DecisionShown(decision).data) for decision in row.decisions.all()],
+        "decisions": [dict(PriceDecisionShown(decision).data) for decision in row.decisions.all()],
         "created_at": Moment().to_representation(row.created_at),
     }

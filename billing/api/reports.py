@@ -175,7 +175,7 @@ class Reports(Makes, Resource):
 
     @extend_schema(
         parameters=[OpenApiParameter("as", enum=sorted(FORMATS), description="Left out: csv.")],
-        responses={(200, member.CONTENT_TYPE): bytes for member in FORMATS.values()},
+        responses={(200, member.CONTENT_TYPE.partition(";")[0]): bytes for member in FORMATS.values()},
     )
     @action(detail=True, methods=["get"])
     def file(self, request: Request, id: str) -> HttpResponse:  # noqa: A002  # the name in the path

@@ -32,7 +32,7 @@ class ApplyGiven(DocumentGiven):
     reason = serializers.CharField(max_length=500, help_text="Kept with every change.")
 
 
-class StepShown(Shown):
+class PlanStepShown(Shown):
     """One difference."""
 
     verb = serializers.ChoiceField(["make", "change", "remove", "keep"])
@@ -44,13 +44,13 @@ class StepShown(Shown):
 class PlanShown(Shown):
     """What differs, in the order of carrying out."""
 
-    steps = StepShown(many=True)
+    steps = PlanStepShown(many=True)
 
 
 class Config(Resource):
     """The governance state of the whole platform."""
 
-    resource = "config"
+    resource, is_list = "config", False
     shows, shown_by_plan, shown_by_apply = PlanShown, PlanShown, PlanShown
 
     def rows(self) -> QuerySet[Any]:

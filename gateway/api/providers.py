@@ -4,7 +4,6 @@ import contextlib
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -24,7 +23,7 @@ MOST_MODELS = 200
 MOST_MS = {"connect": 60_000, "first_byte": 3_600_000, "idle": 3_600_000, "total": 86_400_000}
 
 
-class AccountChange(Given):
+class ProviderChange(Given):
     """What of a provider account can be changed. Another host needs the credential again, and a second person."""
 
     name = serializers.CharField(max_length=200, required=False)
@@ -41,7 +40,7 @@ class AccountChange(Given):
     allow_unknown_endpoints = serializers.BooleanField(required=False, help_text="Pass endpoints that cannot be metered, recorded as unpriced.")
 
 
-class AccountGiven(AccountChange):
+class ProviderGiven(ProviderChange):
     """A new provider account."""
 
     slug = serializers.CharField(max_length=31, help_text="Stands in paths: `/v1/<slug>/...`.")
@@ -63,7 +62,7 @@ class VerificationShown(Shown):
         return f"usr_{row.verified_by_id.hex}" if row.verified_by_id else None
 
 
-class AccountShown(Shown):
+class ProviderShown(Shown):
     """A provider account, without its credential."""
 
     id = serializers.SerializerMethodField()
@@ -85,7 +84,7 @@ class AccountShown(Shown):
     demo = serializers.BooleanField(source="is_demo")
     checked_at = Moment(allow_null=True)
     check_result = serializers.CharField(help_text="What the last test said; begins with ok where it works.")
-    verification = serializers.SerializerMethodField(help_text="null where nobody has verified it.")
+    verification = VerificationShown(allow_null=True, help_text="null where nobody has verified it.")
     created_at = Moment()
     updated_at = Moment()
 
@@ -93,14 +92,8 @@ class AccountShown(Shown):
         """Return the prefixed id."""
         return f"pva_{row.pk.hex}"
 
-    @extend_schema_field(VerificationShown(allow_null=True))
-    def get_verification(self, row: ProviderAccount) -> dict[str, Any] | None:
-        """Return what is on record about the provider."""
-        found: Verification | None = getattr(row, "verification", None)
-        return dict(VerificationShown(found).data) if found else None
 
-
-class AccountTested(AccountShown):
+class ProviderTested(ProviderShown):
     """A provider account just tested, with the models its provider lists."""
 
     models = serializers.ListField(child=serializers.CharField())
@@ -120,7 +113,7 @@ class VerificationGiven(RenewalGiven):
     training_use = serializers.ChoiceField(Verification.TrainingUse.choices)
 
 
-class ModelsGiven(Given):
+class ModelsChosen(Given):
     """Which of the provider's models go into the catalogue."""
 
     models = serializers.ListField(child=serializers.CharField(max_length=200), allow_empty=False, max_length=MOST_MODELS)
@@ -136,8 +129,8 @@ class Providers(Makes, Changes, Resource):
     """Provider accounts."""
 
     resource = "providers"
-    shows, makes, changes = AccountShown, AccountGiven, AccountChange
-    shown_by_test, shown_by_add_models = AccountTested, ModelsAdded
+    shows, makes, changes = ProviderShown, ProviderGiven, ProviderChange
+    shown_by_test, shown_by_add_models = ProviderTested, ModelsAdded
     filters = {"provider": "Accounts of this kind.", "state": "active, draining or disabled.", "slug": "The account of this slug."}
     live = frozenset({"checked_at", "check_result"})
     reaches_out = frozenset({"test"})
@@ -192,11 +185,11 @@ class Providers(Makes, Changes, Resource):
         answer.data["models"] = found
         return answer
 
-    @action(detail=True, methods=["post"], url_path="add-models", takes=ModelsGiven)
+    @action(detail=True, methods=["post"], url_path="add-models", takes=ModelsChosen)
     def add_models(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
         """Put models into the catalogue, each with a deployment at this account."""
         row = self.row(id)
-        return Response({"added": actions.add_models(row, self.given(request, ModelsGiven)["models"])})
+        return Response({"added": actions.add_models(row, self.given(request, ModelsChosen)["models"])})
 
     @action(detail=True, methods=["post"])
     def activate(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path

@@ -1,10 +1,12 @@
 """A company in which every role is held and every resource has objects in every place, for the run of the access matrix."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.channels import save_channel
@@ -343,3 +345,9 @@ def at(made: Company, place: str) -> dict[str, str]:
     return {name: value}
 
 
+@contextlib.contextmanager
+def undone() -> Iterator[None]:
+    """Take back whatever happens within."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)

@@ -1,30 +1,20 @@
 """The access matrix, run in full: every route, every role and kind of program, own, foreign and no objects."""
 
-import contextlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import transaction
 
 from accounts.access.matrix import NARROWED_FIELDS, PEOPLE_ONLY, PUBLIC, RESOURCES, ROLES, ROUTES, Route
 from accounts.models import User
 from accounts.service_accounts import SCOPES
 from gateway.api.routes import resource_urls
 from tests.gateway.api.callers import Caller, service_account
-from tests.gateway.api.company import BODIES, HELD_IN, MADE_IN, PLACES, SAMPLES, Company, Sample, at, company, export_of, own_keys, token_of
+from tests.gateway.api.company import BODIES, HELD_IN, MADE_IN, PLACES, SAMPLES, Company, Sample, at, company, export_of, own_keys, token_of, undone
 
 pytestmark = pytest.mark.django_db
 PROGRAMS = ("program:it_admin", "program:manager", "program:owner")
 DONE = frozenset({200, 201, 204, 400, 409})
-
-
-@contextlib.contextmanager
-def undone() -> Iterator[None]:
-    """Take back whatever happens within."""
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)
 
 
 def covers(cell: str, role: str, sample: Sample) -> bool:
