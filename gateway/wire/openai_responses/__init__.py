@@ -9,6 +9,7 @@ from gateway.wire.openai_responses.answer import read_answer, read_usage
 from gateway.wire.openai_responses.ask import read_ask
 from gateway.wire.openai_responses.compose import compose
 from gateway.wire.openai_responses.events import ChunkWriter
+from gateway.wire.openai_responses.foreign import without_foreign
 from gateway.wire.openai_responses.head import read_head
 from gateway.wire.openai_responses.reasoning import NAME
 from gateway.wire.openai_responses.stream import ChunkReader
@@ -36,4 +37,5 @@ WIRE = Wire(
     error_message=error_message,
     read_usage=read_usage,
     meter=partial(ReaderMeter, ChunkReader),
+    without_foreign=without_foreign,
 )

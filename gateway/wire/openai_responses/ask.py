@@ -21,7 +21,7 @@ _KNOWN = frozenset(
     )
 )  # fmt: skip
 # Asking for these and not getting them would be a wrong answer, not a poorer one.
-_REFUSED = frozenset(("conversation", "previous_response_id", "prompt", "moderation", "top_logprobs"))
+_REFUSED = frozenset(("conversation", "previous_response_id", "prompt", "moderation", "top_logprobs", "stop", "n"))
 _TOOL = frozenset(("type", "name", "description", "parameters", "strict"))
 # Encrypted reasoning is always told; the others are about the vendor's own tools, which are refused, or about what the caller sent.
 _LOGPROBS = "message.output_text.logprobs"

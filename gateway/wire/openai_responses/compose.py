@@ -10,12 +10,12 @@ import orjson
 
 from gateway.terms import Ask, Message, Part, PartKind, Tool, ToolChoice
 from gateway.wire import WireError
+from gateway.wire.efforts import effort_of
 from gateway.wire.openai_responses.reasoning import NAME, written
 from gateway.wire.signatures import is_valid
 
 # Only models that reason take `include: reasoning.encrypted_content`; the others refuse the request for it.
 _REASONS = re.compile(r"(?:.*/)?(?:o\d|gpt-(?:[5-9]|\d\d)(?!.*-chat)|gpt-oss|codex|computer-use)")
-_EFFORT_OF_TOKENS = ((1_024, "minimal"), (4_096, "low"), (12_288, "medium"), (24_576, "high"))
 _FORMAT_NAME = "answer"
 _FILE_NAME = "file"
 
@@ -86,17 +86,13 @@ def _set_reasoning(body: dict[str, Any], ask: Ask, upstream_model: str) -> None:
     if ask.reasoning_effort:
         reasoning["effort"] = ask.reasoning_effort
     elif ask.reasoning_budget_tokens is not None:
-        reasoning["effort"] = _effort_of(ask.reasoning_budget_tokens)
+        reasoning["effort"] = effort_of(ask.reasoning_budget_tokens)
     if ask.shows_reasoning:
         reasoning["summary"] = "auto"
     if reasoning:
         body["reasoning"] = reasoning
     if reasoning.get("effort") not in (None, "none") or _REASONS.match(upstream_model):
         body["include"] = ["reasoning.encrypted_content"]
-
-
-def _effort_of(budget_tokens: int) -> str:
-    return next((effort for most, effort in _EFFORT_OF_TOKENS if budget_tokens <= most), "xhigh") if budget_tokens else "none"
 
 
 # ---- input ------------------------------------------------------------------------------------------------------------

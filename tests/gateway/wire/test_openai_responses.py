@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from gateway.terms import Answer, Ask, Chunk, ChunkKind, Citation, Message, Part, PartKind, Tool, ToolChoice, Usage
+from gateway.terms import Answer, Ask, Chunk, ChunkKind, Citation, Message, Part, PartKind, Ties, Tool, ToolChoice, Usage
 from gateway.wire import Told, WireError
 from gateway.wire.openai_responses import WIRE, ChunkReader, ChunkWriter, compose, read_answer, read_ask, read_usage, write_answer
 from gateway.wire.sse import EventBuffer, data_of
@@ -487,6 +487,29 @@ def test_nonsense_is_refused_by_the_name_of_its_field(change: dict[str, Any], co
     with pytest.raises(WireError) as caught:
         read_ask(fields(orjson.dumps({"model": "m", "input": "x", **change})), "m", False)
     assert (caught.value.code, caught.value.param) == (code, param)
+
+
+def test_what_other_vendors_sealed_is_taken_out_of_a_request_that_passes() -> None:
+    assert WIRE.without_foreign is not None
+    own = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA"}
+    foreign = [{**own, "encrypted_content": f"sgw1.{wire}.x"} for wire in ("anthropic_messages", "gemini+call", "anthropic_messages+redacted")]
+    message = {"role": "user", "content": "sgw1.gemini.x"}
+    given = fields(orjson.dumps({"model": "m", "input": [message, own, *foreign]}))
+    assert WIRE.without_foreign(given) == {"input": orjson.dumps([message, own])}
+    for nothing in ({"input": [message, own]}, {"input": "sgw1.gemini.x"}, {}):
+        assert WIRE.without_foreign(fields(orjson.dumps(nothing))) == {}
+
+
+def test_what_a_call_has_to_do_with_stored_ones_is_read() -> None:
+    assert WIRE.client is not None
+    head = WIRE.client.read_head(
+        {"model": "m", "previous_response_id": "resp_1", "input": [{"type": "item_reference", "id": "a"}, {"id": "b"}, {"id": "c", "role": "user"}]}
+    )
+    assert head.ties == Ties(previous="resp_1", references=("a", "b"), keeps=True)
+    assert WIRE.client.read_head({"model": "m", "input": "x", "store": False}).ties == Ties()
+    with pytest.raises(WireError) as caught:
+        WIRE.client.read_head({"model": "m", "conversation": "conv_1"})
+    assert (caught.value.code, caught.value.param) == ("unsupported_field", "conversation")
 
 
 def test_work_in_the_background_is_refused() -> None:
