@@ -51,6 +51,8 @@ class FirstSteps:
     keys: tuple[VirtualKey, ...]
     offers: tuple[Offer, ...]
     model: str
+    # names of offered models that one of the keys may call
+    open_models: frozenset[str]
 
     @property
     def is_done(self) -> bool:
@@ -76,7 +78,8 @@ def first_steps(user: User) -> FirstSteps:
         Step("key", "A key", bool(keys), ", ".join(key.name for key in keys[:3])),
         Step("call", "The first call", call is not None, f"{call.model}, {call.started_at:%Y-%m-%d %H:%M} UTC" if call else ""),
     )
-    return FirstSteps(steps, tuple(places(projects)), tuple(keys), offers, model_for(keys, offers))
+    callable_models = frozenset(offer.model.name for offer in offers if any("*" in key.models or offer.model.name in key.models for key in keys))
+    return FirstSteps(steps, tuple(places(projects)), tuple(keys), offers, model_for(keys, offers), callable_models)
 
 
 def accepted(user: User) -> tuple[Step, ...]:

@@ -1,5 +1,6 @@
 """Forms of what is said and decided about a request; what they refuse, the actions refuse too."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, time
 from typing import Any
 
@@ -7,7 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import GrantRequest, User
 from gateway.forms_requests.ask import DAY, LINES
 
 
@@ -23,6 +24,26 @@ class DecideForm(forms.Form):
     version = forms.IntegerField(widget=forms.HiddenInput)
     comment = forms.CharField(max_length=1000, required=False, widget=LINES, help_text="To deny or to ask back, say why.")
     amount_usd = forms.DecimalField(min_value=0, max_digits=12, decimal_places=2, required=False, label="Amount (USD)", help_text="May be lower than asked.")
+
+
+class ChosenForm(forms.Form):
+    """One decision about several requests, each in the version that was read: `id:version`."""
+
+    chosen = forms.TypedMultipleChoiceField(error_messages={"required": "Choose some requests first."})
+    comment = forms.CharField(max_length=1000, required=False, label="Comment", help_text="To deny, say why.")
+    verdict = forms.ChoiceField(choices=[("approve", "Approve"), ("deny", "Deny")])
+
+    def __init__(self, *args: Any, rows: Iterable[GrantRequest], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._rows = {f"{row.shown_id}:{row.version}": row for row in rows}
+        field = self.fields["chosen"]
+        assert isinstance(field, forms.TypedMultipleChoiceField)
+        field.choices = [(name, name) for name in self._rows]
+        field.error_messages["invalid_choice"] = "Something you chose was edited or decided meanwhile. Read it again."
+
+    def rows(self) -> list[GrantRequest]:
+        """Return the requests that were chosen."""
+        return [self._rows[name] for name in self.cleaned_data["chosen"]]
 
 
 class TakeBackForm(forms.Form):

@@ -4,11 +4,12 @@ from django.urls import path
 
 from gateway.portal.by_mail import by_mail
 from gateway.portal.delegations import delegations, end_delegation
+from gateway.portal.inbox import approvals
 from gateway.portal.keys import act, edit_key, key, keys, new_key
 from gateway.portal.onboarding import onboarding
 from gateway.portal.overview import overview
 from gateway.portal.request_page import act_on_request, one_request
-from gateway.portal.requests import approvals, edit_request, new_request, requests
+from gateway.portal.requests import edit_request, new_request, requests
 from gateway.portal.tokens import revoke_token, tokens
 
 app_name = "portal"

@@ -1,4 +1,4 @@
-"""The pages of requests: list, ask, change, and what waits for one's decision. Nothing here decides who may: the actions do."""
+"""The pages of requests: list, ask and change. Nothing here decides who may: the actions do."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,6 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from accounts import grants
 from accounts.models import GrantRequest, User
 from accounts.portal.download import as_csv, wants_csv
 from accounts.portal.page import found, page_of, signed_in
@@ -39,17 +38,6 @@ def requests(request: HttpRequest, user: User) -> HttpResponseBase:
 def ways() -> list[tuple[str, str]]:
     """Return what can be asked for: kinds with their headings."""
     return [(form.kind, form.heading) for form in FORMS.values()]
-
-
-@signed_in
-@require_http_methods(["GET", "HEAD"])
-def approvals(request: HttpRequest, user: User) -> HttpResponseBase:
-    """List what waits for the visitor's decision, the oldest first."""
-    if wants_csv(request):
-        return as_csv("approvals", COLUMNS, cells_of(access.inbox(user)))
-    page = page_of(request, access.inbox(user))
-    rows = [{"row": row, "lines": grants.changes_of(row)} for row in page]
-    return render(request, "gateway/approvals.html", {"page": page, "rows": rows})
 
 
 def cells_of(rows: QuerySet[GrantRequest]) -> Iterator[list[Any]]:

@@ -99,6 +99,7 @@ def test_the_call_to_copy_names_a_model_the_key_may_call_and_the_true_address() 
     key_of(user, Project.objects.get(), ["c-fine"])
     page = client.get("/onboarding").content.decode()
     assert (page.count('"c-fine"'), page.count('"b-dear"'), "http://testserver/v1" in page) == (3, 0, True)
+    assert (first_steps(user).open_models, "?model=b-dear" in page, "?model=c-fine" in page) == (frozenset({"c-fine"}), True, False)
 
 
 def test_models_that_cannot_be_called_are_not_offered() -> None:
