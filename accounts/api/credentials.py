@@ -4,6 +4,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
@@ -56,7 +57,7 @@ class ServiceAccountToken(BaseAuthentication):
         return 'Bearer realm="management"'
 
 
-def ip_of(request: Request) -> str | None:
+def ip_of(request: Request | HttpRequest) -> str | None:
     """Return the visitor's address, None where the server tells none."""
     try:
         return str(ip_address(str(request.META.get("REMOTE_ADDR", ""))))

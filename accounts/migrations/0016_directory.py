@@ -8,7 +8,10 @@ from django.db import migrations, models
 
 
 def seed(apps, schema_editor):
-    apps.get_model("accounts", "CredentialPolicy").objects.get_or_create(kind="scim-token")
+    apps.get_model("accounts", "CredentialPolicy").objects.get_or_create(
+        kind="scim-token",
+        defaults={"idle_days": 0},  # a directory without news for a quarter must still be able to say that somebody left
+    )
 
 
 class Migration(migrations.Migration):

@@ -32,6 +32,8 @@ from scim2_models import (
 
 from accounts import audit
 from accounts.api.bodies import Json
+from accounts.api.credentials import ip_of
+from accounts.models import ScimToken
 from accounts.scim import patches
 from accounts.scim.discovery import CONFIGURATION, RESOURCE_TYPES, SCHEMAS, listed
 from accounts.scim.kinds import PEOPLE, Kind
@@ -55,17 +57,15 @@ class Endpoint(View):
     @method_decorator(csrf_exempt)
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer who proves to be the directory."""
-        scheme, _, text = request.headers.get("Authorization", "").partition(" ")
-        sent, agent = text.strip().encode("utf-8", "surrogateescape"), request.headers.get("User-Agent", "")
-        token = None if scheme.lower() != "bearer" else find_by_token(sent, settings.KEY_PEPPERS, request.META.get("REMOTE_ADDR"), agent)
-        if token is None:
-            answer = told(Error(status=401, detail="Send Authorization: Bearer sgw_sc_<id>_<secret>, a SCIM token that is in force."))
-            answer.headers["WWW-Authenticate"] = 'Bearer realm="scim"'
-            return answer
-        request.user = token  # type: ignore[assignment]  # the audit trail names it as who acts
-        if self.scope and self.scope not in token.scopes:
-            return told(Error(status=403, detail=f"This SCIM token lacks the scope {self.scope}."))
         try:
+            token = self.token()
+            if token is None:
+                answer = told(Error(status=401, detail="Send Authorization: Bearer sgw_sc_<id>_<secret>, a SCIM token that is in force."))
+                answer.headers["WWW-Authenticate"] = 'Bearer realm="scim"'
+                return answer
+            request.user = token  # type: ignore[assignment]  # the audit trail names it as who acts
+            if self.scope and self.scope not in token.scopes:
+                return told(Error(status=403, detail=f"This SCIM token lacks the scope {self.scope}."))
             with POLICY:
                 return super().dispatch(request, *args, **kwargs)
         except SCIMException as error:
@@ -88,6 +88,14 @@ class Endpoint(View):
         answer = told(Error(status=405, detail=f"Use {allowed} here."))
         answer.headers["Allow"] = allowed
         return answer
+
+    def token(self) -> ScimToken | None:
+        """Return the token the request proves, None without one."""
+        scheme, _, text = self.request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        agent = self.request.headers.get("User-Agent", "")
+        return find_by_token(text.strip().encode("utf-8", "surrogateescape"), settings.KEY_PEPPERS, ip_of(self.request), agent)
 
     @property
     def scope(self) -> str:

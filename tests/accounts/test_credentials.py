@@ -30,8 +30,8 @@ def turn(key: VirtualKey, hours: int) -> tuple[VirtualKey, str]:
 
 def test_policies_of_every_kind_are_there_from_the_start() -> None:
     rows = CredentialPolicy.objects.values_list("kind", "longest_days", "idle_days")
-    kinds = {"key-dev": 365, "key-prod": 365, "key-test": 365, "personal-token": 90, "scim-token": 365, "service-account": 365}
-    assert sorted(rows) == [(kind, longest_days, 90) for kind, longest_days in kinds.items()]
+    keys = [(f"key-{environment}", 365, 90) for environment in ("dev", "prod", "test")]
+    assert sorted(rows) == [*keys, ("personal-token", 90, 90), ("scim-token", 365, 0), ("service-account", 365, 90)]
     assert {kind for kind, *_ in rows} == set(CredentialPolicy.Kind.values)
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 
 from accounts import actions, credentials, groups
@@ -206,6 +207,15 @@ def test_only_a_good_token_comes_in(directory: Directory) -> None:
     credentials.set_state(directory.row, ScimToken.State.REVOKED, reason="leaked")
     assert directory.ask("get", "Users").status_code == 401
     assert ScimToken.objects.get().last_used_at is None
+
+
+def test_without_the_database_the_directory_is_asked_to_repeat(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(ScimToken.objects, "filter", away)
+    answer = directory.ask("get", "Users")
+    assert (answer.status_code, answer.headers["retry-after"], answer.headers["content-type"]) == (503, "1", "application/scim+json")
 
 
 def test_every_change_is_on_record(directory: Directory) -> None:
