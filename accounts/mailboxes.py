@@ -19,7 +19,8 @@ from accounts.outbox import due, write
 class Letter:
     """What somebody is told: a title, text, what to know (name and value), and what would change (what, before, after).
 
-    `reference` names the event, so that it is told once; `link` is a DecisionLink's id where they can decide by this mail.
+    `reference` names the event, so that it is told once; `link` is a DecisionLink's id where they can decide by this mail. A critical one waits for no
+    digest and no quiet hours.
     """
 
     reference: str
@@ -31,6 +32,7 @@ class Letter:
     changes: tuple[tuple[str, str, str], ...] = ()
     link: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    severity: str = Severity.INFO
 
 
 def can_mail() -> bool:
@@ -62,13 +64,13 @@ def post(person: User, letter: Letter) -> bool:
         reference=f"{letter.reference}:{box.id.hex}",
         channel=box,
         kind=letter.kind,
-        severity=Severity.INFO,
+        severity=letter.severity,
         title=unlinked(one_line(letter.title))[:200],
         text=unlinked(letter.text),
         path=letter.path,
         facts=told,
-        for_digest=bool(box.digest),
-        due_at=due(box, Severity.INFO, now),
+        for_digest=bool(box.digest) and letter.severity != Severity.CRITICAL,
+        due_at=due(box, letter.severity, now),
     )
     return write([message]) == 1
 

@@ -282,6 +282,20 @@ PORTAL = {
     "oidc/left": "everybody",
 }
 
+# Pages of the portal about one object, and the route of the API whose answer decides who they open to; `{verb}` is the page's own last word. A page shows
+# nothing the route would not, and may show less: tokens and away times are one's own alone.
+PORTAL_OBJECTS: dict[str, dict[str, str]] = {
+    "keys/<str:public_id>": {"GET": "GET keys/{id}"},
+    "keys/<str:public_id>/edit": {"GET": "PATCH keys/{id}", "POST": "PATCH keys/{id}"},
+    "keys/<str:public_id>/<str:verb>": {"POST": "POST keys/{id}/{verb}"},
+    "tokens/<str:public_id>/revoke": {"POST": "POST personal-tokens/{id}/revoke"},
+    "requests/<str:public_id>": {"GET": "GET credit-requests/{id}"},
+    "requests/<str:public_id>/edit": {"GET": "PATCH credit-requests/{id}", "POST": "PATCH credit-requests/{id}"},
+    "requests/<str:public_id>/<str:verb>": {"POST": "POST approvals/{id}/{verb}"},
+    "approvals/<str:public_id>": {"GET": "GET approvals/{id}"},
+    "approvals/away/<str:public_id>/end": {},
+}
+
 # Rows in the admin by app: the platform roles that read them, and those that write them, where the table below says nothing else.
 _PLATFORM = ("it_admin", "security_officer", "finance", "auditor")
 ADMIN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

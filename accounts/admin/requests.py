@@ -79,7 +79,12 @@ class GrantRequestAdmin(ActsMixin, ReadOnlyAdmin):
         ),
         "ask": Act("Ask back", "The request waits until whoever asked answers.", WordForm, lambda row, who, given: deciding.ask(row, who, given["text"])),
         "comment": Act("Comment", "Stands in the request's history.", WordForm, lambda row, who, given: asking.comment(row, who, given["text"])),
-        "withdraw": Act("Withdraw", "Takes your own request back.", NothingForm, lambda row, who, given: asking.withdraw(row, who)),
+        "withdraw": Act(
+            "Withdraw",
+            "Takes your own request back, or stops an act that waits without a second person.",
+            NothingForm,
+            lambda row, who, given: asking.withdraw(row, who),
+        ),
         "take_back": Act(
             "Take back",
             "Ends now what this request gave, before its time.",
@@ -116,9 +121,10 @@ class GrantRequestAdmin(ActsMixin, ReadOnlyAdmin):
         return access.may_decide(request.user, row) if row else self.may_act(request)  # type: ignore[arg-type]  # signed in
 
     def has_own_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        """An open request is the signed-in person's own."""
-        row = self._row(request, object_id)
-        return row is not None and row.is_open and asking.is_asker(request.user, row)  # type: ignore[arg-type]  # signed in
+        """An open request is the signed-in person's own, or theirs to stop."""
+        row, user = self._row(request, object_id), request.user
+        assert isinstance(user, User)
+        return row is not None and row.is_open and (asking.is_asker(user, row) or asking.may_stop(user, row))
 
     def has_end_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """What a request gave can be taken back by the signed-in person."""

@@ -14,12 +14,12 @@ from accounts.signin import break_glass
 class Command(BaseCommand):
     """Open or end break-glass; for the operator of the host, when nobody else can let an administrator in."""
 
-    help = "Make a user an IT administrator for one hour and print a link that signs in once; the platform's channels are told, and it ends by itself."
+    help = "Make a user an IT administrator for one hour and print a link that signs in once; administrators and channels are told, and it ends by itself."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the user and the reason."""
         parser.add_argument("--user", required=True, help="e-mail address")
-        parser.add_argument("--reason", default="", help="why, in a sentence; goes to the platform's notification channels and to the audit trail")
+        parser.add_argument("--reason", default="", help="why, in a sentence; goes to administrators, channels and the audit trail")
         parser.add_argument("--end", action="store_true", help="end it before its time")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -37,6 +37,7 @@ class Command(BaseCommand):
         except ValidationError as refusal:
             raise CommandError(" ".join(refusal.messages)) from refusal
         self.stdout.write(
-            f"{user} is an IT administrator until {user.break_glass_until:%H:%M} UTC, cannot approve anything, and the platform's channels are told.\n"
+            f"{user} is an IT administrator until {user.break_glass_until:%H:%M} UTC and cannot approve anything.\n"
+            "Every administrator and security officer and the platform's channels are told.\n"
             f"Sign in once within 15 minutes: {settings.PUBLIC_URL}{path}"
         )

@@ -1,7 +1,7 @@
 """Break-glass: from the host alone, for an hour, told to everybody in charge, without a say in approvals, over by itself."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import time, timedelta
 from io import StringIO
 from typing import Any
 
@@ -9,10 +9,12 @@ import pytest
 import time_machine
 from django.core.management import CommandError, call_command
 from django.test import Client
+from structlog.testing import capture_logs
 
-from accounts import access
+from accounts import access, mailboxes, outbox
 from accounts.models import AuditEvent, NotificationChannel, OutboxMessage, Session, User
 from tests.accounts.signin.people import START, first_step, person
+from tests.fakes.mail import mail_server
 
 pytestmark = pytest.mark.django_db
 WHY = "The identity provider is down since nine."
@@ -76,6 +78,31 @@ def test_everybody_in_charge_is_told_and_it_is_on_record() -> None:
     opened = AuditEvent.objects.get(action="break-glass.open")
     assert (WHY in str(opened.texts["reason"]), opened.face, opened.object_id) == (True, "command", f"usr_{user.pk.hex}")
     assert "break-glass" in str(AuditEvent.objects.get(action="session.sign-in").texts["how"])
+
+
+def test_every_administrator_and_security_officer_gets_a_mail_at_once(settings: Any) -> None:
+    settings.MAIL_URL, settings.MAIL_FROM, settings.PUBLIC_URL = "smtp://127.0.0.1:1?tls=none", "gateway@example.com", "http://testserver"
+    told = [User.objects.create_user(f"{name}@example.com", role=role) for name, role in (("it", "it_admin"), ("security", "security_officer"))]
+    User.objects.create_user("finance@example.com", role="finance")
+    User.objects.create_user("gone@example.com", role="it_admin", is_active=False)
+    box = mailboxes.mailbox_of(told[0])
+    box.digest, box.quiet_from, box.quiet_until = "daily", time(0, 0), time(23, 59)
+    box.save()
+    user = person()
+    run(user)
+    rows = OutboxMessage.objects.filter(kind="break-glass").order_by("channel__person__email")
+    assert [row.channel.person for row in rows] == told
+    assert {(row.severity, row.for_digest, row.due_at, WHY in row.text, user.email in row.title) for row in rows} == {("critical", False, START, True, True)}
+    with mail_server() as server:
+        settings.MAIL_URL = server.url
+        outbox.deliver_due()
+        assert sorted(to for to, _ in server.mails) == [["it@example.com"], ["security@example.com"]]
+
+
+def test_that_nobody_could_be_told_is_said_in_the_log() -> None:
+    with capture_logs() as said:
+        run(person())
+    assert [line["event"] for line in said if line["log_level"] == "warning"] == ["break_glass_told_nobody"]
 
 
 def test_it_is_marked_so_that_nothing_can_be_approved_with_it() -> None:
