@@ -25,7 +25,11 @@ class Door(Frozen, frozen=True):
 CHAT = chat_endpoints()
 KNOWN = frozenset(by_endpoint())
 # wires whose paths name the model, with all their endpoints
-NAMING = [(wire, wire.client.read_path, frozenset(wire.also)) for wire in shelf().values() if wire.client is not None and wire.client.read_path is not None]
+NAMING = [
+    (wire, wire.client.read_path, frozenset(name for name, spoken in by_endpoint().items() if spoken is wire))
+    for wire in shelf().values()
+    if wire.client is not None and wire.client.read_path is not None
+]
 DOORS: Mapping[bytes, Door] = {
     b"/v1/" + endpoint.encode(): Door(endpoint=endpoint, wire=wire)
     for endpoint, wire in by_endpoint().items()

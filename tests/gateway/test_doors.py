@@ -12,6 +12,7 @@ GEMINI = {b"x-goog-api-key": b"k"}
     [
         (b"/v1/chat/completions", GEMINI, ("chat/completions", "openai_chat", "", False)),
         (b"/v1beta/models/a%2Fb:c:streamGenerateContent", {}, ("generateContent", "gemini", "a/b:c", True)),
+        (b"/v1beta/models/g:batchEmbedContents", {}, ("batchEmbedContents", "gemini", "g", False)),
         (b"/v1/models/g:generateContent", {}, ("generateContent", "gemini", "g", False)),
         (b"/v1beta/models", {}, ("", "gemini", "", False)),
         (b"/v1beta/nothing", {}, ("", "gemini", "", False)),

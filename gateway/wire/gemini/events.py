@@ -8,7 +8,7 @@ import orjson
 from gateway.terms import Chunk, ChunkKind, Citation
 from gateway.wire import Told
 from gateway.wire.gemini import thoughts
-from gateway.wire.gemini.told import FINISHES, arguments, error_event, grounded, usage_metadata
+from gateway.wire.gemini.told import FINISHES, arguments, error_event, grounded, sign_first, usage_metadata
 
 # Google's SDKs take a comment for an answer that is no JSON; an empty line is nothing to them.
 KEEP_ALIVE = b"\n\n"
@@ -99,13 +99,14 @@ class ChunkWriter:
 
     def _held_back(self) -> bytes:
         """Return what must be told before something new: complete calls, and a signature that no call came for."""
-        parts = []
+        parts: list[dict[str, Any]] = []
         for call in self._calls.values():
             part: dict[str, Any] = {"functionCall": {"id": call.id, "name": call.name, "args": arguments("".join(call.arguments))}}
             if call.signature:
                 part["thoughtSignature"] = call.signature
-            parts.append(orjson.dumps(part))
-        out = self._event(b",".join(parts)) if parts else b""
+            parts.append(part)
+        sign_first(parts)
+        out = self._event(orjson.dumps(parts)[1:-1]) if parts else b""
         if self._signature:
             out += self._sealed(self._signature)
         self._calls.clear()

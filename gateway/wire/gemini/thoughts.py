@@ -12,6 +12,8 @@ NAME = "gemini"
 _REDACTED = "+redacted"
 # with what every seal begins once it is base64: "sgw1."
 SEALED = b'"c2d3MS'
+# stands at a call that no vendor signed: Google's models refuse calls without a signature, so it is told that another's model made it
+OTHERS = base64.b64encode(seal("other", "").encode()).decode()
 _TO_STANDARD = str.maketrans("-_", "+/")
 
 

@@ -22,6 +22,7 @@ _STATUSES = {
 def write_answer(answer: Answer, told: Told) -> bytes:
     """Return a GenerateContentResponse naming the caller's model."""
     parts = [written for part in answer.parts if (written := _part(part)) is not None]
+    sign_first(parts)
     refused = any(part.kind is PartKind.REFUSAL for part in answer.parts)
     candidate: dict[str, Any] = {
         "content": {"parts": parts or [{"text": ""}], "role": "model"},
@@ -54,6 +55,13 @@ def _part(part: Part) -> dict[str, Any] | None:
     if part.signature:
         written["thoughtSignature"] = thoughts.written(part.signature, part.signed_by)
     return written
+
+
+def sign_first(parts: list[dict[str, Any]]) -> None:
+    """Mark the first call of a turn, where no vendor signed it, as another vendor's."""
+    first = next((part for part in parts if "functionCall" in part), None)
+    if first is not None:
+        first.setdefault("thoughtSignature", thoughts.OTHERS)
 
 
 def arguments(text: str) -> dict[str, Any]:

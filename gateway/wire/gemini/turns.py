@@ -104,7 +104,7 @@ class _Turns:
         self._calls += 1
         given_id = text(call.get("id", ""), f"{param}.id") or f"call_{self._calls}"
         self._waiting.append((given_id, name))
-        signature, signed_by = ("", "") if thought is None else (thought.signature, thought.signed_by)
+        signature, signed_by = ("", "") if thought is None or not thought.signature else (thought.signature, thought.signed_by)
         return Part(PartKind.TOOL_CALL, text=json_text(given, f"{param}.args"), id=given_id, name=name, signature=signature, signed_by=signed_by)
 
     def _result(self, value: object, param: str) -> Part:

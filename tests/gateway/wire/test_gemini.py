@@ -16,7 +16,7 @@ from gateway.wire.gemini.head import read_head
 from gateway.wire.gemini.path import listed, locate, read_path, write_path
 from gateway.wire.gemini.schema import cleaned, plain
 from gateway.wire.gemini.stream import Meter
-from gateway.wire.gemini.thoughts import SEALED, written, written_redacted
+from gateway.wire.gemini.thoughts import OTHERS, SEALED, written, written_redacted
 from gateway.wire.strict import fields
 
 TOLD = Told(model="house-model", call_id="call_1", created_at_s=1)
@@ -270,6 +270,13 @@ def test_other_vendors_reasoning_is_taken_out_of_what_passes() -> None:
         {"role": "model", "parts": [{"text": "so", "thoughtSignature": ours}, {"text": "there"}]},
     ]
     assert without_foreign(fields(orjson.dumps({"contents": HI}))) == {}
+
+
+def test_a_call_of_another_vendors_model_is_told_apart() -> None:
+    calls = {"role": "model", "parts": [{"functionCall": {"name": "f"}, "thoughtSignature": OTHERS}, {"functionCall": {"name": "g"}}]}
+    assert turns(*HI, calls)[1][1] == [Part(PartKind.TOOL_CALL, "{}", id="call_1", name="f"), Part(PartKind.TOOL_CALL, "{}", id="call_2", name="g")]
+    changed = orjson.loads(without_foreign(fields(orjson.dumps({"contents": [calls]})))["contents"] or b"")
+    assert changed[0]["parts"] == [{"functionCall": {"name": "f"}, "thoughtSignature": "skip_thought_signature_validator"}, {"functionCall": {"name": "g"}}]
 
 
 def test_a_model_that_a_body_repeats_is_named_as_the_provider_knows_it() -> None:
@@ -540,7 +547,7 @@ def test_a_stream_is_written_as_googles_sdk_reads_it() -> None:
         [{"text": "hm", "thought": True}],
         [{"text": "", "thought": True, "thoughtSignature": written("S", "anthropic_messages")}],
         [{"text": "a\u2028b"}],
-        [{"functionCall": {"id": "1", "name": "f", "args": {"x": 1}}}, {"functionCall": {"id": "2", "name": "g", "args": {}}}],
+        [{"functionCall": {"id": "1", "name": "f", "args": {"x": 1}}, "thoughtSignature": OTHERS}, {"functionCall": {"id": "2", "name": "g", "args": {}}}],
         [{"text": ""}],
     ]
     assert {**told[-1], "candidates": told[-1]["candidates"][0]["finishReason"]} == {
@@ -582,7 +589,7 @@ def test_an_answer_with_everything_in_it_is_told_whole() -> None:
                     {"text": "hm", "thought": True, "thoughtSignature": "S"},
                     {"text": "", "thought": True, "thoughtSignature": written_redacted("X", "anthropic_messages")},
                     {"text": "a"},
-                    {"functionCall": {"id": "1", "name": "f", "args": {"arguments": "broken"}}},
+                    {"functionCall": {"id": "1", "name": "f", "args": {"arguments": "broken"}}, "thoughtSignature": OTHERS},
                 ],
                 "role": "model",
             },
