@@ -38,9 +38,10 @@ def _advised(refusal: egress.NotAllowed) -> str:
 
 def list_models(provider: Provider, base_url: str, credential: str, ca_pem: str, rules: AddressRules) -> list[str]:
     """Ask the provider for its models, at most 10 s and 2 MiB, no redirects; an empty list when it has no listing. Raises ProbeFailed."""
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in provider.headers(credential)}
+    presented = credential if provider.token_request is None else _token(provider, credential, ca_pem, rules)
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in provider.headers(presented)}
     url = base_url.rstrip("/") + provider.models_path
-    status, body = _get(url, headers, ca_pem, rules)
+    status, body = _ask("GET", url, headers, ca_pem, rules)
     if status in (401, 403):
         raise ProbeFailed(f"The provider refuses the credential (HTTP {status}). Enter a valid one.")
     if 300 <= status < 400:
@@ -58,7 +59,23 @@ def list_models(provider: Provider, base_url: str, credential: str, ca_pem: str,
     return sorted({name for name in names if 0 < len(name) <= NAME_LETTERS and name.isprintable()})
 
 
-def _get(url: str, headers: Mapping[str, str], ca_pem: str, rules: AddressRules) -> tuple[int, bytes]:
+def _token(provider: Provider, credential: str, ca_pem: str, rules: AddressRules) -> str:
+    """Return an access token had for the credential. Raises ProbeFailed."""
+    assert provider.token_request is not None
+    try:
+        url, form = provider.token_request(credential, time.time())
+    except ValueError as error:
+        raise ProbeFailed(f"Enter another credential: {error}.") from None
+    status, body = _ask("POST", url, {"content-type": "application/x-www-form-urlencoded"}, ca_pem, rules, form)
+    if status != 200:
+        raise ProbeFailed(f"The token endpoint refuses the credential (HTTP {status}). Enter a valid one.")
+    try:
+        return provider.read_token(body)[0]
+    except ValueError:
+        raise ProbeFailed("The token endpoint answers, but not with an access token. Check the credential's token_uri.") from None
+
+
+def _ask(method: str, url: str, headers: Mapping[str, str], ca_pem: str, rules: AddressRules, content: bytes | None = None) -> tuple[int, bytes]:
     ends_at = time.monotonic() + TIMEOUT_S
     context = ssl.create_default_context()
     try:
@@ -69,7 +86,7 @@ def _get(url: str, headers: Mapping[str, str], ca_pem: str, rules: AddressRules)
         transport._pool = httpcore.ConnectionPool(ssl_context=context, network_backend=egress.CheckedBackend(rules, ends_at))  # noqa: SLF001
         with (
             httpx.Client(transport=transport, timeout=TIMEOUT_S, trust_env=False, follow_redirects=False) as client,
-            client.stream("GET", url, headers=headers) as answer,
+            client.stream(method, url, headers=headers, content=content) as answer,
         ):
             body = b""
             for piece in answer.iter_bytes():

@@ -1,12 +1,16 @@
 """The upstream side of each provider account: its client, its prepared request heads, its calls in flight. One pool per account revision."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from gateway.errors import BadRequest
 from gateway.plane.route import Route, find
+from gateway.plane.tokens import Client as TokenClient
+from gateway.plane.tokens import TokenSource
 from gateway.providers import Provider
 from gateway.terms import Account, Deadlines, Deployment
 from gateway.wire.lines import lines
@@ -50,7 +54,7 @@ class Client(Protocol):
 class Pool:
     """One account in use."""
 
-    __slots__ = ("_busy", "_heads", "_routes", "_told", "_via", "account", "client", "in_flight", "provider")
+    __slots__ = ("_busy", "_heads", "_routes", "_told", "_via", "account", "client", "in_flight", "provider", "tokens")
 
     def __init__(self, account: Account, provider: Provider, client: Client, via: bytes) -> None:
         self.account, self.provider, self.client = account, provider, client
@@ -60,6 +64,13 @@ class Pool:
         self._heads: dict[tuple[str, str, bool], bytes] = {}
         self._routes: dict[str, Route | None] = {}
         self._told: dict[tuple[str, str], bytes] = {}
+        # where the credential is exchanged for an access token; heads hold it, and are made anew with every new one
+        self.tokens: TokenSource | None = None
+
+    def exchange(self, make_client: Callable[[str], TokenClient], wall: Callable[[], float]) -> None:
+        """Begin to exchange the credential for access tokens, at an endpoint whose client is made from its URL."""
+        self.tokens = TokenSource(self.account, self.provider, make_client, wall, self._heads.clear)
+        self.tokens.begin()
 
     def is_full(self, deployment: Deployment) -> bool:
         """Return whether the account or the deployment has as many calls in flight as it may."""
@@ -120,7 +131,7 @@ class Pool:
             f"{method} {parts.path.rstrip('/')}{path} HTTP/1.1\r\nhost: {parts.netloc.rpartition('@')[2]}\r\n".encode(),
             b"content-type: " + content_type + b"\r\naccept-encoding: identity\r\nuser-agent: symbiosis-gateway\r\nvia: 1.1 " + self._via + b"\r\n",
         ]
-        for name, value in self.provider.headers(self.account.credential):
+        for name, value in self.provider.headers(self.account.credential if self.tokens is None else self.tokens.token):
             if b"\r" in value or b"\n" in value:
                 raise ValueError("a credential may not hold line breaks")
             lines.append(name + b": " + value + b"\r\n")
@@ -130,8 +141,17 @@ class Pool:
 class Pools:
     """All pools by account slug; follows the snapshot."""
 
-    def __init__(self, shelf: Mapping[str, Provider], make_client: Callable[[Account], Client], via: bytes) -> None:
+    def __init__(
+        self,
+        shelf: Mapping[str, Provider],
+        make_client: Callable[[Account], Client],
+        via: bytes,
+        make_token_client: Callable[[Account, str], TokenClient] | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """`make_token_client` makes the client to an account's token endpoint from its URL; `wall` gives Unix seconds."""
         self._shelf, self._make_client, self._via = shelf, make_client, via
+        self._make_token_client, self._wall = make_token_client, wall
         self._pools: dict[str, Pool] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -145,6 +165,8 @@ class Pools:
             pool = self._pools.get(slug)
             if pool is None or pool.account.revision != account.revision:
                 pool = Pool(account, self._shelf[account.provider], self._make_client(account), self._via)
+                if pool.provider.token_request is not None and self._make_token_client is not None:
+                    pool.exchange(partial(self._make_token_client, account), self._wall)
             pools[slug] = pool
         old, self._pools = self._pools, pools
         for slug, pool in old.items():
@@ -152,7 +174,7 @@ class Pools:
                 self._let_go(pool)
 
     def _let_go(self, pool: Pool) -> None:
-        task = asyncio.ensure_future(pool.client.aclose())
+        task = asyncio.ensure_future(_close(pool))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -161,3 +183,9 @@ class Pools:
         self.adopt({})
         if self._closing:
             await asyncio.wait(set(self._closing), timeout=5)
+
+
+async def _close(pool: Pool) -> None:
+    if pool.tokens is not None:
+        await pool.tokens.stop()
+    await pool.client.aclose()

@@ -165,6 +165,8 @@ class Sender:
         charge: Charge | None = None
         pool.enter(deployment)
         try:
+            if pool.tokens is not None:
+                await pool.tokens.ready(pool.account.deadlines.connect_ms / 1000)
             head, body = tries.prepare(deployment, pool)
             if self._stable is not None:
                 await self._stable()

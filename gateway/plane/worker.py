@@ -90,7 +90,7 @@ class Worker:
         """Open the journal, load the last good snapshot, hear the steward if it is there in time. Raises JournalBroken."""
         settings = self.settings
         self.journal = Journal(settings.journal_dir, self.name, strict=settings.journal_strict)
-        self.pools = Pools(shelf(), self._make_client, self.via)
+        self.pools = Pools(shelf(), self._make_client, self.via, self._make_token_client)
         self.calllog = CallLog(os.dup(1))
         sender = Sender(self.pools, self.health, time.monotonic, time.time, self.journal.flushed if self.journal.strict else None)
         self.link = Link(settings.steward_socket, self.name, self._adopt, self._flat)
@@ -155,6 +155,9 @@ class Worker:
         endpoint = endpoint_of(account.base_url, ca_pem=account.ca_pem, rules=self._rules, deadlines=account.deadlines)
         make: Callable[..., AnyClient] = HttpxClient if account.transport == "httpx" else Client
         return make(endpoint)
+
+    def _make_token_client(self, account: Account, url: str) -> Client:
+        return Client(endpoint_of(url, ca_pem=account.ca_pem, rules=self._rules, deadlines=account.deadlines))
 
     def _load_last_good(self) -> None:
         with contextlib.suppress(FileNotFoundError):

@@ -6,12 +6,27 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+import msgspec
+
 from gateway.terms import Frozen, Headers
 
 
 def bearer(credential: str) -> Headers:
     """Return the Authorization header most OpenAI-speaking servers ask for; no header for an empty credential."""
     return ((b"authorization", b"Bearer " + credential.encode()),) if credential else ()
+
+
+def read_oauth(answer: bytes) -> tuple[str, float]:
+    """Return access token and seconds to live of a token endpoint's answer (RFC 6749 §5.1). Raises ValueError."""
+    told = msgspec.json.decode(answer, type=_Token)
+    if not told.access_token.isascii() or not told.access_token.isprintable() or " " in told.access_token:
+        raise ValueError("the token endpoint's answer holds no token")
+    return told.access_token, told.expires_in
+
+
+class _Token(msgspec.Struct):
+    access_token: str
+    expires_in: float = 300
 
 
 def same_path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
@@ -41,6 +56,8 @@ class Provider(Frozen, frozen=True):
     `output_limit` is the request field that bounds a chat answer's tokens.
     `tells` picks from the caller's headers those the vendor may be told, and names the others.
     `reads_headers` are vendor answer headers worth passing to the caller. `models_path` lists models ("" : no listing).
+    `token_request`, for vendors that take an access token in exchange for the credential, returns the token endpoint's URL and the form to post there from
+    the credential and Unix seconds (raises ValueError), `read_token` the token and its seconds to live from the answer; `headers` gets that token then.
     `read_models` turns that listing's JSON into names. `price_provider` is the vendor's id in the seeded price book ("" : none).
     """
 
@@ -63,6 +80,8 @@ class Provider(Frozen, frozen=True):
     read_models: Callable[[Any], list[str]] = listed_ids
     price_provider: str = ""
     simulated: bool = False
+    token_request: Callable[[str, float], tuple[str, bytes]] | None = None
+    read_token: Callable[[bytes], tuple[str, float]] = read_oauth
 
 
 @cache
