@@ -348,6 +348,7 @@ billing.window                        isfa  -     -      -      -
 
 gateway.model                         isfa  i     i      i      -
 gateway.provideraccount               isfa  i     i      i      i     connection=i
+gateway.responseretention             isfa  i     i      -      -
 
 django_celery_beat.periodictask       isfa  -     -      -      i
 """

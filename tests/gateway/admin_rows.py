@@ -34,6 +34,7 @@ from billing.models import (
     ReconciliationImport,
     Window,
 )
+from gateway.models import ResponseRetention
 from tests.gateway.api.company import Company
 
 
@@ -90,6 +91,7 @@ BUILT: dict[type[Row], Callable[[Company], Row]] = {
     OidcIdentity: lambda made: OidcIdentity.objects.create(user=made.people["anyone"], issuer="https://x.example", subject="s"),
     OutboxMessage: _message,
     ScimToken: _scim_token,
+    ResponseRetention: lambda made: ResponseRetention.objects.create(project=made.project, days=7),
     UsePolicy: lambda made: UsePolicy.objects.create(version=1, text="Be kind."),
     BudgetChange: lambda made: BudgetChange.objects.create(subject="bud_1", kind="amount", before="1", after="2"),
     DisputedHold: lambda made: DisputedHold.objects.create(call_id="call_1", window=_window(made), amount=1),
