@@ -104,6 +104,18 @@ def save_project(project: Project) -> Project:
 
 
 @audit.act()
+def set_data_class(project: Project, data_class: str) -> bool:
+    """Say of which class a project's data is; return whether that changed. Raises ValidationError."""
+    locked = Project.objects.select_for_update().get(pk=project.pk)
+    if locked.data_class == data_class:
+        return False
+    locked.data_class = data_class
+    locked.full_clean()
+    locked.save(update_fields=["data_class"])
+    return True
+
+
+@audit.act()
 def set_project_state(project: Project, state: str, *, level: int = 0) -> bool:
     """Suspend or resume a project's keys; return whether anything changed.
 

@@ -15,7 +15,7 @@ def visible_provider_accounts(actor: Actor) -> QuerySet[ProviderAccount]:
 
 def visible_models(actor: Actor) -> QuerySet[Model]:
     """Return the catalogue: whole for those who see the platform, for everybody else what is active."""
-    rows = Model.objects.select_related("assumed_price")
+    rows = Model.objects.select_related("assumed_price").prefetch_related("aliases")
     if access.sees_everything(actor):
         return rows
     return rows.filter(is_active=True) if access.is_usable(actor) else rows.none()

@@ -17,6 +17,7 @@ CONFIGURATION = (
     "billing.PriceDecision",
     "gateway.ProviderAccount",
     "gateway.Model",
+    "gateway.ModelAlias",
     "gateway.Deployment",
     "gateway.ResponseRetention",
 )
@@ -36,12 +37,14 @@ class GatewayConfig(AppConfig):
         from gateway.changes import note_saved
         from gateway.grants import GRANTS
 
-        watched = ("gateway.ProviderAccount", "gateway.Verification", "gateway.Model", "gateway.Deployment", "django_celery_beat.PeriodicTask")
+        catalogue = ("gateway.Model", "gateway.ModelAlias", "gateway.Deployment")
+        watched = ("gateway.ProviderAccount", "gateway.Verification", *catalogue, "django_celery_beat.PeriodicTask")
         models = {name: apps.get_model(name) for name in watched}
         watch(apps.get_model("gateway.ResponseRetention"), "response-retention", "rrt")
         watch(models["gateway.ProviderAccount"], "provider-account", "pva", secret=("sealed_credential",), ignored=("checked_at", "check_result"))
         watch(models["gateway.Verification"], "verification", "ver")
         watch(models["gateway.Model"], "model", "mdl")
+        watch(models["gateway.ModelAlias"], "model-alias", "als")
         watch(models["gateway.Deployment"], "deployment", "dep")
         watch(models["django_celery_beat.PeriodicTask"], "schedule", "sch", ignored=("last_run_at", "total_run_count", "date_changed"))
 

@@ -84,6 +84,10 @@ class ProjectSuspended(Forbidden):
     code = "project_suspended"
 
 
+class DataClassNotAllowed(Forbidden):
+    code, remedy = "data_class_not_allowed", "data_class"
+
+
 class PriceUnknown(Forbidden):
     code = "price_unknown"
 

@@ -10,7 +10,7 @@ from accounts import access
 from accounts import actions as account_actions
 from accounts.access_grants import by_id
 from accounts.grants import Asked, Asking, Fact, Grant, Line, Outcome
-from accounts.models import Environment, GrantRequest, Project, User, VirtualKey
+from accounts.models import DataClass, Environment, GrantRequest, Project, User, VirtualKey
 from accounts.requests.overlaps import hand_on, is_borrowed
 from billing import prices
 from billing.grants import spent_so_far
@@ -186,7 +186,58 @@ def end_production(request: GrantRequest) -> None:
         account_actions.save_key(key)
 
 
+def check_data_class(asking: Asking) -> Asked:
+    """Check that the class is one, and not the project's already."""
+    if asking.target not in DataClass.values:
+        raise ValidationError({"target": f"Name a class of data: {', '.join(DataClass.values)}."})
+    project = only_project_of(asking)
+    if project.data_class == asking.target and not is_borrowed("data_class", asking.target, asking.target, _class_of):
+        raise ValidationError({"target": f"The data of {project} is {asking.target} already."})
+    parameters = {"project": f"prj_{project.pk.hex}"}
+    return Asked(f"Data of {project} as {asking.target}", asking.target, parameters, project, project.business_unit, project.environment)
+
+
+def preview_data_class(request: GrantRequest) -> list[Line]:
+    """Say of which class the project's data is, and which models would serve it."""
+    assert request.project is not None
+    before, after = DataClass.values.index(request.project.data_class), DataClass.values.index(request.target)
+    served = [Model.objects.filter(is_active=True, data_class__in=DataClass.values[level:]).count() for level in (before, after)]
+    return [Line(f"Data of {request.project}", request.project.data_class, request.target), Line("Models cleared for it", str(served[0]), str(served[1]))]
+
+
+def classify(request: GrantRequest) -> Outcome:
+    """Say of which class the project's data is."""
+    assert request.project is not None
+    before = request.project.data_class
+    account_actions.set_data_class(request.project, request.target)
+    return {"before": before}
+
+
+def _class_of(request: GrantRequest) -> Any:
+    return request.target
+
+
+def end_class(request: GrantRequest) -> None:
+    """Put the class back to what it was, unless another request keeps it or somebody set another since."""
+    if hand_on(request, _class_of, project=request.project_id):
+        return
+    project = request.project
+    if project is not None and project.data_class == request.target:
+        account_actions.set_data_class(project, request.outcome["before"])
+
+
 GRANTS = (
+    Grant(
+        kind="data_class",
+        title="Another class of data",
+        target="public, internal, confidential or restricted",
+        parameters={"project": "`prj_...`; your only project when left out"},
+        check=check_data_class,
+        preview=preview_data_class,
+        facts=spent_so_far,
+        apply=classify,
+        revoke=end_class,
+    ),
     Grant(
         kind="model",
         title="A model",

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import orjson
 
 from gateway.errors import NoSuchModel
-from gateway.plane.plan import may_use
+from gateway.plane.plan import NOT_SERVED, may_use
 from gateway.plane.snapshot import Snapshot
 from gateway.terms import Caller, Model
 
@@ -24,7 +24,24 @@ def _row(model: Model, name: str, surface: str) -> dict[str, object]:
     if surface == "anthropic":
         created_at = datetime.fromtimestamp(model.created_at_s, UTC).isoformat().replace("+00:00", "Z")
         return {"type": "model", "id": name, "display_name": name, "created_at": created_at, "lifecycle": "active"}
-    return {"id": name, "object": "model", "created": model.created_at_s, "owned_by": model.owned_by}
+    return {"id": name, "object": "model", "created": model.created_at_s, "owned_by": model.owned_by, **_known(model)}
+
+
+def _known(model: Model) -> dict[str, object]:
+    """Return what the catalogue knows of a model beside what OpenAI's SDKs read."""
+    known: dict[str, object] = {
+        "context_window": model.context_tokens,
+        "max_output_tokens": model.max_output_tokens,
+        "capabilities": list(model.capabilities),
+        "deprecated_at": model.deprecated_at_s,
+        "retires_at": model.retires_at_s if model.deprecated_at_s else 0,
+        "successor": model.successor if model.deprecated_at_s else "",
+    }
+    return {name: value for name, value in known.items() if value}
+
+
+def _is_shown(caller: Caller, model: Model) -> bool:
+    return bool(model.deployments) and model.lifecycle not in NOT_SERVED and caller.project.data_class <= model.cleared_for and may_use(caller, model)
 
 
 def _listing(rows: list[dict[str, object]], surface: str) -> bytes:
@@ -39,7 +56,7 @@ def _listing(rows: list[dict[str, object]], surface: str) -> bytes:
 
 def models(caller: Caller, snapshot: Snapshot, surface: str) -> bytes:
     """Return the catalogue models this key may use."""
-    rows = [_row(model, name, surface) for name, model in sorted(snapshot.models.items()) if model.deployments and may_use(caller, model)]
+    rows = [_row(model, name, surface) for name, model in sorted(snapshot.models.items()) if _is_shown(caller, model)]
     return _listing(rows, surface)
 
 
@@ -56,7 +73,7 @@ def upstream_models(caller: Caller, snapshot: Snapshot, account: str, surface: s
 def model(caller: Caller, snapshot: Snapshot, name: str, surface: str) -> bytes:
     """Return one model. Raises NoSuchModel for one that is not there or not this key's."""
     found = snapshot.models.get(name)
-    if found is None or not may_use(caller, found):
+    if found is None or not _is_shown(caller, found):
         raise NoSuchModel(f"The model {name[:200]!r} is not in the catalogue of this key. GET /v1/models lists what it may use.", param="model")
     return orjson.dumps(_row(found, name, surface))
 

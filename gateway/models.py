@@ -3,12 +3,13 @@
 import uuid
 from datetime import date
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 
-from accounts.models import User
+from accounts.models import DataClass, User
 from billing.models import Price
 from gateway.stored_models import ResponseRetention, StoredItem, StoredResponse
 
@@ -18,6 +19,15 @@ __all__ = [
 
 ACCOUNT_SLUG = RegexValidator(r"\A[a-z][a-z0-9-]{1,30}\Z", "Use 2 to 31 lower-case letters, digits and hyphens, starting with a letter.")
 MODEL_NAME = RegexValidator(r"\A[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}\Z", "Use letters, digits and . _ : / @ + - only, at most 200 characters.")
+
+
+CAPABILITIES = ("tools", "parallel_tools", "json_schema", "reasoning", "vision", "documents", "audio_input", "caching")
+
+
+def check_capabilities(value: object) -> None:
+    """Raise ValidationError unless this is a list of words we know, each once."""
+    if not isinstance(value, list) or len(set(map(str, value))) != len(value) or not set(value) <= set(CAPABILITIES):
+        raise ValidationError(f"Give a list of: {', '.join(CAPABILITIES)}.")
 
 
 class State(models.TextChoices):
@@ -120,6 +130,14 @@ class Model(models.Model):
         TRANSCRIPTION = "transcription", "transcription (sound to text)"
         RERANK = "rerank", "reranking"
 
+    class Lifecycle(models.TextChoices):
+        """Requested models wait for approval and are not served; deprecated ones are, until they retire."""
+
+        REQUESTED = "requested"
+        APPROVED = "approved"
+        DEPRECATED = "deprecated"
+        RETIRED = "retired"
+
     class UnknownPrice(models.TextChoices):
         """What happens to a call whose price is not known."""
 
@@ -133,6 +151,16 @@ class Model(models.Model):
     owned_by = models.CharField(max_length=100, blank=True)
     description = models.TextField(blank=True)
     is_active = models.BooleanField(default=True)
+    lifecycle = models.CharField(max_length=12, choices=Lifecycle.choices, default=Lifecycle.APPROVED)
+    deprecated_at = models.DateTimeField("deprecated since", null=True, blank=True)
+    retires_at = models.DateTimeField("retires on", null=True, blank=True, help_text="From then on it is served no more.")
+    successor = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    data_class = models.CharField(
+        "cleared for data up to", max_length=12, choices=DataClass.choices, default=DataClass.INTERNAL, help_text="Projects with closer kept data are refused."
+    )
+    context_tokens = models.PositiveIntegerField("context, tokens", null=True, blank=True)
+    max_output_tokens = models.PositiveIntegerField("longest answer, tokens", null=True, blank=True)
+    capabilities = models.JSONField(default=list, blank=True, validators=[check_capabilities], help_text="What it can do, of: " + ", ".join(CAPABILITIES) + ".")
     unknown_price = models.CharField(max_length=16, choices=UnknownPrice.choices, default=UnknownPrice.REFUSE)
     assumed_price = models.ForeignKey(
         Price,
@@ -153,6 +181,18 @@ class Model(models.Model):
                 condition=Q(kind__in=["chat", "embeddings", "moderation", "image", "speech", "transcription", "rerank"]), name="model_kind_known"
             ),
             models.CheckConstraint(condition=Q(unknown_price__in=["refuse", "assume", "free"]), name="model_unknown_price_known"),
+            models.CheckConstraint(condition=Q(lifecycle__in=["requested", "approved", "deprecated", "retired"]), name="model_lifecycle_known"),
+            models.CheckConstraint(condition=Q(data_class__in=DataClass.values), name="model_data_class_known"),
+            models.CheckConstraint(
+                condition=~Q(lifecycle="deprecated") | Q(deprecated_at__isnull=False, retires_at__isnull=False),
+                name="model_deprecated_with_dates",
+                violation_error_message="Say since when it is deprecated and when it retires.",
+            ),
+            models.CheckConstraint(
+                condition=Q(retires_at__isnull=True) | Q(deprecated_at__isnull=True) | Q(retires_at__gte=models.F("deprecated_at")),
+                name="model_retires_after_deprecation",
+                violation_error_message="It cannot retire before it is deprecated.",
+            ),
             models.CheckConstraint(
                 condition=~Q(unknown_price="assume") | Q(assumed_price__isnull=False),
                 name="model_assumes_a_price",
@@ -162,6 +202,26 @@ class Model(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ModelAlias(models.Model):
+    """A further name of a catalogue model, such as one that always means the newest version."""
+
+    name = models.CharField(max_length=200, unique=True, validators=[MODEL_NAME])
+    model = models.ForeignKey(Model, on_delete=models.CASCADE, related_name="aliases")
+
+    class Meta:
+        ordering = ("name",)
+        verbose_name_plural = "model aliases"
+        constraints = (models.UniqueConstraint(Lower("name"), name="model_alias_once"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """Refuse the name of a model: that one is asked for under it."""
+        if Model.objects.filter(name__iexact=self.name).exists():
+            raise ValidationError({"name": "A model of the catalogue has this name."})
 
 
 class Deployment(models.Model):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from accounts.models import BusinessUnit, Project, VirtualKey
+from accounts.models import BusinessUnit, DataClass, Project, VirtualKey
 from accounts.ranges import shown_tags
 from accounts.sealing import Sealer
 from billing.models import Budget, Limit
@@ -82,6 +82,15 @@ def compile_model(row: models.Model, deployments: Iterable[models.Deployment], a
         created_at_s=int(row.created_at.timestamp()),
         unknown_price=unknown_price,
         deployments=tuple(compiled),
+        cleared_for=DataClass.values.index(row.data_class),
+        aliases=tuple(alias.name for alias in row.aliases.all()),
+        lifecycle=row.lifecycle,
+        deprecated_at_s=int(row.deprecated_at.timestamp()) if row.deprecated_at and row.lifecycle == row.Lifecycle.DEPRECATED else 0,
+        retires_at_s=int(row.retires_at.timestamp()) if row.retires_at else 0,
+        successor=row.successor.name if row.successor is not None else "",
+        context_tokens=row.context_tokens or 0,
+        max_output_tokens=row.max_output_tokens or 0,
+        capabilities=tuple(row.capabilities),
     )
 
 
@@ -125,6 +134,7 @@ def compile_structure(at: datetime) -> plane.Structure:
     for row in active.select_related("account", "model__assumed_price", "price"):
         deployments.setdefault(row.model_id, []).append(row)
     book = Book()
+    catalogue = models.Model.objects.filter(is_active=True).select_related("successor").prefetch_related("aliases").order_by("name")
     parents: dict[object, object] = dict(BusinessUnit.objects.values_list("id", "parent_id"))
     days = dict(models.ResponseRetention.objects.values_list("project_id", "days"))
     projects = [
@@ -136,13 +146,14 @@ def compile_structure(at: datetime) -> plane.Structure:
             business_units=lineage(row.business_unit_id, parents),
             without_authority=row.without_authority,
             stored_response_days=days.get(row.id, settings.stored_response_days),
+            data_class=DataClass.values.index(row.data_class),
         )
         for row in Project.objects.order_by("id")
     ]
     return plane.Structure(
         signer=compile_signer(),
         accounts=tuple(compile_account(account) for account in accounts),
-        models=tuple(compile_model(row, deployments.get(row.id, []), at, book) for row in models.Model.objects.filter(is_active=True).order_by("name")),
+        models=tuple(compile_model(row, deployments.get(row.id, []), at, book) for row in catalogue),
         projects=tuple(projects),
         budgets=tuple(compile_budget(row) for row in Budget.objects.filter(is_archived=False).select_related("key").order_by("id")),
         limits=tuple(

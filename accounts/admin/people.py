@@ -163,8 +163,9 @@ class ProjectAdmin(GovernedAdmin):
     list_select_related = ("business_unit",)
     search_fields = ("name", "business_unit__name")
     autocomplete_fields = ("business_unit",)
-    fields = ("name", "business_unit", "environment")
+    fields = ("name", "business_unit", "environment", "data_class")
     inlines = (MembershipInline,)
+    readonly_fields = ("data_class",)
     actions = ("suspend", "resume")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:

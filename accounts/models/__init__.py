@@ -7,7 +7,7 @@ from accounts.models.directory import DirectoryGroup, DirectoryPerson, ScimToken
 from accounts.models.identity import GroupGrant, GroupMapping, IssuerDocument, OidcIdentity
 from accounts.models.keys import VirtualKey
 from accounts.models.notices import NotificationChannel, OutboxMessage, Severity
-from accounts.models.people import BusinessUnit, Environment, Membership, Project, User, UserManager
+from accounts.models.people import BusinessUnit, DataClass, Environment, Membership, Project, User, UserManager
 from accounts.models.personal_tokens import PersonalToken
 from accounts.models.requests import ApprovalStep, Decision, DecisionLink, GrantRequest, RequestNote
 from accounts.models.rules import ApprovalRule, Approver, Delegation, RuleStep
@@ -29,6 +29,7 @@ __all__ = [
     "BusinessUnit",
     "Credential",
     "CredentialPolicy",
+    "DataClass",
     "Decision",
     "DecisionLink",
     "Delegation",

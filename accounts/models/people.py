@@ -96,6 +96,15 @@ class BusinessUnit(models.Model):
         return self.name
 
 
+class DataClass(models.TextChoices):
+    """How closely data has to be kept, ascending: a model cleared for one is cleared for all before it."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    CONFIDENTIAL = "confidential"
+    RESTRICTED = "restricted"
+
+
 class Project(models.Model):
     """What keys belong to and spend is counted against. `suspended_level` is how high whoever suspended it stood (see accounts.access)."""
 
@@ -125,6 +134,9 @@ class Project(models.Model):
         default=WithoutAuthority.LEASES,
         help_text="What happens to calls while the database is away; only the last can go over a budget.",
     )
+    data_class = models.CharField(
+        "class of its data", max_length=12, choices=DataClass.choices, default=DataClass.INTERNAL, help_text="Only models cleared for it serve the project."
+    )
     is_listed = models.BooleanField("listed", default=True, help_text="Everybody who signs in may see its name and ask to join.")
     is_demo = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -136,6 +148,7 @@ class Project(models.Model):
             models.UniqueConstraint("business_unit", Lower("name"), name="project_name_once"),
             models.CheckConstraint(condition=Q(environment__in=Environment.values), name="project_environment_known"),
             models.CheckConstraint(condition=Q(state__in=["active", "suspended"]), name="project_state_known"),
+            models.CheckConstraint(condition=Q(data_class__in=DataClass.values), name="project_data_class_known"),
             models.CheckConstraint(condition=Q(state="suspended") | Q(suspended_level=0), name="project_suspended_by_somebody"),
             models.CheckConstraint(condition=~Q(name=""), name="project_named"),
         )

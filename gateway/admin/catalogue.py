@@ -14,7 +14,7 @@ from unfold.admin import TabularInline
 from accounts.admin import GovernedAdmin
 from gateway import actions
 from gateway.forms import CatalogueModelForm
-from gateway.models import Deployment, Model
+from gateway.models import Deployment, Model, ModelAlias
 
 
 class DeploymentInline(TabularInline):
@@ -27,17 +27,36 @@ class DeploymentInline(TabularInline):
     fields = ("account", "upstream_model", "order", "weight", "region", "max_parallel", "state", "price")
 
 
+class AliasInline(TabularInline):
+    """Further names of a model."""
+
+    model = ModelAlias
+    extra = 0
+    fields = ("name",)
+
+
 @admin.register(Model)
 class CatalogueAdmin(GovernedAdmin):
     """The catalogue."""
 
-    list_display = ("name", "kind", "owned_by", "is_active", "unknown_price", "deployment_count", "is_demo")
-    list_filter = ("kind", "is_active", "is_demo")
-    search_fields = ("name", "description")
+    list_display = ("name", "kind", "owned_by", "is_active", "lifecycle", "data_class", "unknown_price", "deployment_count", "is_demo")
+    list_filter = ("kind", "is_active", "lifecycle", "data_class", "is_demo")
+    search_fields = ("name", "description", "aliases__name")
     form = CatalogueModelForm
-    fields = ("name", "kind", "owned_by", "description", "is_active", ("unknown_price", "assumed_price"))
-    autocomplete_fields = ("assumed_price",)
-    inlines = (DeploymentInline,)
+    fields = (
+        "name",
+        "kind",
+        "owned_by",
+        "description",
+        "is_active",
+        "data_class",
+        ("lifecycle", "deprecated_at", "retires_at", "successor"),
+        ("context_tokens", "max_output_tokens"),
+        "capabilities",
+        ("unknown_price", "assumed_price"),
+    )
+    autocomplete_fields = ("assumed_price", "successor")
+    inlines = (AliasInline, DeploymentInline)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         """Return models with their number of active deployments."""
@@ -53,5 +72,5 @@ class CatalogueAdmin(GovernedAdmin):
         actions.save_row(obj)
 
     def store_inline(self, row: models.Model) -> None:
-        """Store a deployment."""
+        """Store a deployment or an alias."""
         actions.save_row(row)

@@ -15,12 +15,13 @@ from accounts import access
 from accounts import actions as account_actions
 from accounts.api.fields import Given, Moment, Shown, uuid_of
 from accounts.api.resource import Changes, Makes, Resource
+from accounts.models import DataClass
 from billing.api.fields import Usd, shown_usd
 from billing.prices import Book
-from gateway import actions
+from gateway import actions, lifecycle
 from gateway.access import visible_deployments, visible_models
 from gateway.api.fields import AccountReference, ModelReference, PriceReference
-from gateway.models import Deployment, Model, State
+from gateway.models import CAPABILITIES, Deployment, Model, State
 from gateway.pricing import terms_of
 
 
@@ -31,6 +32,15 @@ class ModelChange(Given):
     owned_by = serializers.CharField(max_length=100, required=False, allow_blank=True)
     description = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
     active = serializers.BooleanField(source="is_active", required=False, help_text="Whether callers may name it.")
+    lifecycle = serializers.ChoiceField(Model.Lifecycle.choices, required=False, help_text="Deprecated models need `deprecated_at` and `retires_at`.")
+    deprecated_at = serializers.DateTimeField(required=False, allow_null=True, help_text="Told in the header `deprecation`.")
+    retires_at = serializers.DateTimeField(required=False, allow_null=True, help_text="From then on it is served no more; told in the header `sunset`.")
+    successor = ModelReference(required=False, allow_null=True, help_text="`mdl_...` or the name of the model to use instead.")
+    aliases = serializers.ListField(child=serializers.CharField(max_length=200), max_length=50, required=False, help_text="Its further names, all of them.")
+    data_class = serializers.ChoiceField(DataClass.choices, required=False, help_text="The closest kept data it may get.")
+    context_tokens = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False, allow_null=True)
+    max_output_tokens = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False, allow_null=True)
+    capabilities = serializers.ListField(child=serializers.ChoiceField(CAPABILITIES), max_length=len(CAPABILITIES), required=False)
     unknown_price = serializers.ChoiceField(Model.UnknownPrice.choices, required=False, help_text="What becomes of a call whose price nobody knows.")
     assumed_price = PriceReference(required=False, allow_null=True, help_text="`prc_...`, billed and flagged where `unknown_price` is assume.")
 
@@ -61,6 +71,15 @@ class ModelShown(Shown):
     owned_by = serializers.CharField()
     description = serializers.CharField()
     active = serializers.BooleanField()
+    lifecycle = serializers.ChoiceField(Model.Lifecycle.choices)
+    deprecated_at = Moment(allow_null=True)
+    retires_at = Moment(allow_null=True)
+    successor = serializers.CharField(allow_null=True)
+    aliases = serializers.ListField(child=serializers.CharField())
+    data_class = serializers.ChoiceField(DataClass.choices)
+    context_tokens = serializers.IntegerField(allow_null=True)
+    max_output_tokens = serializers.IntegerField(allow_null=True)
+    capabilities = serializers.ListField(child=serializers.CharField())
     served = serializers.BooleanField(help_text="Whether an active account serves it.")
     unknown_price = serializers.ChoiceField(Model.UnknownPrice.choices)
     assumed_price = serializers.CharField(allow_null=True)
@@ -105,16 +124,20 @@ class Models(Makes, Changes, Resource):
 
     def make(self, given: dict[str, Any]) -> Model:
         """Put a model into the catalogue."""
-        return self._stored(Model(**given))
+        aliases = given.pop("aliases", None)
+        return self._stored(Model(**given), aliases)
 
     def change(self, row: Model, given: dict[str, Any]) -> Model:
         """Change a model."""
+        aliases = given.pop("aliases", None)
         for name, value in given.items():
             setattr(row, name, value)
-        return self._stored(row)
+        return self._stored(row, aliases)
 
-    def _stored(self, row: Model) -> Model:
+    def _stored(self, row: Model, aliases: list[str] | None) -> Model:
         actions.save_row(row)
+        if aliases is not None:
+            lifecycle.set_aliases(row, aliases)
         return row
 
     def destroy(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
@@ -146,6 +169,15 @@ def _shown_model(row: Model, serving: list[Deployment], book: Book) -> dict[str,
         "owned_by": row.owned_by,
         "description": row.description,
         "active": row.is_active,
+        "lifecycle": row.lifecycle,
+        "deprecated_at": Moment().to_representation(row.deprecated_at) if row.deprecated_at else None,
+        "retires_at": Moment().to_representation(row.retires_at) if row.retires_at else None,
+        "successor": f"mdl_{row.successor_id.hex}" if row.successor_id else None,
+        "aliases": [alias.name for alias in row.aliases.all()],
+        "data_class": row.data_class,
+        "context_tokens": row.context_tokens,
+        "max_output_tokens": row.max_output_tokens,
+        "capabilities": row.capabilities,
         "served": bool(serving),
         "unknown_price": row.unknown_price,
         "assumed_price": f"prc_{row.assumed_price_id.hex}" if row.assumed_price_id else None,

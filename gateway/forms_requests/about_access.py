@@ -8,7 +8,7 @@ from django import forms
 from accounts import access
 from accounts.access_grants import id_of
 from accounts.grants import Asking
-from accounts.models import BusinessUnit, Environment, GrantRequest, Project, User, VirtualKey
+from accounts.models import BusinessUnit, DataClass, Environment, GrantRequest, Project, User, VirtualKey
 from gateway.forms_requests.about_money import project_in_words
 from gateway.forms_requests.ask import AskForm
 from gateway.models import Model
@@ -80,6 +80,30 @@ class ProductionForm(AskForm):
         """Return the key."""
         key = VirtualKey.objects.filter(public_id=row.target.removeprefix("key_")).first()
         return {"key": key.pk if key else None}
+
+
+class DataClassForm(AskForm):
+    """Another class of data for a project."""
+
+    kind, heading = "data_class", "Ask for another class of data"
+    about = "Says how closely the data of a project has to be kept: only models cleared for that class serve it."
+    project = forms.ModelChoiceField(queryset=Project.objects.none(), empty_label=None)
+    data_class = forms.ChoiceField(choices=DataClass.choices, label="Class of data")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rows = access.visible_projects(self.user).select_related("business_unit").order_by("name")
+        self.offer("project", rows, lambda project: f"{project_in_words(project)}, now {project.get_data_class_display()}")
+
+    def asking(self) -> Asking:
+        """Return what is asked for."""
+        given = self.cleaned_data
+        return Asking("data_class", given["data_class"], self.user, {"project": f"prj_{given['project'].pk.hex}"}, None, self.end())
+
+    @classmethod
+    def chosen_by(cls, row: GrantRequest) -> dict[str, Any]:
+        """Return the project and the class."""
+        return {"project": row.project_id, "data_class": row.target}
 
 
 class JoinForm(AskForm):

@@ -5,7 +5,7 @@ import random
 from msgspec import structs
 
 from billing.money import TOKENS_PER_RATE
-from gateway.errors import BadRequest, NoSuchModel, NotAllowed, PriceUnknown
+from gateway.errors import BadRequest, DataClassNotAllowed, NoSuchModel, NotAllowed, PriceUnknown
 from gateway.plane.snapshot import Snapshot
 from gateway.terms import Call, Caller, Deployment, Model, Plan
 from gateway.wire import chat_endpoints, counting_endpoints, plain_endpoints
@@ -16,6 +16,7 @@ KIND_OF_ENDPOINT = (
     | {name: plain.kind for name, plain in plain_endpoints().items()}
 )
 CHAT, PLAIN = chat_endpoints(), plain_endpoints()
+NOT_SERVED = frozenset({"requested", "retired"})
 ASSUMED_OUTPUT_TOKENS = 4_096
 # What a stream without an output limit holds at a time; it is extended as the stream grows.
 BLOCK_TOKENS = 1_024
@@ -42,6 +43,10 @@ def plan(call: Call, caller: Caller, snapshot: Snapshot, draw: random.Random) ->
     if not may_use(caller, model):
         told = {"model": model.name, "key": f"key_{caller.key.id}"}
         raise NotAllowed(f"This key may not use {model.name!r}. GET /v1/models lists what it may use.", param="model", detail=told)
+    if caller.project.data_class > model.cleared_for:
+        raise DataClassNotAllowed(f"{model.name!r} is not cleared for the class of data of the project {caller.project.name!r}.", param="model")
+    if model.lifecycle in NOT_SERVED:
+        raise NoSuchModel(not_served(model), param="model")
     kind = KIND_OF_ENDPOINT[call.endpoint]
     if model.kind != kind:
         raise BadRequest(f"{model.name!r} is a model for {model.kind}; it does not serve /{call.endpoint}.", param="model")
@@ -56,6 +61,13 @@ def plan(call: Call, caller: Caller, snapshot: Snapshot, draw: random.Random) ->
             raise PriceUnknown(f"No price is known for {model.name!r}, and its policy is to refuse then. Ask finance to enter one.", param="model")
     ordered = deployments if len(deployments) == 1 else arrange(deployments, draw)
     return quoted(call, model, ordered, snapshot)
+
+
+def not_served(model: Model) -> str:
+    """Return why a model that is in the catalogue serves nobody, and what to use instead."""
+    if model.lifecycle == "requested":
+        return f"The model {model.name!r} was asked for and is not approved yet."
+    return f"The model {model.name!r} is retired." + (f" Use {model.successor!r}." if model.successor else " GET /v1/models lists what this key may use.")
 
 
 def named(call: Call, caller: Caller, snapshot: Snapshot) -> Model | None:

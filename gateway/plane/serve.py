@@ -3,7 +3,9 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
+from email.utils import formatdate
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from msgspec import structs
 
@@ -390,6 +392,8 @@ class Walk:
             head += self._corridor.holds.head(board)
         if passed:
             head += lines(passed)
+        if plan.model.deprecated_at_s:
+            head += deprecation(plan.model)
         if plan.output_cap_tokens:
             head += b"x-sgw-max-tokens: %d\r\n" % plan.output_cap_tokens
         if self.dropped:
@@ -591,6 +595,16 @@ def error_event(refusal: Refusal, endpoint: str) -> bytes:
     client = by_endpoint()[endpoint].client
     assert client is not None
     return client.error_event(refusal.status, refusal.code, refusal.kind, refusal.message, refusal.param, refusal.detail)
+
+
+def deprecation(model: Model) -> bytes:
+    """Return the header lines of a model that will be served no more (RFC 9745, RFC 8594)."""
+    told = [(b"deprecation", b"@%d" % model.deprecated_at_s)]
+    if model.retires_at_s:
+        told.append((b"sunset", formatdate(model.retires_at_s, usegmt=True).encode()))
+    if model.successor:
+        told.append((b"link", f'</v1/models/{quote(model.successor, safe="")}>; rel="successor-version"'.encode()))
+    return lines(told)
 
 
 def refusal_of(fault: UpstreamFault) -> Refusal:

@@ -197,7 +197,7 @@ def apply(
     return Snapshot(
         revision=update.revision,
         accounts=accounts,
-        models={model.name: model for model in structure.models},
+        models={alias: model for model in structure.models for alias in model.aliases} | {model.name: model for model in structure.models},
         projects={project.id: project for project in structure.projects},
         keys=keys,
         by_upstream=_upstream_names(structure.models),

@@ -55,7 +55,11 @@ class Deployment(Frozen, frozen=True):
 
 
 class Model(Frozen, frozen=True):
-    """A catalogue entry: the public name callers use and the deployments that serve it."""
+    """A catalogue entry: the public name callers use and the deployments that serve it.
+
+    `aliases` are further names. `cleared_for` is the highest class of data it may get, as Project counts them. `lifecycle` is requested, approved,
+    deprecated (since `deprecated_at_s`, until `retires_at_s`, in favour of `successor`) or retired.
+    """
 
     id: str
     name: str
@@ -64,6 +68,15 @@ class Model(Frozen, frozen=True):
     created_at_s: int
     unknown_price: str
     deployments: tuple[Deployment, ...]
+    cleared_for: int = 99
+    aliases: tuple[str, ...] = ()
+    lifecycle: str = "approved"
+    deprecated_at_s: int = 0
+    retires_at_s: int = 0
+    successor: str = ""
+    context_tokens: int = 0
+    max_output_tokens: int = 0
+    capabilities: tuple[str, ...] = ()
 
 
 class Project(Frozen, frozen=True):
@@ -71,6 +84,7 @@ class Project(Frozen, frozen=True):
 
     `without_authority` says what happens while budgets cannot be asked: leases (served from what is held), closed or open. Responses are
     stored for later calls for `stored_response_days`, 0 for not at all.
+    `data_class` is how closely its data must be kept: 0 public, 1 internal, 2 confidential, 3 restricted.
     """
 
     id: str
@@ -80,6 +94,7 @@ class Project(Frozen, frozen=True):
     business_units: tuple[str, ...]
     without_authority: str = "leases"
     stored_response_days: int = 0
+    data_class: int = 0
 
 
 class Budget(Frozen, frozen=True):

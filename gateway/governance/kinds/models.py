@@ -1,6 +1,7 @@
 """Catalogue models by their public name."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Literal
 
 from msgspec import UNSET, UnsetType
@@ -20,10 +21,30 @@ class ModelEntry(Entry, frozen=True):
     description: str | UnsetType = UNSET
     is_active: bool | UnsetType = UNSET
     unknown_price: Literal["refuse", "assume", "free"] | UnsetType = UNSET
+    lifecycle: Literal["requested", "approved", "deprecated", "retired"] | UnsetType = UNSET
+    deprecated_at: datetime | UnsetType | None = UNSET
+    retires_at: datetime | UnsetType | None = UNSET
+    data_class: Literal["public", "internal", "confidential", "restricted"] | UnsetType = UNSET
+    context_tokens: int | UnsetType | None = UNSET
+    max_output_tokens: int | UnsetType | None = UNSET
+    capabilities: list[str] | UnsetType = UNSET
     assumed_price: tuple[str, str] | UnsetType = UNSET
 
 
-SET = ("kind", "owned_by", "description", "is_active", "unknown_price")
+SET = (
+    "kind",
+    "owned_by",
+    "description",
+    "is_active",
+    "unknown_price",
+    "lifecycle",
+    "deprecated_at",
+    "retires_at",
+    "data_class",
+    "context_tokens",
+    "max_output_tokens",
+    "capabilities",
+)
 
 
 def read() -> Mapping[Name, tuple[ModelEntry, Model]]:

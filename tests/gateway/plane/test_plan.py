@@ -4,6 +4,7 @@ import random
 from collections import Counter
 
 import pytest
+from msgspec import structs
 
 from gateway import errors
 from gateway.plane.plan import lowered, plan
@@ -88,3 +89,32 @@ def test_an_output_limit_is_lowered_to_what_is_left_if_that_is_of_use(
     assert (fewer.output_tokens if fewer else None) == output_tokens
     if fewer is not None:
         assert (fewer.quote_nanousd, fewer.quote_tokens) == (74_000 + fewer.output_tokens * 2_000, 74 + fewer.output_tokens)
+
+
+def test_a_model_that_is_not_cleared_for_a_projects_data_is_refused() -> None:
+    snapshot = builders.snapshot(builders.model("chat", builders.deployment(), cleared_for=1))
+    inside = builders.caller()
+    close = structs.replace(inside, project=builders.project(data_class=2))
+    assert plan(builders.call(), structs.replace(inside, project=builders.project(data_class=1)), snapshot, draw()).model.name == "chat"
+    with pytest.raises(errors.DataClassNotAllowed) as caught:
+        plan(builders.call(), close, snapshot, draw())
+    assert (caught.value.status, caught.value.code, caught.value.remedy) == (403, "data_class_not_allowed", "data_class")
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ({"lifecycle": "requested"}, "not approved yet"),
+        ({"lifecycle": "retired"}, "GET /v1/models"),
+        ({"lifecycle": "retired", "successor": "newer"}, "Use 'newer'"),
+    ],
+)
+def test_a_model_that_is_served_no_more_or_not_yet_says_so(model: dict[str, str], words: str) -> None:
+    snapshot = builders.snapshot(builders.model("chat", builders.deployment(), **model))
+    with pytest.raises(errors.NoSuchModel, match=words):
+        plan(builders.call(), builders.caller(), snapshot, draw())
+
+
+def test_an_alias_is_the_model_itself() -> None:
+    snapshot = builders.snapshot(builders.model("chat", builders.deployment(), aliases=("fast", "chat-latest")))
+    assert plan(builders.call(model="fast"), builders.caller(models=frozenset({"chat"})), snapshot, draw()).model.name == "chat"
