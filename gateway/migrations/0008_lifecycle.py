@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('billing', '0016_exports'),
-        ('gateway', '0006_model_kinds'),
+        ('gateway', '0007_stored_responses'),
     ]
 
     operations = [
