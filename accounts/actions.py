@@ -9,7 +9,7 @@ from django.db import models
 
 from accounts import access, audit, credentials, four_eyes, keys
 from accounts.audit.origin import here
-from accounts.leavers import leave
+from accounts.leavers import come_back, leave
 from accounts.models import BusinessUnit, CredentialPolicy, Membership, Project, ScimToken, User, VirtualKey
 from accounts.models.identity import PRIVILEGED_ROLES
 from accounts.ranges import read_ranges, read_tags
@@ -39,8 +39,8 @@ def save_user(user: User, password: str | None = None) -> User:
     user.save()
     if before is not None and before != (user.role, user.is_active):
         end_sessions(user)
-    if before is not None and before[1] and not user.is_active:
-        leave(user)
+    if before is not None and before[1] != user.is_active:
+        (come_back if user.is_active else leave)(user)
     if waiting:
         title = f"Platform role {User.PlatformRole(waiting).label} for {user}"
         four_eyes.hold("act.role", row=user, title=title, target=f"usr_{user.pk.hex}", parameters={"user": user.pk.hex, "role": waiting})
@@ -62,15 +62,14 @@ def _check_takeover(user: User, present: User | None, password: str | None) -> N
 
 @audit.act()
 def set_users_active(users: Sequence[User], active: bool) -> int:
-    """Open or close the accounts of users; what was theirs alone is revoked when they are closed. Return how many changed."""
+    """Open or close the accounts of users, with all that follows (see accounts.leavers). Return how many changed."""
     changing = User.objects.select_for_update().filter(pk__in=[user.pk for user in users]).exclude(is_active=active)
     changed = list(changing.order_by("pk"))
     for user in changed:
         user.is_active = active
         user.save(update_fields=["is_active"])
         end_sessions(user)
-        if not active:
-            leave(user)
+        (come_back if active else leave)(user)
     return len(changed)
 
 

@@ -13,7 +13,7 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Have every change of people, projects, keys, channels and requests recorded, and every sign-in; register what can be asked for."""
-        from accounts import access_grants, acts, grants, models, sessions, webhooks  # needs the models, which exist only now
+        from accounts import access_grants, acts, grants, groups, leavers, models, sessions, webhooks  # needs the models, which exist only now
         from accounts.audit.record import LISTENERS
         from accounts.audit.watch import watch
 
@@ -45,6 +45,7 @@ class AccountsConfig(AppConfig):
         watch(models.DirectoryPerson, "directory-person", "dpr", ignored=("updated_at",))
         watch(models.ScimToken, "scim-token", "sct", **credential)
         watch(models.DirectoryGroup, "directory-group", "dgr", ignored=("updated_at",))
+        leavers.FOLLOWERS.append(groups.apply_groups)
         sessions.listen()
         LISTENERS.append(webhooks.tell)
         if apps.is_installed("django_otp_webauthn"):  # only where there are screens

@@ -3,6 +3,7 @@
 Knows nothing of sessions, which `accounts.sessions` ends, nor of why somebody leaves.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
@@ -30,6 +31,8 @@ State = Credential.State
 Place = Project | BusinessUnit | None
 Shared = VirtualKey | ServiceAccount | ScimToken
 REASON = "The account of its person was closed."
+# What else follows when an account is closed or opened again, registered at start by those who know more than this module.
+FOLLOWERS: list[Callable[[User], object]] = []
 
 
 @audit.act("user.leave")
@@ -57,6 +60,15 @@ def leave(user: User) -> None:
         passed.setdefault(None, []).append(token.name)
     for place, names in passed.items():
         _tell(user, place, names)
+    for follow in FOLLOWERS:
+        follow(user)
+
+
+@audit.act("user.return")
+def come_back(user: User) -> None:
+    """Let follow what follows when an account is opened again; what was revoked stays revoked."""
+    for follow in FOLLOWERS:
+        follow(user)
 
 
 def _keys_made_by(user: User) -> list[VirtualKey]:

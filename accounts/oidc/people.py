@@ -42,9 +42,7 @@ def sign_in_by(claims: Mapping[str, Any], told: Configuration) -> User:
 @audit.act("identity.leave")
 def leave(issuer: str, subject: str) -> None:
     """Close the account of whoever an identity signs in as, if there is one."""
-    for user in User.objects.filter(identities__issuer=issuer, identities__subject=subject):
-        actions.set_users_active([user], False)
-        apply_groups(user)
+    actions.set_users_active(list(User.objects.filter(identities__issuer=issuer, identities__subject=subject)), False)
 
 
 @audit.act()

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from accounts import actions
+from accounts import actions, grants
 from accounts.models import AuditEvent, DirectoryPerson, GrantRequest, GroupMapping, OidcIdentity, ScimToken, User
 from accounts.requests import deciding
 from accounts.scim.tokens import find_by_token
@@ -43,9 +43,12 @@ def works(token: str) -> bool:
     return find_by_token(token.encode(), settings.KEY_PEPPERS) is not None
 
 
-def second_person_agrees() -> None:
+def second_person_agrees() -> list[tuple[str, str, str]]:
+    """Decide as somebody else, and return what they saw would change."""
     request = GrantRequest.objects.get(state="submitted")
+    seen = [tuple(line) for line in grants.grant_of(request.kind).preview(request)]
     deciding.approve(request, person("second@example.com", "security_officer"), version=request.version)
+    return seen  # type: ignore[return-value]  # lines of three
 
 
 def test_a_scim_token_is_shown_once_rotated_and_revoked(browser: Client) -> None:
@@ -68,7 +71,8 @@ def test_a_token_that_gives_privileged_roles_takes_two_people_for_every_secret(b
     person("other@example.com", "it_admin")
     browser.post("/admin/accounts/scimtoken/add/", {**FIELDS, "may_give_privileged": "on"})
     states = [ScimToken.objects.get().may_give_privileged]
-    second_person_agrees()
+    GroupMapping.objects.create(group="Admins", role="it_admin")
+    assert second_person_agrees() == [(str(ScimToken.objects.get()), "no privileged role", "Admins → it_admin")]
     states.append(ScimToken.objects.get().may_give_privileged)
     browser.post("/admin/accounts/scimtoken/", {"_selected_action": [ScimToken.objects.get().pk], "action": "rotate"})
     states.append(ScimToken.objects.get().may_give_privileged)
@@ -102,7 +106,8 @@ def test_a_privileged_group_mapping_waits_and_says_so(browser: Client) -> None:
     page: Any = browser.post("/admin/accounts/groupmapping/add/", {"group": "Admins", "role": "it_admin", "place_role": ""}, follow=True)
     said = page.content.decode()
     assert (GroupMapping.objects.count(), "waits for a second person" in said, "was added" in said) == (0, True, False)
-    second_person_agrees()
+    OidcIdentity.objects.create(user=person("ada@example.com"), issuer="https://idp", subject="1", groups=["Admins"])
+    assert second_person_agrees() == [("Group Admins", "nothing", "IT administrator"), ("Who is in it", "ada@example.com", "ada@example.com")]
     assert GroupMapping.objects.get().role == "it_admin"
 
 
@@ -124,7 +129,7 @@ def test_nobody_alone_lets_an_identity_sign_in_as_another_administrator(browser:
     other = person("other@example.com", "security_officer")
     browser.post("/admin/accounts/oidcidentity/add/", {"user": other.pk, "issuer": "https://idp.example", "subject": "mine"})
     assert (OidcIdentity.objects.count(), GrantRequest.objects.get().kind) == (0, "act.identity")
-    second_person_agrees()
+    assert second_person_agrees() == [("Who signs in as other@example.com (security officer)", "nobody", "mine")]
     assert OidcIdentity.objects.get().user == other
 
 

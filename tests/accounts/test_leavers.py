@@ -11,11 +11,12 @@ from django.conf import settings as given
 from django.test import Client
 from django.utils import timezone
 
-from accounts import actions, credentials, upkeep
+from accounts import actions, credentials, groups, upkeep
 from accounts.models import (
     AuditEvent,
     BusinessUnit,
     GrantRequest,
+    GroupMapping,
     Membership,
     NotificationChannel,
     OidcIdentity,
@@ -62,13 +63,15 @@ class Company:
         )
         self.scim, _ = make_token(name="scim", expires_at=expires_at, created_by=self.leaver, **PEPPER)
         self.request = GrantRequest.objects.create(kind="act.role", target="x", title="x", reason="x", requester=self.leaver, expires_at=expires_at)
+        OidcIdentity.objects.create(user=self.leaver, issuer=TOLD.issuer, subject="42", groups=["Auditors"])
+        groups.save_mapping(GroupMapping(group="Auditors", role="auditor"))
         Client().force_login(self.leaver)
-        OidcIdentity.objects.create(user=self.leaver, issuer=TOLD.issuer, subject="42")
 
     def rows(self) -> dict[str, Any]:
         shared, account, scim = VirtualKey.objects.get(name="shared"), ServiceAccount.objects.get(), ScimToken.objects.get(name="scim")
         return {
             "active": User.objects.get(pk=self.leaver.pk).is_active,
+            "role": User.objects.get(pk=self.leaver.pk).role,
             "sessions": Session.objects.count(),
             "own key": VirtualKey.objects.get(name="own").state,
             "token": (PersonalToken.objects.get().state, find_person(self.token_text.encode(), given.KEY_PEPPERS) is not None),
@@ -112,11 +115,13 @@ WAYS = [by_an_administrator, by_the_form_of_the_admin, by_the_directory, by_dele
 def test_an_account_is_closed_whole_whoever_closes_it(close: Callable[[Company], None]) -> None:
     with time_machine.travel(START, tick=False):
         company = Company()
-        assert (company.rows()["active"], company.rows()["sessions"], company.rows()["token"]) == (True, 1, ("active", True))
+        before = company.rows()
+        assert (before["active"], before["role"], before["sessions"], before["token"]) == (True, "auditor", 1, ("active", True))
         close(company)
         due = START + timedelta(days=14)
         assert company.rows() == {
             "active": False,
+            "role": "",
             "sessions": 0,
             "own key": "revoked",
             "token": ("revoked", False),
@@ -127,6 +132,15 @@ def test_an_account_is_closed_whole_whoever_closes_it(close: Callable[[Company],
         }
     done = {event.object_kind for event in AuditEvent.objects.filter(action="user.leave")}
     assert done == {"key", "personal-token", "request", "service-account", "scim-token"}
+
+
+@pytest.mark.parametrize("close", [by_an_administrator, by_the_form_of_the_admin])
+def test_who_is_let_in_again_has_what_their_groups_give_and_no_old_secret(close: Callable[[Company], None]) -> None:
+    company = Company()
+    close(company)
+    actions.set_users_active([company.leaver], True)
+    found = company.rows()
+    assert (found["active"], found["role"], found["sessions"], found["own key"], found["token"][0]) == (True, "auditor", 0, "revoked", "revoked")
 
 
 def test_secrets_of_projects_are_revoked_where_that_is_set(settings: Any) -> None:
