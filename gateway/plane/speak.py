@@ -17,8 +17,8 @@ from gateway.wire.tokens import estimate
 PLAIN_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 PLAIN_PARAM = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]]{0,127}")
 STREAM_OPTIONS_WITH_USAGE = b'{"include_usage":true}'
-# the one wire whose streams tell their usage only on request
-ASKED_FOR_USAGE = "openai_chat"
+# the wires whose streams tell their usage only on request
+ASKED_FOR_USAGE = frozenset({"openai_chat", "openai_completions"})
 ONE = msgspec.Raw(b"1")
 
 
@@ -50,7 +50,7 @@ def _with_headers(spoken: Spoken, call: Call, provider: Provider) -> Spoken:
 
 def _passed(call: Call, deployment: Deployment, provider: Provider, route: Route, output_cap_tokens: int) -> Spoken:
     wire = route.wire
-    asks_usage = call.stream and provider.asks_stream_usage and not call.wants_usage and wire.name == ASKED_FOR_USAGE
+    asks_usage = call.stream and provider.asks_stream_usage and not call.wants_usage and wire.name in ASKED_FOR_USAGE
     has_foreign = wire.without_foreign is not None and wire.sealed in call.body
     renames = wire.rename_model is not None and call.model != deployment.upstream_model
     limits_output = output_cap_tokens and (wire.limit_output is not None or not wire.output_limits.isdisjoint(call.fields))
@@ -119,7 +119,7 @@ def _quirky(spoken: Spoken, provider: Provider, wire: Wire) -> Spoken:
     """Return a request we wrote ourselves as one provider of its wire wants it."""
     limit = _output_limit(provider, wire)
     renamed = provider.rename if limit == wire.output_limit else {**provider.rename, wire.output_limit: limit}
-    hides_usage = not provider.asks_stream_usage and wire.name == ASKED_FOR_USAGE
+    hides_usage = not provider.asks_stream_usage and wire.name in ASKED_FOR_USAGE
     if not (renamed or provider.drop or hides_usage):
         return spoken
     fields = fields_of(spoken.body)

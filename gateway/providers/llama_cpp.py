@@ -7,6 +7,7 @@ PROVIDER = Provider(
     title="llama.cpp",
     wires={
         "chat/completions": "openai_chat",
+        "completions": "openai_completions",
         "embeddings": "openai_chat",
         "rerank": "openai_chat",
     },

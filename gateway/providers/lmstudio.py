@@ -5,7 +5,7 @@ from gateway.providers import Provider
 PROVIDER = Provider(
     slug="lmstudio",
     title="LM Studio",
-    wires={"chat/completions": "openai_chat", "embeddings": "openai_chat"},
+    wires={"chat/completions": "openai_chat", "completions": "openai_completions", "embeddings": "openai_chat"},
     base_url="http://localhost:1234/v1",
     needs_credential=False,
 )

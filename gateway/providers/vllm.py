@@ -7,6 +7,7 @@ PROVIDER = Provider(
     title="vLLM",
     wires={
         "chat/completions": "openai_chat",
+        "completions": "openai_completions",
         "embeddings": "openai_chat",
         "audio/transcriptions": "openai_chat",
         "audio/translations": "openai_chat",
