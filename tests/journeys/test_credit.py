@@ -39,9 +39,8 @@ def asked(client: httpx.Client, budgeted: Budgeted, amount: str) -> Any:
     return made.json()
 
 
-def passes(services: list[Service], budgeted: Budgeted, record: Callable[[str, object], None], name: str) -> None:
-    """Wait until the call passes everywhere; record how long that took."""
-    begun = time.monotonic()
+def passes(services: list[Service], budgeted: Budgeted, begun: float, record: Callable[[str, object], None], name: str) -> None:
+    """Wait until the call passes everywhere; record how long that took from the question, or its approval, on."""
     for service in services:
         wait_for(lambda: called(service, budgeted)[0] == 200, WITHIN_S, f"the credit is there at {service.origin}")  # noqa: B023  # waited for at once
     took_s = round(time.monotonic() - begun, 2)
@@ -51,13 +50,14 @@ def passes(services: list[Service], budgeted: Budgeted, record: Callable[[str, o
 
 def test_without_a_human_the_rule_grants_and_the_same_call_passes(service: Service, record_property: Any) -> None:
     budgeted = broke(service)
+    begun = time.monotonic()
     given = asked(budgeted.api, budgeted, "0.02")
     assert (given["state"], given["automatic"], given["rule"], given["requester"]) == ("applied", True, "A little credit for development", None)
-    passes([service], budgeted, record_property, "credit_by_rule_passes_after_s")
+    passes([service], budgeted, begun, record_property, "credit_by_rule_passes_after_s")
     assert called(service, budgeted) == (200, "")
     assert called(service, budgeted) == (402, "budget_exceeded")  # two calls' worth, no more
     events = budgeted.api.get("audit-events", params={"object": given["id"]}).json()["data"]
-    assert {event["actor"]["kind"] for event in events if event["action"].startswith("request.")} == {"service_account"}
+    assert {event["actor_kind"] for event in events if event["action"].startswith("request.")} == {"service_account"}
 
 
 def test_a_manager_approves_over_the_api_and_the_same_call_passes(service: Service, record_property: Any) -> None:
@@ -68,9 +68,10 @@ def test_a_manager_approves_over_the_api_and_the_same_call_passes(service: Servi
     given = asked(dev, budgeted, "5.00")
     assert (given["state"], called(service, budgeted)) == ("submitted", (402, "budget_exceeded"))
     assert dev.post(f"credit-requests/{given['id']}/approve", json={}).status_code == 403
+    begun = time.monotonic()
     approved = manager.post(f"credit-requests/{given['id']}/approve", json={"version": given["version"], "amount": "0.02", "comment": "half of it"})
     assert (approved.status_code, approved.json()["state"], approved.json()["granted"]) == (200, "applied", "0.02")
-    passes([service], budgeted, record_property, "credit_by_manager_passes_after_s")
+    passes([service], budgeted, begun, record_property, "credit_by_manager_passes_after_s")
     assert [called(service, budgeted)[0] for _ in range(2)] == [200, 402]
 
 
@@ -79,6 +80,7 @@ def test_credit_asked_for_at_one_instance_is_there_at_every_other(besieged: Sieg
     one, two = besieged.services
     budgeted = broke(one)
     wait_for(lambda: called(two, budgeted)[0] == 402, WITHIN_S, "the budget is spent for the other instance too")
+    begun = time.monotonic()
     assert asked(budgeted.api, budgeted, "0.02")["state"] == "applied"
-    passes([two, one], budgeted, record_property, "credit_at_two_instances_passes_after_s")
+    passes([two, one], budgeted, begun, record_property, "credit_at_two_instances_passes_after_s")
     wait_for(lambda: {called(service, budgeted)[0] for service in (one, two)} == {402}, WITHIN_S, "it is spent everywhere")
