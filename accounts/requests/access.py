@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from accounts import access
 from accounts.access import Actor
@@ -43,7 +44,7 @@ def _open_steps() -> QuerySet[ApprovalStep]:
 
 
 def _waiting_for(user: User) -> list[UUID]:
-    undecided = _open_steps().exclude(decisions__approver=user).exclude(request__requester=user)
+    undecided = _open_steps().filter(_may_concern(user)).exclude(decisions__approver=user).exclude(request__requester=user)
     return [step.request_id for step in undecided if user.pk in deciders(step)]
 
 
@@ -62,6 +63,21 @@ def waiting(user: User) -> Waiting:
     # an act without a second person runs by itself, and another system is no person
     stuck = [step.request_id for step in steps if step.approver != Approver.EXTERNAL and step.request.runs_at is None and not deciders(step)]
     return Waiting(_waiting_for(user), [step.request_id for step in steps if step.escalations], stuck)
+
+
+def _may_concern(user: User) -> Q:
+    """Return which steps could be the user's to decide, in one look: the others need not be asked one by one.
+
+    Seats are those of people named, owners, managers of the unit and above it, and platform roles; one's own or a delegator's.
+    """
+    now = timezone.now()
+    lent = Delegation.objects.filter(delegate=user, starts_at__lte=now, ends_at__gt=now, ended_at=None).select_related("delegator")
+    people = [user, *(delegation.delegator for delegation in lent)]
+    if any(person.role for person in people):
+        return Q()
+    units = [managed for person in people for managed in access.managed_business_units(person).values_list("pk", flat=True)]
+    owned = Membership.objects.filter(user__in=people, role=Membership.Role.OWNER).values("project")
+    return Q(approver=Approver.PEOPLE) | Q(request__business_unit__in=units) | Q(approver=Approver.OWNER, request__project__in=owned)
 
 
 def may_decide(user: Actor, request: GrantRequest) -> bool:

@@ -180,4 +180,4 @@ def _refuse(request: GrantRequest, step: ApprovalStep, reason: str, person: User
     request.decided_at = timezone.now()
     request.save()
     note(request, "denied", reason, person)
-    telling.tell_asker(request, reason, person)
+    telling.tell_asker(request, reason, person or step.channel)

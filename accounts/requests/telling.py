@@ -108,9 +108,9 @@ def tell_asker(request: GrantRequest, more: str = "", by: object = None) -> None
     _write_to_asker(request, f"{WORDS[request.state]}: {request.title}", more, by)
 
 
-def tell_progress(request: GrantRequest, by: object, more: str = "") -> None:
+def tell_progress(request: GrantRequest, by: object, more: str) -> None:
     """Tell whoever asked that somebody approved and that others have to as well."""
-    _write_to_asker(request, f"{WORDS[State.SUBMITTED]}: {request.title}", more or "It was approved, and others have to approve it as well.", by)
+    _write_to_asker(request, f"{WORDS[State.SUBMITTED]}: {request.title}", f"It was approved, and others have to approve it as well.\n\n{more}".strip(), by)
 
 
 def tell_end(request: GrantRequest) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts import audit
@@ -239,6 +240,38 @@ def test_the_inbox_shows_what_waits_for_one_and_others_see_what_concerns_them() 
     assert access.visible_requests(stranger).count() == 0
     deciding.deny(request, people.manager, "no")
     assert access.inbox(people.manager).count() == 0
+
+
+def test_what_cannot_be_ones_own_to_decide_is_not_asked_about_one_by_one() -> None:
+    people = company()
+    asked = []
+    for count in (1, 5):
+        for _ in range(count):
+            credit(people.dev, people.project)
+        with CaptureQueriesContext(connection) as queries:
+            assert access.inbox(people.owner).count() == 0
+        asked.append(len(queries))
+    assert asked[0] == asked[1]
+
+
+@pytest.mark.parametrize(
+    ("step", "whose"),
+    [
+        ({"approver": "manager"}, {"manager"}),
+        ({"approver": "owner"}, {"owner"}),
+        ({"approver": "role", "roles": ["finance"]}, {"finance"}),
+        ({"approver": "people", "people": ["boss", "deputy"]}, {"boss", "deputy"}),
+    ],
+)
+def test_the_inbox_is_that_of_all_who_may_decide(step: dict[str, Any], whose: set[str]) -> None:
+    people = company()
+    people.deputy, people.stand_in = user("deputy"), user("stand_in")
+    for who in sorted(whose):
+        delegate(getattr(people, who), people.stand_in)
+    rule({**step, **({"people": [getattr(people, name) for name in step["people"]]} if "people" in step else {})})
+    request = credit(people.dev, people.project)
+    everybody = ("boss", "manager", "owner", "dev", "finance", "it", "deputy", "stand_in")
+    assert {name for name in everybody if access.may_decide(getattr(people, name), request)} == whose | {"stand_in"} == who_decides(request)
 
 
 def test_where_fewer_may_decide_than_must_the_unit_above_is_asked_as_well() -> None:
