@@ -102,11 +102,13 @@ def own_keys(user: User, now: datetime) -> QuerySet[VirtualKey]:
 
 
 def landed(user: User) -> UsageRecord | None:
-    """Return a call of a person's keys that a model answered, the newest; None while there is none."""
-    names = list(mine(user).values_list("public_id", flat=True)[:MOST_KEYS])
-    calls: QuerySet[Any] = UsageRecord.objects.filter(key__in=names, kind=UsageRecord.Kind.CALL, outcome="ok")
-    found: UsageRecord | None = calls.only("model", "started_at").first()
-    return found
+    """Return a call of a person's keys that a model answered, None while there is none."""
+    for name in mine(user).values_list("public_id", flat=True)[:MOST_KEYS]:  # one look into the index for each, however many calls there are
+        calls = UsageRecord.objects.filter(key=name, kind=UsageRecord.Kind.CALL, outcome="ok").order_by("-started_at")
+        found = calls.only("model", "started_at").first()
+        if found is not None:
+            return found
+    return None
 
 
 def places(projects: list[Project]) -> list[Place]:

@@ -95,6 +95,8 @@ def edit_key(request: HttpRequest, user: User, public_id: str) -> HttpResponse:
     row = found_key(user, public_id)
     title = row.name
     keymaking.refuse_unless_allowed(user, keymaking.CHANGE, row)
+    if row.state == VirtualKey.State.REVOKED:
+        return HttpResponseRedirect(reverse("portal:key", args=[row.shown_id]))
     form = KeyEditForm(request.POST or None, key=row, initial=drafts.taken(request))
     if request.method == "POST" and form.is_valid():
         changed = form.changed_facts()

@@ -168,6 +168,16 @@ def test_approvals_at_once_count_once() -> None:
     assert (GrantRequest.objects.get().state, granted()) == ("applied", [20 * USD])
 
 
+@pytest.mark.django_db(transaction=True)
+def test_newcomers_at_once_get_a_sandbox_each_and_no_more() -> None:
+    rule(name="sandboxes", kinds=["sandbox"], is_automatic=True, up_to_nanousd=5 * USD)
+    newcomers = [user(f"new{number}") for number in range(3)] * 2
+    _at_once(lambda: welcome(newcomers.pop()), 6)
+    projects = Project.objects.order_by("name")
+    assert [(str(project), str(project.business_unit)) for project in projects] == [(f"Sandbox of new{n}@example.com", "Sandboxes") for n in range(3)]
+    assert (granted(), BusinessUnit.objects.count()) == ([5 * USD] * 3, 1)
+
+
 def _at_once(act: Any, times: int) -> None:
     gate = threading.Barrier(times)
 

@@ -33,6 +33,7 @@ def test_another_decides_while_one_is_away_and_not_after(here: Company) -> None:
     for who in (here.boss, deputy):
         page = who.page("/approvals/away")
         assert ("deputy@example.com for boss@example.com" in page, "leave &lt;b&gt;" in page) == (True, True)
+    assert "deputy@example.com" in here.boss.browser.get("/approvals/away?format=csv").getvalue().decode()
     assert row.title in deputy.page("/approvals")
     assert deputy.browser.post(f"/requests/{row.shown_id}/approve", {"version": "1", "amount_usd": "5"}).status_code == 302
     decision = Decision.objects.get()

@@ -57,6 +57,14 @@ def test_a_key_is_changed_and_what_stays_stays_to_the_second(here: Company) -> N
     assert f"{row.expires_at:%Y-%m-%d %H:%M}" == f"{later} 23:59"
 
 
+def test_a_revoked_key_is_not_changed(here: Company) -> None:
+    row = key_of(here)
+    sent = as_shown(here, row, name="late")
+    here.owner.browser.post(f"/keys/{row.shown_id}/revoke", {"name": "app"})
+    assert here.owner.browser.post(f"/keys/{row.shown_id}/edit", sent).headers["Location"] == f"/keys/{row.shown_id}"
+    assert VirtualKey.objects.get().name == "app"
+
+
 def test_nothing_changed_is_nothing_recorded(here: Company) -> None:
     row = key_of(here)
     so_far = AuditEvent.objects.count()
