@@ -3,7 +3,7 @@
 Fields are named the way Anthropic names them in errors: messages.0.content.1.source.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -12,13 +12,6 @@ from gateway.terms import Ask, Message, Part, Tool, ToolChoice
 from gateway.wire import given as read
 from gateway.wire.anthropic_messages.blocks import cache_of, parts_of
 
-# Read below.
-_KNOWN = frozenset(
-    (
-        "model", "messages", "stream", "max_tokens", "system", "tools", "tool_choice", "temperature", "top_p", "top_k", "stop_sequences", "thinking",
-        "output_config", "output_format", "metadata", "service_tier", "cache_control",
-    )
-)  # fmt: skip
 # What they ask for happens at Anthropic alone, or where its data may go: an answer without would be a wrong one, not a poorer one.
 _REFUSED = ("container", "mcp_servers", "inference_geo")
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
@@ -29,7 +22,27 @@ _TIERS = {"": "", "auto": "", "standard_only": "default"}
 _MODES = {"auto": "auto", "any": "required", "none": "none", "tool": "function"}
 # Fields of a tool that shape how the vendor presents it; the call itself is the same without.
 _TOOL_EXTRAS = ("input_examples", "defer_loading", "eager_input_streaming", "toolset_name")
+_TOOL_FIELDS = frozenset(("type", "name", "description", "input_schema", "strict", "cache_control"))
 _DIRECT = ["direct"]
+
+
+def _stops(value: object, param: str) -> tuple[str, ...]:
+    return tuple([read.text(stop, param) for stop in read.list_(value, param)])
+
+
+# fields that stand for themselves: the name in the neutral form and what reads them
+_PLAIN: Mapping[str, tuple[str, Callable[[Any, str], Any]]] = {
+    "max_tokens": ("max_output_tokens", lambda value, param: read.integer(value, param, 1)),
+    "temperature": ("temperature", lambda value, param: read.number(value, param, 1)),
+    "top_p": ("top_p", lambda value, param: read.number(value, param, 1)),
+    "top_k": ("top_k", lambda value, param: read.integer(value, param, 0)),
+    "stop_sequences": ("stop", _stops),
+    "service_tier": ("service_tier", lambda value, param: _TIERS[read.choice(value, param, ("auto", "standard_only"))]),
+    "metadata": ("end_user", lambda value, param: read.text(read.object_(value, param).get("user_id") or "", f"{param}.user_id")),
+    "tool_choice": ("tool_choice", lambda value, param: _tool_choice(value)),
+}
+_OTHERS = frozenset(("model", "messages", "stream", "system", "tools", "thinking", "output_config", "output_format", "cache_control"))
+_REASONED = frozenset(("thinking", "output_config", "output_format"))
 
 
 def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask:
@@ -38,37 +51,47 @@ def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask
     Raises WireError("invalid_request") for nonsense and WireError("unsupported_field") for what cannot be translated
     without changing the answer's meaning; both name the field.
     """
-    told = {name: raw for name, raw in fields.items() if name in _KNOWN or not read.says_nothing(raw)}
-    for name in _REFUSED:
-        if name in told:
-            raise read.unsupported(name)
-    values = {name: value for name, raw in told.items() if name in _KNOWN and (value := read.value(name, raw)) is not None}
-    dropped = [name for name in told if name not in _KNOWN]
+    values: dict[str, Any] = {}
+    made: dict[str, Any] = {}
+    dropped: list[str] = []
+    for name, raw in fields.items():
+        plain = _PLAIN.get(name)
+        if plain is not None:
+            value = read.value(name, raw)
+            if value is not None:
+                made[plain[0]] = plain[1](value, name)
+        elif name in _OTHERS:
+            value = read.value(name, raw)
+            if value is not None:
+                values[name] = value
+        elif not read.says_nothing(raw):
+            if name in _REFUSED:
+                raise read.unsupported(name)
+            dropped.append(name)
+    if "max_output_tokens" not in made:
+        raise read.invalid("max_tokens", "max_tokens: Field required")
+    if not _REASONED.isdisjoint(values):
+        made |= _reasoned(values)
+    if "tools" in values:
+        made["tools"] = tuple([_tool(tool, f"tools.{index}", dropped) for index, tool in enumerate(read.list_(values["tools"], "tools"))])
+    made["messages"] = _messages(values, dropped)
+    if dropped:
+        made["dropped"] = read.dropped(dropped)
+    return Ask(model=model, stream=stream, **made)
+
+
+def _reasoned(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is said about thinking and the shape of the answer."""
     output = read.object_(values.get("output_config", {}), "output_config")
     effort, budget_tokens, shows = _thinking(values.get("thinking"), output)
-    limit = read.integer(values.get("max_tokens"), "max_tokens", 1)
-    if limit is None:
-        raise read.invalid("max_tokens", "max_tokens: Field required")
-    return Ask(
-        model=model,
-        messages=_messages(values, dropped),
-        stream=stream,
-        tools=tuple(_tool(tool, f"tools.{index}", dropped) for index, tool in enumerate(read.list_(values.get("tools", []), "tools"))),
-        tool_choice=_tool_choice(values.get("tool_choice")),
-        max_output_tokens=limit,
-        temperature=read.number(values.get("temperature"), "temperature", 1),
-        top_p=read.number(values.get("top_p"), "top_p", 1),
-        top_k=read.integer(values.get("top_k"), "top_k", 0),
-        stop=tuple(read.text(stop, "stop_sequences") for stop in read.list_(values.get("stop_sequences", []), "stop_sequences")),
-        json_schema=_schema(output.get("format"), "output_config.format") or _schema(values.get("output_format"), "output_format"),
-        json_strict=True if output.get("format") is not None or "output_format" in values else None,
-        reasoning_effort=effort,
-        reasoning_budget_tokens=budget_tokens,
-        shows_reasoning=shows,
-        end_user=read.text(read.object_(values.get("metadata", {}), "metadata").get("user_id") or "", "metadata.user_id"),
-        service_tier=_TIERS[read.choice(values.get("service_tier"), "service_tier", ("auto", "standard_only"))],
-        dropped=read.dropped(dropped),
-    )
+    schema = _schema(output.get("format"), "output_config.format") or _schema(values.get("output_format"), "output_format")
+    return {
+        "json_schema": schema,
+        "json_strict": True if schema is not None else None,
+        "reasoning_effort": effort,
+        "reasoning_budget_tokens": budget_tokens,
+        "shows_reasoning": shows,
+    }
 
 
 def _thinking(value: object, output: Mapping[str, Any]) -> tuple[str, int | None, bool | None]:
@@ -111,7 +134,7 @@ def _messages(values: Mapping[str, Any], dropped: list[str]) -> tuple[Message, .
     if system := parts_of(values.get("system"), "system", dropped):
         messages.append(Message(role="system", parts=system))
     messages += [_message(message, f"messages.{index}", dropped) for index, message in enumerate(listed)]
-    cache = cache_of(values.get("cache_control"), "cache_control")
+    cache = cache_of(values.get("cache_control"), "cache_control") if "cache_control" in values else ""
     if cache and messages[-1].parts:
         # the automatic mark stands at the end of the conversation
         last = messages[-1]
@@ -143,13 +166,14 @@ def _tool(value: object, param: str, dropped: list[str]) -> Tool:
         raise read.unsupported(f"{param}.type")
     if tool.get("allowed_callers") not in (None, _DIRECT):
         raise read.unsupported(f"{param}.allowed_callers")
-    dropped += [f"tools.{name}" for name in _TOOL_EXTRAS if tool.get(name)]
+    if not _TOOL_FIELDS.issuperset(tool):
+        dropped += [f"tools.{name}" for name in _TOOL_EXTRAS if tool.get(name)]
     return Tool(
         name=read.text(tool.get("name"), f"{param}.name"),
         description=read.text(tool.get("description") or "", f"{param}.description"),
         schema=read.raw_object(tool.get("input_schema"), f"{param}.input_schema"),
-        strict=read.flag(tool.get("strict"), f"{param}.strict"),
-        cache=cache_of(tool.get("cache_control"), f"{param}.cache_control"),
+        strict=read.flag(tool["strict"], f"{param}.strict") if "strict" in tool else None,
+        cache=cache_of(tool["cache_control"], f"{param}.cache_control") if "cache_control" in tool else "",
     )
 
 

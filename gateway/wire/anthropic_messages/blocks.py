@@ -14,6 +14,7 @@ WIRE_NAME = "anthropic_messages"
 _IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 _PDF = "application/pdf"
 _PLAIN = "text/plain"
+_PLAIN_TEXT = frozenset(("type", "text"))
 
 _Block = Mapping[str, Any]
 _Reader = Callable[[_Block, str, list[str]], tuple[Part, ...]]
@@ -30,6 +31,9 @@ def parts_of(content: object, param: str, dropped: list[str]) -> tuple[Part, ...
     parts: list[Part] = []
     call_signed = ("", "")
     for index, value in enumerate(content):
+        if type(value) is dict and value.keys() == _PLAIN_TEXT and value["type"] == "text" and type(value["text"]) is str:
+            parts.append(Part(kind=PartKind.TEXT, text=value["text"]))
+            continue
         where = f"{param}.{index}"
         block = read.object_(value, where)
         kind = block.get("type")
@@ -62,7 +66,7 @@ def cache_of(value: object, param: str) -> str:
 
 
 def _cache(block: _Block, param: str) -> str:
-    return cache_of(block.get("cache_control"), f"{param}.cache_control")
+    return cache_of(block["cache_control"], f"{param}.cache_control") if "cache_control" in block else ""
 
 
 def _signed(call: Part, signed_by: str, signature: str) -> Part:

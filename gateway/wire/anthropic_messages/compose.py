@@ -24,6 +24,17 @@ _TAKES_BUDGET = re.compile(r"claude-(?:3|(?:opus|sonnet|haiku)-4(?:-[0-5])?(?:$|
 _TAKES_SAMPLING = re.compile(r"(?!claude-)|claude-(?:3|(?:opus|sonnet|haiku)-4(?:-[0-6])?(?:$|[-@]\d{8}|-latest|-v\d))")
 _TIERS = {"auto": "auto", "default": "standard_only"}
 _USER_ID_LIMIT = 256
+# What this wire never carries, and what it carries in a field that is not always sent: our name, the neutral one, the field.
+_NEVER = (
+    ("frequency_penalty", "frequency_penalty"), ("presence_penalty", "presence_penalty"), ("verbosity", "verbosity"),
+    ("prompt_cache_key", "cache_key"), ("metadata", "metadata"),
+)  # fmt: skip
+_SOMETIMES = (
+    ("service_tier", "service_tier", "service_tier"), ("user", "end_user", "metadata"), ("reasoning_effort", "reasoning_effort", "thinking"),
+    ("temperature", "temperature", "temperature"), ("top_p", "top_p", "top_p"),
+    ("top_k", "top_k", "top_k"),
+)  # fmt: skip
+_NOTHING = (None, "", "none")
 # The vendor takes no more marks than these; the last ones keep the most.
 _MOST_MARKS = 4
 
@@ -64,28 +75,19 @@ def compose(ask: Ask, upstream_model: str) -> tuple[bytes, tuple[str, ...]]:
 
 def _left_out(ask: Ask, body: dict[str, Any]) -> list[str]:
     """Return the names of what was asked for and is not in the body."""
-    effort = ask.reasoning_effort not in ("", "none") or bool(ask.reasoning_budget_tokens)
-    left = {
-        "seed": ask.seed is not None,
-        "service_tier": bool(ask.service_tier) and "service_tier" not in body,
-        "user": bool(ask.end_user) and "metadata" not in body,
-        "reasoning_effort": effort and "thinking" not in body,
-        "temperature": ask.temperature is not None and "temperature" not in body,
-        "top_p": ask.top_p is not None and "top_p" not in body,
-        "top_k": ask.top_k is not None and "top_k" not in body,
-        "frequency_penalty": bool(ask.frequency_penalty),
-        "presence_penalty": bool(ask.presence_penalty),
-        "verbosity": bool(ask.verbosity),
-        "prompt_cache_key": bool(ask.cache_key),
-        "metadata": bool(ask.metadata),
-    }
-    return [name for name, is_left in left.items() if is_left]
+    left = [name for name, attribute in _NEVER if getattr(ask, attribute)]
+    left += [name for name, attribute, field in _SOMETIMES if field not in body and getattr(ask, attribute) not in _NOTHING]
+    if ask.reasoning_budget_tokens and "thinking" not in body:
+        left.append("reasoning_effort")
+    return left if ask.seed is None else ["seed", *left]
 
 
 def _keep_last_marks(body: dict[str, Any], dropped: list[str]) -> None:
     """Take out the first of too many marks for the cache."""
-    marked = [block for block in (*body.get("tools", ()), *body.get("system", ())) if "cache_control" in block]
-    marked += [block for turn in body["messages"] for block in turn["content"] if "cache_control" in block]
+    blocks = [*body.get("tools", ()), *body.get("system", ())]
+    for turn in body["messages"]:
+        blocks += turn["content"]
+    marked = [block for block in blocks if "cache_control" in block]
     for block in marked[:-_MOST_MARKS]:
         del block["cache_control"]
         dropped.append("cache_control")

@@ -1,6 +1,6 @@
 """Reads an OpenAI chat request into the neutral form, for upstreams on another wire. Knows no vendor."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -10,16 +10,41 @@ from gateway.wire import given as read
 from gateway.wire.openai_chat.messages import cache_of, messages_of
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-# Read below, or without any meaning for the answer.
-_KNOWN = frozenset(
-    (
-        "model", "messages", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls", "max_tokens", "max_completion_tokens", "temperature",
-        "top_p", "top_k", "frequency_penalty", "presence_penalty", "stop", "seed", "response_format", "reasoning_effort", "verbosity", "user",
-        "safety_identifier", "service_tier", "n", "logprobs", "modalities", "metadata", "prompt_cache_key",
-    )
-)  # fmt: skip
 # Asking for these and not getting them would be a wrong answer, not a poorer one.
 _REFUSED = frozenset(("top_logprobs", "audio", "functions", "function_call", "web_search_options", "moderation"))
+
+
+def _stop(value: object, param: str) -> tuple[str, ...]:
+    stops = [value] if isinstance(value, str) else read.list_(value, param)
+    return tuple([read.text(stop, param) for stop in stops])
+
+
+# fields that stand for themselves: the name in the neutral form and what reads them; the later of two names counts
+_PLAIN: Mapping[str, tuple[str, Callable[[Any, str], Any]]] = {
+    "max_tokens": ("max_output_tokens", lambda value, param: read.integer(value, param, 1)),
+    "max_completion_tokens": ("max_output_tokens", lambda value, param: read.integer(value, param, 1)),
+    "temperature": ("temperature", lambda value, param: read.number(value, param, 2)),
+    "top_p": ("top_p", lambda value, param: read.number(value, param, 1)),
+    "top_k": ("top_k", lambda value, param: read.integer(value, param, -1)),
+    "frequency_penalty": ("frequency_penalty", lambda value, param: read.number(value, param, 2, -2)),
+    "presence_penalty": ("presence_penalty", lambda value, param: read.number(value, param, 2, -2)),
+    "stop": ("stop", _stop),
+    "seed": ("seed", lambda value, param: read.integer(value, param, -(2**63))),
+    "reasoning_effort": ("reasoning_effort", lambda value, param: read.choice(value, param, _EFFORTS)),
+    "verbosity": ("verbosity", lambda value, param: read.choice(value, param, ("low", "medium", "high"))),
+    "user": ("end_user", read.text),
+    "safety_identifier": ("end_user", read.text),
+    "service_tier": ("service_tier", read.text),
+    "metadata": ("metadata", read.labels),
+    "prompt_cache_key": ("cache_key", read.text),
+}
+# of two names for one thing the second counts
+_LAST = ("max_completion_tokens", "safety_identifier")
+_OTHERS = frozenset(
+    ("model", "messages", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls", "response_format", "n", "logprobs", "modalities")
+)
+_UNSAID = (None, "")
+_CHANGING = frozenset(("n", "logprobs", "modalities"))
 
 
 def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask:
@@ -28,42 +53,33 @@ def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask
     Raises WireError("invalid_request") for nonsense and WireError("unsupported_field") for what cannot be translated
     without changing the answer's meaning; both name the field.
     """
-    given = {name: raw for name, raw in fields.items() if name in _KNOWN or not read.says_nothing(raw)}
-    for name in _REFUSED & given.keys():
-        raise read.unsupported(name)
-    values = {name: read.value(name, raw) for name, raw in given.items() if name in _KNOWN}
-    values = {name: value for name, value in values.items() if value is not None}
-    _refuse_what_changes_the_answer(values)
-    dropped = [name for name in given if name not in _KNOWN]
-    tools, choice = _tools(values)
-    schema, schema_name, is_strict, is_object = _format(values.get("response_format"))
-    limit = values.get("max_completion_tokens", values.get("max_tokens"))
-    return Ask(
-        model=model,
-        messages=messages_of(values.get("messages"), dropped),
-        stream=stream,
-        tools=tools,
-        tool_choice=choice,
-        max_output_tokens=read.integer(limit, "max_completion_tokens" if "max_completion_tokens" in values else "max_tokens", 1),
-        temperature=read.number(values.get("temperature"), "temperature", 2),
-        top_p=read.number(values.get("top_p"), "top_p", 1),
-        top_k=read.integer(values.get("top_k"), "top_k", -1),
-        frequency_penalty=read.number(values.get("frequency_penalty"), "frequency_penalty", 2, -2),
-        presence_penalty=read.number(values.get("presence_penalty"), "presence_penalty", 2, -2),
-        stop=_stop(values.get("stop")),
-        seed=read.integer(values.get("seed"), "seed", -(2**63)),
-        json_schema=schema,
-        json_schema_name=schema_name,
-        json_strict=is_strict,
-        json_object=is_object,
-        reasoning_effort=read.choice(values.get("reasoning_effort"), "reasoning_effort", _EFFORTS),
-        verbosity=read.choice(values.get("verbosity"), "verbosity", ("low", "medium", "high")),
-        end_user=read.text(values.get("safety_identifier") or values.get("user") or "", "user"),
-        service_tier=read.text(values.get("service_tier") or "", "service_tier"),
-        metadata=read.labels(values.get("metadata"), "metadata"),
-        cache_key=read.text(values.get("prompt_cache_key") or "", "prompt_cache_key"),
-        dropped=read.dropped(dropped),
-    )
+    values: dict[str, Any] = {}
+    made: dict[str, Any] = {}
+    dropped: list[str] = []
+    for name, raw in fields.items():
+        plain = _PLAIN.get(name)
+        if plain is not None:
+            value = read.value(name, raw)
+            if value not in _UNSAID and (plain[0] not in made or name in _LAST):
+                made[plain[0]] = plain[1](value, name)
+        elif name in _OTHERS:
+            value = read.value(name, raw)
+            if value is not None:
+                values[name] = value
+        elif not read.says_nothing(raw):
+            if name in _REFUSED:
+                raise read.unsupported(name)
+            dropped.append(name)
+    if not _CHANGING.isdisjoint(values):
+        _refuse_what_changes_the_answer(values)
+    if "tools" in values or "tool_choice" in values or "parallel_tool_calls" in values:
+        made["tools"], made["tool_choice"] = _tools(values)
+    if "response_format" in values:
+        made["json_schema"], made["json_schema_name"], made["json_strict"], made["json_object"] = _format(values["response_format"])
+    made["messages"] = messages_of(values.get("messages"), dropped)
+    if dropped:
+        made["dropped"] = read.dropped(dropped)
+    return Ask(model=model, stream=stream, **made)
 
 
 def _refuse_what_changes_the_answer(values: Mapping[str, Any]) -> None:
@@ -73,13 +89,6 @@ def _refuse_what_changes_the_answer(values: Mapping[str, Any]) -> None:
         raise read.unsupported("logprobs")
     if values.get("modalities") not in (None, [], ["text"]):
         raise read.unsupported("modalities")
-
-
-def _stop(value: object) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    stops = [value] if isinstance(value, str) else read.list_(value, "stop")
-    return tuple(read.text(stop, "stop") for stop in stops)
 
 
 # ---- tools and formats ------------------------------------------------------------------------------------------------

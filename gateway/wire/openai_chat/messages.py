@@ -15,6 +15,7 @@ from gateway.wire.openai_chat.turns import WIRE_NAME
 _AUDIO_TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 # https://developers.openai.com/api/docs/guides/prompt-caching: how long a breakpoint keeps; the neutral form knows minutes and an hour.
 _BREAKPOINTS = {"": "5m", "30m": "1h", "12h": "1h"}
+_REASONING = frozenset(("reasoning_content", "reasoning", "reasoning_details"))
 _Json = Mapping[str, Any]
 
 
@@ -52,11 +53,11 @@ def _assistant_parts(message: _Json, param: str, dropped: list[str]) -> tuple[Pa
         raise read.unsupported(f"{param}.function_call")
     if message.get("audio") is not None:
         raise read.unsupported(f"{param}.audio")
-    parts = _reasoning(message, param)
+    parts = _reasoning(message, param) if not _REASONING.isdisjoint(message) else []
     parts += _parts(message.get("content"), f"{param}.content", dropped)
     if message.get("refusal"):
         parts.append(Part(kind=PartKind.REFUSAL, text=read.text(message["refusal"], f"{param}.refusal")))
-    for index, value in enumerate(read.list_(message.get("tool_calls") or [], f"{param}.tool_calls")):
+    for index, value in enumerate(read.list_(message["tool_calls"] or [], f"{param}.tool_calls") if "tool_calls" in message else ()):
         parts.append(_call(value, f"{param}.tool_calls[{index}]"))
     return tuple(parts)
 

@@ -22,8 +22,10 @@ def turns_of(messages: Sequence[Message], dropped: list[str]) -> list[_Json]:
     """Return the chat messages; raises WireError naming what has no place on this wire."""
     written: list[_Json] = []
     for index, message in enumerate(messages):
-        if any(part.cache for part in message.parts):
-            dropped.append("cache_control")
+        for part in message.parts:
+            if part.cache:
+                dropped.append("cache_control")
+                break
         param = f"messages[{index}]"
         if message.role == "system":
             written.append({"role": "system", "content": "\n\n".join(part.text for part in message.parts if part.kind is PartKind.TEXT)})
@@ -46,6 +48,8 @@ def turns_of(messages: Sequence[Message], dropped: list[str]) -> list[_Json]:
 
 
 def _assistant(parts: Sequence[Part], dropped: list[str]) -> _Json:
+    if len(parts) == 1 and parts[0].kind is PartKind.TEXT:
+        return {"role": "assistant", "content": parts[0].text}
     text = "".join(part.text for part in parts if part.kind is PartKind.TEXT)
     refusal = "".join(part.text for part in parts if part.kind is PartKind.REFUSAL)
     calls = [_call(part) for part in parts if part.kind is PartKind.TOOL_CALL]
@@ -86,6 +90,8 @@ def _add_reasoning(message: _Json, thoughts: Sequence[Part], dropped: list[str])
 
 def _user(parts: Sequence[Part], param: str, dropped: list[str]) -> list[_Json]:
     """Return a user turn: its tool results first, each a message of its own, then what they hold that such messages cannot, then the rest."""
+    if len(parts) == 1 and parts[0].kind is PartKind.TEXT:
+        return [{"role": "user", "content": parts[0].text}]
     messages: list[_Json] = []
     content: list[_Json] = []
     rest: list[_Json] = []
