@@ -18,15 +18,18 @@ log = structlog.get_logger(__name__)
 KNOWN: dict[str, tuple[str, str, dict[str, str]]] = {
     "openai": ("OPENAI_API_KEY", "OPENAI_BASE_URL", {}),
     "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", {}),
+    "google": ("GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", {}),
     "azure": ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT", {"api_version": "OPENAI_API_VERSION"}),
 }
+# a second name for the same, which counts where the first is not set, as with Google's SDKs
+ALSO_NAMED = {"GOOGLE_API_KEY": "GEMINI_API_KEY"}
 
 
 def import_keys() -> list[str]:
     """Create the accounts whose keys the environment holds; return a line for each. Existing accounts stay as they are."""
     said = []
     for slug, (credential_name, url_name, option_names) in KNOWN.items():
-        credential = os.environ.get(credential_name, "").strip()
+        credential = (os.environ.get(credential_name) or os.environ.get(ALSO_NAMED.get(credential_name, ""), "")).strip()
         provider = shelf().get(slug)
         if not credential or provider is None or ProviderAccount.objects.filter(slug=slug).exists():
             continue

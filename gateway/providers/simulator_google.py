@@ -6,7 +6,7 @@ from gateway.providers import Provider
 from gateway.terms import Headers
 from gateway.wire.gemini.path import listed, locate, write_path
 
-ENDPOINTS = ("generateContent", "embedContent", "batchEmbedContents")
+ENDPOINTS = ("generateContent", "countTokens", "embedContent", "batchEmbedContents")
 
 
 def _headers(credential: str) -> Headers:

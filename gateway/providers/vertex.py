@@ -9,7 +9,7 @@ import jwt
 from gateway.providers import Provider
 from gateway.wire.gemini.path import listed, locate, write_path
 
-ENDPOINTS = ("generateContent",)
+ENDPOINTS = ("generateContent", "countTokens")
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105  # an address

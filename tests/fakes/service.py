@@ -67,7 +67,7 @@ class Service:
         self.is_prepared = is_prepared
         self.data_dir, self.workers, self.port = data_dir, workers, free_port()
         given = {
-            name: value for name, value in os.environ.items() if not name.startswith(("SYMBIOSIS_", "OPENAI_", "ANTHROPIC_", "DJANGO_"))
+            name: value for name, value in os.environ.items() if not name.startswith(("SYMBIOSIS_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "DJANGO_"))
         }
         self.environment = {
             **given,

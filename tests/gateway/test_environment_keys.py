@@ -7,7 +7,7 @@ import pytest
 
 from billing.models import Price
 from gateway import actions
-from gateway.environment_keys import KNOWN, import_keys
+from gateway.environment_keys import ALSO_NAMED, KNOWN, import_keys
 from gateway.models import Deployment, ProviderAccount
 from tests.fakes.listing import CREDENTIAL, listing_provider
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment without provider keys."""
     for credential, url, options in KNOWN.values():
-        for name in (credential, url, *options.values()):
+        for name in (credential, url, *options.values(), *ALSO_NAMED.values()):
             monkeypatch.delenv(name, raising=False)
 
 
@@ -51,6 +51,13 @@ def test_a_key_becomes_an_account_with_the_models_that_have_a_price(monkeypatch:
     assert import_keys() == ["Provider account openai is made from the environment with 1 models."]
     assert accounts() == [("openai", "openai", f"{origin}/v1", "active", CREDENTIAL)]
     assert list(Deployment.objects.values_list("model__name", "account__slug", "upstream_model")) == [("sim-chat", "openai", "sim-chat")]
+
+
+def test_googles_key_has_two_names(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", CREDENTIAL)
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", origin)
+    import_keys()
+    assert accounts() == [("google", "google", origin, "active", CREDENTIAL)]
 
 
 def test_existing_accounts_stay_as_they_are(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:

@@ -136,6 +136,16 @@ def test_models_are_listed_as_this_sdk_expects(google: genai.Client) -> None:
     assert google.models.get(model=model_of("openai")).name == f"models/{model_of('openai')}"
 
 
+@EVERY
+def test_tokens_are_counted_or_honestly_estimated(google: genai.Client, served: Service, wire: str) -> None:
+    told = google.models.count_tokens(model=model_of(wire), contents="Count these few words for me, please.")
+    assert 5 <= (told.total_tokens or 0) <= 30
+    headers = (told.sdk_http_response.headers if told.sdk_http_response else None) or {}
+    assert headers.get("x-sgw-estimated") == (None if wire == "google" else "input_tokens")
+    row = served.row_of(headers["x-request-id"])
+    assert (row["cost_nanousd"], row["status"], row["usage_source"]) == (0, 200, "none")
+
+
 def test_texts_are_embedded(google: genai.Client) -> None:
     config = types.EmbedContentConfig(output_dimensionality=8)
     texts = [types.Content(parts=[types.Part(text=text)]) for text in ("a cat", "a dog")]
@@ -147,6 +157,7 @@ def test_the_vendors_own_path_leads_to_an_account(served: Service) -> None:
     client = client_of(served, path="/v1/sim-google")
     told = client.models.generate_content(model="sim-gemini", contents='x [[sim: say="The long way."]]')
     assert told.text == "The long way."
+    assert (client.models.count_tokens(model="sim-gemini", contents="four byte words").total_tokens or 0) > 0
 
 
 def test_a_key_in_the_query_works_and_goes_no_further(served: Service) -> None:

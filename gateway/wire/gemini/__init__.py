@@ -16,7 +16,7 @@ from gateway.wire.gemini.head import read_head
 from gateway.wire.gemini.path import read_path
 from gateway.wire.gemini.stream import ChunkReader, Meter
 from gateway.wire.gemini.thoughts import NAME, SEALED
-from gateway.wire.gemini.told import error_body, error_event, write_answer
+from gateway.wire.gemini.told import error_body, error_event, write_answer, write_count
 from gateway.wire.sse import EventBuffer
 from gateway.wire.strict import splice
 
@@ -53,6 +53,7 @@ WIRE = Wire(
     ),
     upstream=UpstreamSide(compose=compose, read_answer=read_answer, chunk_reader=ChunkReader),
     plain=PLAIN,
+    counting={"countTokens": write_count},
     names_model=False,
     rename_model=rename_model,
     without_foreign=without_foreign,

@@ -40,6 +40,11 @@ def write_answer(answer: Answer, told: Told) -> bytes:
     return orjson.dumps(body)
 
 
+def write_count(input_tokens: int) -> bytes:
+    """Return how many tokens a request has."""
+    return b'{"totalTokens":%d}' % input_tokens
+
+
 def _part(part: Part) -> dict[str, Any] | None:
     kind = part.kind
     if kind is PartKind.TEXT or kind is PartKind.REFUSAL:
