@@ -4,11 +4,14 @@ from collections.abc import Callable
 
 from gateway.providers import Provider
 from gateway.terms import Frozen, Usage
-from gateway.wire import ClientSide, UpstreamSide, Wire, by_endpoint, chat_endpoints, plain_endpoints, shelf
+from gateway.wire import ClientSide, Embedding, UpstreamSide, Wire, by_endpoint, chat_endpoints, embedding_endpoints, plain_endpoints, shelf
 
 
 class Route(Frozen, frozen=True):
-    """The provider's endpoint and wire for a call that came on the wire `client`; `is_same` if the bytes may pass unchanged."""
+    """The provider's endpoint and wire for a call that came on the wire `client`; `is_same` if the bytes may pass unchanged.
+
+    `embedding` are the caller's and the provider's way to ask for embeddings, where that is what is translated.
+    """
 
     endpoint: str
     wire: Wire
@@ -16,6 +19,7 @@ class Route(Frozen, frozen=True):
     is_same: bool
     read_usage: Callable[[bytes], tuple[Usage | None, str]]
     answers_bytes: bool = False
+    embedding: tuple[Embedding, Embedding] | None = None
 
     @property
     def sides(self) -> tuple[ClientSide, UpstreamSide]:
@@ -27,7 +31,7 @@ class Route(Frozen, frozen=True):
 
 
 def find(provider: Provider, endpoint: str) -> Route | None:
-    """Return the way for calls of an endpoint: the provider's own if it has it, else its first chat endpoint we can translate to; None without any."""
+    """Return the way for calls of an endpoint: the provider's own if it has it, else its first of the kind we can translate to; None without any."""
     client, wires = by_endpoint()[endpoint], shelf()
     own = provider.wires.get(endpoint)
     if own is not None:
@@ -36,6 +40,13 @@ def find(provider: Provider, endpoint: str) -> Route | None:
         if plain is not None:
             return Route(endpoint=endpoint, wire=wire, client=client, is_same=True, read_usage=plain.read_usage, answers_bytes=plain.answers_bytes)
         return Route(endpoint=endpoint, wire=wire, client=client, is_same=wire is client, read_usage=wire.read_usage)
+    embeddings = embedding_endpoints()
+    if endpoint in embeddings:
+        for name, wire_name in provider.wires.items():
+            wire = wires[wire_name]
+            if name in embeddings and embeddings[name].compose is not None:
+                pair = (embeddings[endpoint], embeddings[name])
+                return Route(endpoint=name, wire=wire, client=client, is_same=False, read_usage=wire.read_usage, embedding=pair)
     if endpoint in chat_endpoints():
         for name, wire_name in provider.wires.items():
             wire = wires[wire_name]

@@ -8,7 +8,7 @@ from gateway.errors import BadRequest, UnsupportedField, UpstreamFault
 from gateway.plane.route import Route
 from gateway.providers import Provider
 from gateway.terms import Account, Ask, Call, Chunk, ChunkKind, Deployment, Frozen, Headers, Usage
-from gateway.wire import Buffer, Told, Wire, WireError, by_endpoint, forms
+from gateway.wire import Buffer, Embedding, Told, Wire, WireError, by_endpoint, forms
 from gateway.wire.cut import member
 from gateway.wire.strict import add_first, replace_model, splice
 from gateway.wire.strict import fields as fields_of
@@ -99,12 +99,22 @@ def _output_limit(provider: Provider, wire: Wire) -> str:
 
 
 def _translated(call: Call, deployment: Deployment, provider: Provider, route: Route, output_cap_tokens: int) -> Spoken:
+    if route.embedding is not None:
+        return _embedding(call, deployment, provider, route, *route.embedding)
     client, upstream = route.sides
     try:
         ask = client.read_ask(fields_of(call.body), call.model, call.stream)
         if output_cap_tokens:
             ask = capped(ask, output_cap_tokens)
         return _quirky(Spoken(*upstream.compose(ask, deployment.upstream_model)), provider, route.wire)
+    except WireError as error:
+        raise refusal_of(error) from None
+
+
+def _embedding(call: Call, deployment: Deployment, provider: Provider, route: Route, caller: Embedding, asked: Embedding) -> Spoken:
+    assert asked.compose is not None
+    try:
+        return _quirky(Spoken(*asked.compose(caller.read_ask(fields_of(call.body)), deployment.upstream_model)), provider, route.wire)
     except WireError as error:
         raise refusal_of(error) from None
 
@@ -178,6 +188,10 @@ def whole(call: Call, body: bytes, route: Route, created_at_s: int) -> Whole:
         if route.is_same:
             usage, problem = route.read_usage(body)
             return Whole(body, usage, problem, 0 if usage is not None else route.wire.text_bytes(body))
+        if route.embedding is not None:
+            caller, asked = route.embedding
+            embedded = asked.read_answer(body)
+            return Whole(caller.write_answer(embedded, told(call, created_at_s)), embedded.usage, embedded.problem)
         client, upstream = route.sides
         answer = upstream.read_answer(body)
         text_bytes = sum(len(part.text.encode("utf-8", "replace")) for part in answer.parts)

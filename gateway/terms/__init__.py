@@ -21,6 +21,7 @@ from gateway.terms.call import (
     Ties,
 )
 from gateway.terms.conversation import Answer, Ask, Chunk, ChunkKind, Citation, Message, Part, PartKind, Tool, ToolChoice, Usage
+from gateway.terms.embedding import EmbedAsk, Embedded
 
 __all__ = [
     "Account",
@@ -35,6 +36,8 @@ __all__ = [
     "Citation",
     "Deadlines",
     "Deployment",
+    "EmbedAsk",
+    "Embedded",
     "Frozen",
     "Header",
     "Headers",

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.terms import Answer, Ask, Chunk, Frozen, Ties, Usage
+from gateway.terms import Answer, Ask, Chunk, EmbedAsk, Embedded, Frozen, Ties, Usage
 
 
 class WireError(Exception):
@@ -54,6 +54,18 @@ class Plain(Frozen, frozen=True):
     is_form: bool = False
     answers_bytes: bool = False
     bytes_per_token: int = 1
+
+
+class Embedding(Frozen, frozen=True):
+    """How an endpoint for embeddings is understood and told, where the provider has another wire's, and how a provider's is asked and read for those.
+
+    `compose` is None where an endpoint cannot be asked for whatever others are. All raise WireError.
+    """
+
+    read_ask: Callable[[Mapping[str, msgspec.Raw]], EmbedAsk]
+    write_answer: Callable[[Embedded, "Told"], bytes]
+    read_answer: Callable[[bytes], Embedded]
+    compose: Callable[[EmbedAsk, str], tuple[bytes, tuple[str, ...]]] | None = None
 
 
 class Named(Frozen, frozen=True):
@@ -185,7 +197,8 @@ class UpstreamSide(Frozen, frozen=True):
 class Wire(Frozen, frozen=True):
     """One wire.
 
-    `surface` names the SDKs whose shape its errors have. `also` are endpoints with its usage that are never translated, `plain` those with rules of their own.
+    `surface` names the SDKs whose shape its errors have. `also` are endpoints with its usage that are never translated, `plain` those with rules of their own,
+    `embedding` those of both for embeddings, which are translated among themselves.
     `output_limits` are the top-level request fields that bound an answer's tokens, `output_limit` the one to set;
     `limit_output` returns the changes that set such a bound, where it
     is no top-level field. `usage_member` is the answer's field that holds the usage. `names_model` is whether the body does.
@@ -205,6 +218,7 @@ class Wire(Frozen, frozen=True):
     client: ClientSide | None = None
     upstream: UpstreamSide | None = None
     also: tuple[str, ...] = ()
+    embedding: Mapping[str, Embedding] = {}
     plain: Mapping[str, Plain] = {}
     counting: Mapping[str, Callable[[int], bytes]] = {}
     names_model: bool = True
@@ -254,3 +268,9 @@ def plain_endpoints() -> Mapping[str, Plain]:
 def counting_endpoints() -> frozenset[str]:
     """Return the endpoints that count a request's tokens."""
     return frozenset(endpoint for wire in shelf().values() for endpoint in wire.counting)
+
+
+@cache
+def embedding_endpoints() -> Mapping[str, Embedding]:
+    """Return the endpoints for embeddings."""
+    return {endpoint: embedding for wire in shelf().values() for endpoint, embedding in wire.embedding.items()}

@@ -146,11 +146,16 @@ def test_tokens_are_counted_or_honestly_estimated(google: genai.Client, served: 
     assert (row["cost_nanousd"], row["status"], row["usage_source"]) == (0, 200, "none")
 
 
-def test_texts_are_embedded(google: genai.Client) -> None:
+@pytest.mark.parametrize("model", ["sim-gemini-embed", "sim-embed"])
+def test_texts_are_embedded(google: genai.Client, served: Service, model: str) -> None:
     config = types.EmbedContentConfig(output_dimensionality=8)
     texts = [types.Content(parts=[types.Part(text=text)]) for text in ("a cat", "a dog")]
-    embedded = google.models.embed_content(model="sim-gemini-embed", contents=texts, config=config)
-    assert [len(one.values or ()) for one in embedded.embeddings or ()] == [8, 8]
+    embedded = google.models.embed_content(model=model, contents=texts, config=config)
+    vectors = [one.values for one in embedded.embeddings or ()]
+    assert [len(one or ()) for one in vectors] == [8, 8]
+    told = served.post("/v1/embeddings", {"model": model, "input": ["a cat", "a dog"], "dimensions": 8})[2]
+    assert [row["embedding"] for row in told["data"]] == vectors
+    assert told["usage"]["prompt_tokens"] > 0
 
 
 def test_the_vendors_own_path_leads_to_an_account(served: Service) -> None:

@@ -9,7 +9,7 @@ from gateway.wire import ClientSide, UpstreamSide, Wire
 from gateway.wire.gemini.answer import error_message, read_answer, read_usage, text_bytes
 from gateway.wire.gemini.ask import read_ask
 from gateway.wire.gemini.compose import compose
-from gateway.wire.gemini.embed import PLAIN
+from gateway.wire.gemini.embed import EMBEDDING, PLAIN
 from gateway.wire.gemini.events import KEEP_ALIVE, ChunkWriter
 from gateway.wire.gemini.foreign import rename_model, without_foreign
 from gateway.wire.gemini.head import read_head
@@ -53,6 +53,7 @@ WIRE = Wire(
     ),
     upstream=UpstreamSide(compose=compose, read_answer=read_answer, chunk_reader=ChunkReader),
     plain=PLAIN,
+    embedding=EMBEDDING,
     counting={"countTokens": write_count},
     names_model=False,
     rename_model=rename_model,

@@ -4,6 +4,7 @@ from gateway.wire import ClientSide, UpstreamSide, Wire
 from gateway.wire.openai_chat.answer import read_answer
 from gateway.wire.openai_chat.ask import read_ask
 from gateway.wire.openai_chat.compose import compose
+from gateway.wire.openai_chat.embed import EMBEDDING
 from gateway.wire.openai_chat.events import ChunkWriter
 from gateway.wire.openai_chat.head import read_head
 from gateway.wire.openai_chat.media import PLAIN
@@ -42,6 +43,7 @@ WIRE = Wire(
     ),
     upstream=UpstreamSide(compose=compose, read_answer=read_answer, chunk_reader=ChunkReader),
     also=("embeddings",),
+    embedding=EMBEDDING,
     plain=PLAIN,
     output_limits=frozenset({"max_tokens", "max_completion_tokens"}),
     output_limit="max_tokens",
