@@ -229,3 +229,22 @@ def test_every_change_is_on_record(directory: Directory) -> None:
         ("directory-person.save", "directory-person"),
     ]
     assert DirectoryPerson.objects.count() == 1
+
+
+def test_no_write_goes_unrecorded(directory: Directory) -> None:
+    person = f"Users/{directory.create()['id']}"
+    group = f"Groups/{directory.group('G')['id']}"
+    writes = [
+        ("put", person, {"schemas": [USER], "userName": "ada", "displayName": "Ada"}),
+        ("patch", person, {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "displayName", "value": "A"}]}),
+        ("put", group, {"schemas": [GROUP], "displayName": "H"}),
+        ("patch", group, {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "displayName", "value": "I"}]}),
+        ("delete", group, None),
+        ("delete", person, None),
+    ]
+    counts = []
+    for method, path, body in writes:
+        before = AuditEvent.objects.count()
+        assert directory.ask(method, path, body).status_code in (200, 204)
+        counts.append(AuditEvent.objects.count() > before)
+    assert counts == [True] * len(writes)

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts import credentials
+from accounts import actions, credentials
 from accounts.models import AuditEvent, BusinessUnit, Membership, Project, User, VirtualKey
 from billing.models import Budget, Limit
 from gateway.actions import create_virtual_key
@@ -143,6 +143,21 @@ def test_the_list_is_narrowed_by_the_address_and_empty_lists_say_what_to_do(proj
     assert {query: (">gone<" in page, ">there<" in page) for query, page in pages.items()} == {
         "": (False, True), "?state=revoked": (True, False), "?state=all": (True, True), f"?project=prj_{project.pk.hex}": (False, True),
     }  # fmt: skip
+
+
+def test_a_key_whose_secret_somebody_who_left_knows_says_so_until_it_is_rotated(project: Project) -> None:
+    leaver, _ = visitor("owner", project, "leaver")
+    _, client = visitor("owner", project)
+    key = key_of(project, created_by=leaver)
+    actions.set_users_active([leaver], False)
+
+    def said() -> list[bool]:
+        pages = [client.get(address).content.decode() for address in ("/keys", f"/keys/{key.shown_id}")]
+        return [">rotate</span>" in page for page in pages]
+
+    before = said()
+    credentials.rotate(VirtualKey.objects.get(), pepper=settings.peppers[1], pepper_version=1, overlap=timedelta(0))
+    assert (before, said()) == ([True, True], [False, False])
 
 
 def test_strangers_sign_in_first_and_only_posts_act(project: Project) -> None:
