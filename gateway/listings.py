@@ -22,9 +22,27 @@ def _row(model: Model, name: str, surface: str) -> dict[str, object]:
             "supportedGenerationMethods": METHODS.get(model.kind, []),
         }
     if surface == "anthropic":
-        created_at = datetime.fromtimestamp(model.created_at_s, UTC).isoformat().replace("+00:00", "Z")
-        return {"type": "model", "id": name, "display_name": name, "created_at": created_at, "lifecycle": "active"}
+        return _anthropic_row(model, name)
     return {"id": name, "object": "model", "created": model.created_at_s, "owned_by": model.owned_by, **_known(model)}
+
+
+def _anthropic_row(model: Model, name: str) -> dict[str, object]:
+    is_leaving = bool(model.deprecated_at_s)
+    return {
+        "type": "model",
+        "id": name,
+        "display_name": name,
+        "created_at": _moment(model.created_at_s),
+        "lifecycle": "deprecated" if is_leaving else "active",
+        "deprecated_at": _moment(model.deprecated_at_s) if is_leaving else None,
+        "retires_at": _moment(model.retires_at_s) if is_leaving and model.retires_at_s else None,
+        "max_input_tokens": model.context_tokens or None,
+        "max_tokens": model.max_output_tokens or None,
+    }
+
+
+def _moment(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _known(model: Model) -> dict[str, object]:
@@ -89,6 +107,6 @@ def key(caller: Caller) -> bytes:
             "project_name": caller.project.name,
             "environment": caller.key.environment,
             "models": ["*"] if caller.key.models is None else sorted(caller.key.models),
-            "expires_at": datetime.fromtimestamp(caller.key.expires_at_s, UTC).isoformat().replace("+00:00", "Z"),
+            "expires_at": _moment(caller.key.expires_at_s),
         }
     )
