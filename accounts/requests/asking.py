@@ -10,6 +10,7 @@ from django_fsm import TransitionNotAllowed
 
 from accounts import audit, grants
 from accounts.access import Actor, is_usable, role_of
+from accounts.audit.watch import subject_of
 from accounts.grants import Asked, Asking
 from accounts.models import GrantRequest, ServiceAccount, User
 from accounts.requests import routing, telling
@@ -139,6 +140,7 @@ def comment(request: GrantRequest, actor: Actor, text: str) -> GrantRequest:
         raise ValidationError({"comment": "Write something."})
     is_answer = request.state == GrantRequest.State.NEEDS_INFO and is_asker(actor, request)
     note(request, "answered" if is_answer else "comment", text, actor)
+    audit.record("request.comment", subject_of(request))
     if is_answer:
         move(request, "submit")
         request.save()

@@ -68,7 +68,8 @@ def test_the_api_and_the_budgets_are_seen_in_a_browser(service: Service) -> None
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         page.goto(f"{service.origin}/api/docs/")
-        expect(page.get_by_text("Symbiosis Gateway management API")).to_be_visible()
+        # made at the first look
+        expect(page.get_by_text("Symbiosis Gateway management API")).to_be_visible(timeout=20_000)
         page.get_by_role("link", name="budgets", exact=True).click()
         expect(page.get_by_text("/api/v1/budgets", exact=True).first).to_be_visible()
         look(page, "api-docs")

@@ -1,5 +1,6 @@
 """The OpenAPI document: valid, complete, browsable, and true under hostile input."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
 from accounts.access.matrix import PUBLIC, ROUTES
-from gateway.api.openapi import document as made
+from gateway.api.openapi import document as written
 from tests.gateway.api.callers import service_account
 from tests.gateway.api.company import BODIES, MADE_IN, at, company, undone
 
@@ -30,9 +31,14 @@ def document() -> dict[str, Any]:
 
 
 def test_the_document_kept_in_the_documentation_is_the_one_that_is_served_and_was_made_without_doubts(document: dict[str, Any]) -> None:
-    text, is_sure = made()
+    text, is_sure = written()
     kept = (Path(django_settings.BASE_DIR) / "docs" / "reference" / "openapi.yaml").read_text()
     assert (is_sure, kept == text, yaml.load(kept, yaml.CSafeLoader) == document) == (True, True, True), "run manage.py openapi"
+
+
+def test_the_document_is_given_as_json_to_the_page_which_asks_for_that(document: dict[str, Any]) -> None:
+    answer = Client(headers={"host": "localhost", "accept": "application/json,*/*"}).get("/api/schema/")
+    assert (answer.headers["Content-Type"].split(";")[0], json.loads(answer.content)) == ("application/json", document)
 
 
 def test_every_route_says_what_it_does_how_it_is_called_and_how_it_refuses(document: dict[str, Any]) -> None:
