@@ -1,6 +1,7 @@
 """Google's Gemini wire, both sides: generateContent and its streams as Google's SDKs speak them and as AI Studio and Vertex AI answer."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import orjson
@@ -12,7 +13,7 @@ from gateway.wire.gemini.compose import compose
 from gateway.wire.gemini.embed import EMBEDDING, PLAIN
 from gateway.wire.gemini.events import KEEP_ALIVE, ChunkWriter
 from gateway.wire.gemini.foreign import rename_model, without_foreign
-from gateway.wire.gemini.head import read_head
+from gateway.wire.gemini.head import candidates, read_head
 from gateway.wire.gemini.path import read_path
 from gateway.wire.gemini.stream import ChunkReader, Meter
 from gateway.wire.gemini.thoughts import NAME, SEALED
@@ -33,7 +34,10 @@ def limit_output(fields: Mapping[str, msgspec.Raw], tokens: int) -> Mapping[str,
         given = fields.get(name)
         if given is not None and bytes(given) != b"null":
             config |= _FIELDS.decode(given)
-    changed = splice(config, {"max_output_tokens": None, "maxOutputTokens": orjson.dumps(tokens)})
+    counted: dict[str, Any] = {name: orjson.loads(bytes(config[name])) for name in ("candidateCount", "candidate_count") if name in config}
+    # each candidate may reach the limit
+    each = max(1, tokens // candidates(counted))
+    changed = splice(config, {"max_output_tokens": None, "maxOutputTokens": orjson.dumps(each)})
     return {"generation_config": None, "generationConfig": changed}
 
 

@@ -9,10 +9,10 @@ import orjson
 
 from gateway.terms import Answer, Citation, Part, PartKind, Usage
 from gateway.wire import WireError
+from gateway.wire.gemini.shapes import NULL, RESPONSE, Candidate, Feedback, FunctionCall, Modality, Segment, VendorPart, VendorUsage, Web
 from gateway.wire.gemini.thoughts import NAME
 
 _TOKENS_LIMIT = 1_000_000_000
-_NULL = msgspec.Raw(b"null")
 _FOREIGN_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 # https://ai.google.dev/api/generate-content#FinishReason; all others are a plain stop
 _FINISHES = {"MAX_TOKENS": "length"} | dict.fromkeys(
@@ -25,153 +25,17 @@ _FINISHES = {"MAX_TOKENS": "length"} | dict.fromkeys(
 _TIERS = {"ON_DEMAND_FLEX": "flex", "ON_DEMAND_PRIORITY": "priority", "FLEX": "flex", "PRIORITY": "priority"}
 
 
-class Modality(msgspec.Struct, frozen=True, gc=False):
-    """Tokens of one kind."""
-
-    modality: str = ""
-    token_count: int = msgspec.field(default=0, name="tokenCount")
-
-
-class VendorUsage(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """Tokens as Google counts them: thoughts beside the candidates, a tool's own prompt beside the prompt."""
-
-    prompt_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-    tool_use_prompt_token_count: int | None = None
-    cached_content_token_count: int | None = None
-    total_token_count: int | None = None
-    prompt_tokens_details: list[Modality] | None = None
-    candidates_tokens_details: list[Modality] | None = None
-    traffic_type: Any = None
-    service_tier: Any = None
-
-
-class FunctionCall(msgspec.Struct, frozen=True, gc=False):
-    """A call; many models give no id."""
-
-    name: str = ""
-    id: str | None = None
-    args: msgspec.Raw = _NULL
-
-
-class Blob(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """Data within an answer."""
-
-    mime_type: str = ""
-    data: str = ""
-
-
-class VendorPart(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """A piece of an answer."""
-
-    text: str | None = None
-    thought: bool | None = None
-    thought_signature: str | None = None
-    function_call: FunctionCall | None = None
-    inline_data: Blob | None = None
-    executable_code: msgspec.Raw = _NULL
-    code_execution_result: msgspec.Raw = _NULL
-
-
-class Content(msgspec.Struct, frozen=True, gc=False):
-    """An answer's turn."""
-
-    parts: list[VendorPart] | None = None
-
-
-class Web(msgspec.Struct, frozen=True, gc=False):
-    """A source."""
-
-    uri: str | None = None
-    title: str | None = None
-
-
-class GroundingChunk(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """A source of one of two kinds."""
-
-    web: Web | None = None
-    retrieved_context: Web | None = None
-
-
-class Segment(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """A stretch of an answer's text, in UTF-8 bytes."""
-
-    start_index: int | None = None
-    end_index: int | None = None
-    text: str | None = None
-
-
-class Support(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """Which sources a segment has."""
-
-    segment: Segment | None = None
-    grounding_chunk_indices: list[int] | None = None
-
-
-class Grounding(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """Where an answer comes from."""
-
-    grounding_chunks: list[GroundingChunk] | None = None
-    grounding_supports: list[Support] | None = None
-
-
-class Source(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """What a stretch of an answer repeats."""
-
-    start_index: int | None = None
-    end_index: int | None = None
-    uri: str | None = None
-    title: str | None = None
-
-
-class Sources(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """The citations of a candidate; AI Studio and Vertex call them differently."""
-
-    citation_sources: list[Source] | None = None
-    citations: list[Source] | None = None
-
-
-class Candidate(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """One of the answers, or a piece of it."""
-
-    content: Content | None = None
-    finish_reason: str | None = None
-    index: int | None = None
-    citation_metadata: Sources | None = None
-    grounding_metadata: Grounding | None = None
-
-
-class Feedback(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """Why a prompt was not answered."""
-
-    block_reason: str | None = None
-    block_reason_message: str | None = None
-
-
-class Response(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """A GenerateContentResponse, or an event of a stream."""
-
-    candidates: list[Candidate] | None = None
-    prompt_feedback: Feedback | None = None
-    usage_metadata: msgspec.Raw = _NULL
-    response_id: str | None = None
-    model_version: str | None = None
-    error: msgspec.Raw = _NULL
-
-
 class _UsageOnly(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    usage_metadata: msgspec.Raw = _NULL
+    usage_metadata: msgspec.Raw = NULL
 
 
-RESPONSE = msgspec.json.Decoder(Response)
 _USAGE = msgspec.json.Decoder(VendorUsage)
 _USAGE_ONLY = msgspec.json.Decoder(_UsageOnly)
 
 
 def believed(raw: msgspec.Raw) -> tuple[Usage | None, str]:
     """Return neutral tokens and "", or None and what is wrong: usage_missing, usage_invalid."""
-    if raw is _NULL or bytes(raw) in (b"null", b"{}"):
+    if raw is NULL or bytes(raw) in (b"null", b"{}"):
         return None, "usage_missing"
     try:
         reported = _USAGE.decode(raw)

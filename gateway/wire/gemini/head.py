@@ -8,11 +8,12 @@ from gateway.wire.gemini.fields import whole
 from gateway.wire.given import invalid
 
 MOST_OUTPUT_TOKENS = 10_000_000
+MOST_CANDIDATES = 100
 _HEAD = Head()
 
 
 def read_head(parsed: Mapping[str, Any]) -> Head:
-    """Return what the gateway reads of a request. Raises WireError("invalid_request")."""
+    """Return what the gateway reads of a request; an output limit is for all candidates together. Raises WireError("invalid_request")."""
     config = parsed.get("generationConfig")
     if config is None:
         config = parsed.get("generation_config")
@@ -25,4 +26,13 @@ def read_head(parsed: Mapping[str, Any]) -> Head:
         limit = config.get("max_output_tokens")
     if limit is None or limit == 0:
         return _HEAD
-    return Head("", False, whole(limit, "generationConfig.maxOutputTokens", 0, MOST_OUTPUT_TOKENS))
+    tokens = whole(limit, "generationConfig.maxOutputTokens", 0, MOST_OUTPUT_TOKENS)
+    return Head("", False, tokens * candidates(config))
+
+
+def candidates(config: Mapping[str, Any]) -> int:
+    """Return how many answers a configuration asks for. Raises WireError("invalid_request")."""
+    for name in ("candidateCount", "candidate_count"):
+        if config.get(name) is not None:
+            return max(1, whole(config[name], "generationConfig.candidateCount", 0, MOST_CANDIDATES))
+    return 1

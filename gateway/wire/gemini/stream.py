@@ -5,20 +5,8 @@ import orjson
 
 from gateway.terms import Chunk, ChunkKind, Usage
 from gateway.wire import Seen, WireError
-from gateway.wire.gemini.answer import (
-    RESPONSE,
-    Candidate,
-    Response,
-    VendorPart,
-    arguments_of,
-    believed,
-    bytes_of,
-    call_id,
-    citations_of,
-    error_of,
-    finish_of,
-    refusal_of,
-)
+from gateway.wire.gemini.answer import arguments_of, believed, bytes_of, call_id, citations_of, error_of, finish_of, refusal_of
+from gateway.wire.gemini.shapes import RESPONSE, Candidate, Response, VendorPart
 from gateway.wire.gemini.thoughts import NAME
 from gateway.wire.sse import data_of
 

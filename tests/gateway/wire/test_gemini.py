@@ -85,6 +85,7 @@ def test_paths_are_written_as_google_has_them() -> None:
         ({"generationConfig": {"maxOutputTokens": 7}}, Head("", False, 7)),
         ({"generation_config": {"max_output_tokens": "7"}}, Head("", False, 7)),
         ({"generationConfig": None}, Head()),
+        ({"generationConfig": {"maxOutputTokens": 7, "candidateCount": 3}}, Head("", False, 21)),
     ],
 )
 def test_the_gateway_reads_the_output_limit(body: dict[str, Any], head: Head) -> None:
@@ -103,6 +104,8 @@ def test_an_output_limit_of_ours_takes_the_place_of_every_other() -> None:
     changes = limit_output(fields(body), 5)
     assert changes["generation_config"] is None
     assert orjson.loads(changes["generationConfig"] or b"") == {"seed": 1, "topK": 2, "maxOutputTokens": 5}
+    several = limit_output(fields(orjson.dumps({"generationConfig": {"candidate_count": 2}})), 5)
+    assert orjson.loads(several["generationConfig"] or b"") == {"candidate_count": 2, "maxOutputTokens": 2}
 
 
 def test_both_notations_say_the_same() -> None:
