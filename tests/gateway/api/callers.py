@@ -20,6 +20,7 @@ class Caller:
     """A client that speaks JSON; paths are those below /api/v1/."""
 
     def __init__(self, token: str = "", user: User | None = None, csrf: bool = False) -> None:
+        self.user = user
         headers = {"host": "localhost", **({"authorization": f"Bearer {token}"} if token else {})}
         self.client = Client(enforce_csrf_checks=csrf, headers=headers)
         if user:
