@@ -24,6 +24,10 @@ class Counting(Walk):
         plan = make_plan(call, self.caller, snapshot, corridor.draw)
         counting = tuple(structs.replace(one, price=None) for one in corridor.sender.reaching(plan.deployments, call.endpoint))
         self.plan = structs.replace(plan, deployments=counting, quote_nanousd=0, quote_tokens=0)
+        board = self._board = corridor.holds.board(call, self.caller, snapshot.rules)
+        if board.slices:
+            # free of charge, but a call like any other to what limits how fast one may call
+            await self._take(board)
         if counting:
             await self._whole()
             return

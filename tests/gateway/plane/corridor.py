@@ -8,11 +8,12 @@ from msgspec import structs
 
 from billing.receipts import Intent, Progress, Settle, decode
 from gateway.errors import Refusal, UpstreamFault
+from gateway.plane.counting import COUNTING, Counting
 from gateway.plane.figures import Figures
 from gateway.plane.health import Health
 from gateway.plane.pools import Exchange, Pools
 from gateway.plane.send import Sender
-from gateway.plane.serve import Corridor
+from gateway.plane.serve import Corridor, Walk
 from gateway.providers import Provider
 from gateway.terms import Account, Call, Caller, Deadlines, Rules
 from gateway.wire.lines import headers
@@ -22,7 +23,7 @@ from tests.gateway.plane.test_hold import Bank
 NOW_S = 1_795_521_600.0
 SHELF = {
     **builders.SHELF,
-    "anthropic": Provider(slug="anthropic", title="Anthropic", wires={"messages": "anthropic_messages"}),
+    "anthropic": Provider(slug="anthropic", title="Anthropic", wires={"messages": "anthropic_messages", "messages/count_tokens": "anthropic_messages"}),
 }
 
 
@@ -154,8 +155,9 @@ class Scene:
     async def carry(self, call: Call, who: Caller) -> tuple[Heard, Refusal | None]:
         """Carry a call; return what the caller heard and the refusal raised, if one was."""
         reply = Heard()
+        walk = Counting if call.endpoint in COUNTING else Walk
         try:
-            await self.corridor.carry(call, who, self.snapshot, reply, self.now)
+            await walk(self.corridor, call, who, reply, self.now).go(self.snapshot)
         except Refusal as refusal:
             return reply, refusal
         return reply, None
