@@ -47,6 +47,7 @@ def things(here: Company) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
         "budget_raise": ({"budget": budget.pk, "amount_usd": "3", "until": day(5)}, {"target": f"bud_{budget.pk}", "amount_nanousd": 3 * USD}),
         "limit": ({"limit": limit.pk, "to": "600"}, {"target": f"lim_{limit.pk}", "parameters": {"to": 600}}),
         "model": ({"project": here.project.pk, "key": key.pk, "model": Model.objects.get(name="n").pk}, {"target": "n", "parameters": {"key": key.shown_id}}),
+        "data_class": ({"project": here.project.pk, "data_class": "restricted"}, {"target": "restricted", "parameters": {"project": project}}),
         "production_key": ({"key": key.pk}, {"target": key.shown_id, "environment": "prod"}),
         "join_project": ({"project": here.project.pk, "role": "owner"}, {"target": project, "parameters": {"role": "owner"}}),
         "create_project": (
