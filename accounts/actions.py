@@ -180,6 +180,9 @@ def check_key(key: VirtualKey) -> None:
             raise ValidationError({name: str(error)}) from error
     if key.owner is not None and not key.owner.is_active:
         raise ValidationError({"owner": f"{key.owner} is not active. Choose somebody who is, or leave it empty for a key of the project."})
+    others = VirtualKey.objects.filter(project=key.project_id, name__iexact=key.name).exclude(state=VirtualKey.State.REVOKED).exclude(pk=key.pk)
+    if key.state != VirtualKey.State.REVOKED and others.exists():
+        raise ValidationError({"name": "The project has a key of this name. Choose another, so that they can be told apart."})
     key.full_clean()
 
 

@@ -95,6 +95,17 @@ def test_what_the_action_refuses_stands_in_the_form(project: Project) -> None:
     assert VirtualKey.objects.count() == 0
 
 
+def test_a_name_that_is_taken_is_told_beside_the_field(project: Project) -> None:
+    _, client = visitor("owner", project)
+    row = key_of(project, "App")
+    answer = client.post("/keys/new", asked(project))
+    assert (answer.context["form"].errors.get("name"), VirtualKey.objects.count()) == (
+        ["The project has a key of this name. Choose another, so that they can be told apart."], 1,
+    )  # fmt: skip
+    client.post(f"/keys/{row.shown_id}/revoke", {"name": "App"})
+    assert (told(client.post("/keys/new", asked(project)))[:7], VirtualKey.objects.count()) == ("sgw_vk_", 2)
+
+
 def test_a_key_is_rotated_paused_resumed_and_revoked_by_typing_its_name(project: Project) -> None:
     _, client = visitor("owner", project)
     row = key_of(project, "app <b>")
