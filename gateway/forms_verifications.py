@@ -31,7 +31,7 @@ class VerificationForm(RenewForm):
     region = forms.CharField(max_length=64, widget=UnfoldAdminTextInputWidget, help_text="Where the vendor processes, such as EU or us-east-1.")
     training_use = forms.ChoiceField(
         label="Use for training",
-        choices=Verification.TrainingUse.choices,
+        choices=[("", "Choose…"), *Verification.TrainingUse.choices],
         widget=UnfoldAdminSelectWidget,
         help_text="Whether the vendor may train on what is sent there.",
     )
