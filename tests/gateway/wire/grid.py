@@ -20,12 +20,14 @@ FEATURES: dict[str, str] = orjson.loads((ROOT / "features.json").read_bytes())
 MODEL = "house-model"
 CREATED_AT_S = 1_700_000_000
 LIMIT_BYTES = 1 << 20
+# a prompt and its continuation: none of the features of a conversation but text
+NO_CONVERSATION = frozenset({"openai_completions"})
 Case = dict[str, Any]
 
 
 def pairs() -> list[tuple[str, str]]:
-    """Return every pair of wires between which calls are translated: client, upstream."""
-    found = shelf().values()
+    """Return every pair of wires between which conversations are translated: client, upstream."""
+    found = [wire for wire in shelf().values() if wire.name not in NO_CONVERSATION]
     return [(one.name, other.name) for one in found if one.client is not None for other in found if other.upstream is not None and other is not one]
 
 

@@ -26,6 +26,7 @@ written from the golden cases in `tests/cases/wires`, which the test suite plays
 | refused | 400 `unsupported_field` naming the field, because the answer would mean something else |
 | dropped | the provider has nothing like it and the answer is only poorer; the field is named in the header `x-sgw-dropped` |
 
+Legacy completions (`/v1/completions`) carry a prompt and its continuation; elsewhere the prompt becomes the only message of a conversation.
 Where the application's wire is the provider's own, requests and answers pass byte for byte, unknown fields included.
 """
 

@@ -10,7 +10,7 @@ import pytest
 from gateway.plane import speak
 from gateway.wire import WireError
 from gateway.wire.strict import fields
-from tests.gateway.wire import legal
+from tests.gateway.wire import legal, table
 from tests.gateway.wire.grid import FEATURES, MODEL, Case, bytes_of, cases, feature_of, pairs, played, route_of, stream_of, told_of, usage_of
 
 CELLS = ("exact", "mapped: ", "refused", "dropped: ")
@@ -21,6 +21,16 @@ SOME_CUTS = 50
 
 def _of(kind: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in cases().items() if kind in case])
+
+
+@pytest.mark.parametrize(("client", "upstream"), pairs())
+def test_every_cell_has_a_case(client: str, upstream: str) -> None:
+    named = {feature_of(name) for name, case in cases().items() if (case["client"], case["upstream"]) == (client, upstream)}
+    assert (sorted(FEATURES.keys() - named), sorted(named - FEATURES.keys())) == ([], [])
+
+
+def test_the_page_of_the_documentation_says_what_the_cases_show() -> None:
+    assert table.PAGE.read_text(encoding="utf-8") == table.page()
 
 
 def test_every_case_is_of_a_pair_and_a_feature_we_have() -> None:
