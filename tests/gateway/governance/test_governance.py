@@ -51,7 +51,7 @@ channels:
   kind: webhook
   options: {url: "http://127.0.0.1:9999/hook"}
   secret: {env: TEST_SECRET}
-  business_unit: [Acme]
+  time_zone: Europe/Berlin
   event_types: [key.*]
 approval_rules:
 - name: Small credit in Acme
