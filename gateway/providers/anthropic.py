@@ -8,23 +8,16 @@ from gateway.terms import Headers
 
 # https://docs.claude.com/en/api/versioning: the older one still takes temperature, top_p and top_k, which callers of other wires send.
 VERSION = b"2023-06-01"
-_A_VERSION = re.compile(rb"20\d\d-\d\d-\d\d")
-_DATED = re.compile(rb"-20\d\d-?\d\d-?\d\d$")
+_A_VERSION, _DATED = re.compile(rb"20\d\d-\d\d-\d\d"), re.compile(rb"-20\d\d-?\d\d-?\d\d$")
 # Betas that change how a call is answered. Left out are those that reach into the vendor's account (files, batches, skills, agents), sign in another way,
 # or have the vendor call servers of the caller's choosing.
 BETAS = frozenset(
-    (
-        b"prompt-caching", b"extended-cache-ttl", b"context-1m", b"context-management", b"compact", b"interleaved-thinking", b"adaptive-thinking", b"effort",
-        b"dev-full-thinking", b"redact-thinking", b"fine-grained-tool-streaming", b"token-efficient-tools", b"advanced-tool-use", b"tool-examples",
-        b"tool-search-tool", b"computer-use", b"output-128k", b"max-tokens-3-5-sonnet", b"structured-outputs", b"model-context-window-exceeded", b"pdfs",
-        b"search-results", b"token-counting", b"fast-mode", b"prompt-caching-scope", b"claude-code",
-    )
-)  # fmt: skip
-RATE_LIMITS = frozenset(
-    f"anthropic-ratelimit-{kind}-{what}".encode()
-    for kind in ("requests", "tokens", "input-tokens", "output-tokens")
-    for what in ("limit", "remaining", "reset")
+    b"""prompt-caching extended-cache-ttl context-1m context-management compact interleaved-thinking adaptive-thinking effort dev-full-thinking redact-thinking
+    fine-grained-tool-streaming token-efficient-tools advanced-tool-use tool-examples tool-search-tool computer-use output-128k max-tokens-3-5-sonnet pdfs
+    structured-outputs model-context-window-exceeded search-results token-counting fast-mode prompt-caching-scope claude-code""".split()
 )
+KINDS, WHAT = ("requests", "tokens", "input-tokens", "output-tokens"), ("limit", "remaining", "reset")
+RATE_LIMITS = frozenset(f"anthropic-ratelimit-{kind}-{what}".encode() for kind in KINDS for what in WHAT)
 
 
 def _headers(credential: str) -> Headers:
