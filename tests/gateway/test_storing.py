@@ -8,8 +8,10 @@ import pytest
 import time_machine
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.test import Client
+from django.urls import reverse
 
-from accounts.models import AuditEvent, BusinessUnit, GrantRequest, Project
+from accounts.models import AuditEvent, BusinessUnit, GrantRequest, Project, User
 from accounts.sealing import SealBroken
 from gateway import acts, publish, retention, storing
 from gateway.models import ResponseRetention, StoredItem, StoredResponse
@@ -142,6 +144,16 @@ def test_a_change_of_retention_leaves_an_event_and_nonsense_is_refused(project: 
     for days in (-1, 4_000):
         with pytest.raises(ValidationError):
             retention.set_days(ResponseRetention(project=project, days=days))
+
+
+def test_in_the_admin_a_change_waits_for_a_second_person(project: Project, client: Client) -> None:
+    client.force_login(User.objects.create_user("it@example.com", role="it_admin"))
+    User.objects.create_user("security@example.com", role="security_officer")
+    told = client.post(reverse("admin:gateway_responseretention_add"), {"project": str(project.pk), "days": "3"}, follow=True, headers={"host": "localhost"})
+    request = GrantRequest.objects.get(kind=retention.ACT)
+    assert (request.parameters, request.state) == ({"project": project.pk.hex, "days": 3}, "submitted")
+    assert "waits for a second person" in told.content.decode()
+    assert not ResponseRetention.objects.exists()
 
 
 def test_what_two_people_agreed_on_is_done(project: Project) -> None:
