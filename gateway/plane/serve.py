@@ -27,7 +27,7 @@ from gateway.plane.settle import NOTHING_HELD, Held, Times, attempted, bill, cha
 from gateway.plane.snapshot import Snapshot
 from gateway.plane.stored import Resumed, Stored, response_in, unstored
 from gateway.terms import Attempt, Call, Caller, Deployment, Model, Plan, Usage
-from gateway.wire import by_endpoint, chat_endpoints, plain_endpoints
+from gateway.wire import Wire, by_endpoint, chat_endpoints, plain_endpoints, shelf
 from gateway.wire.lines import lines, replaced
 
 T = TypeVar("T")
@@ -41,6 +41,7 @@ KEEP_ALIVE_S = 15.0
 GARBLED = frozenset({"protocol", "too_large"})
 # whose answers an output limit bounds
 CHAT = chat_endpoints()
+UNKNOWN_WIRE = shelf()["openai_chat"]
 # whose answers may be something else than JSON
 BYTES = frozenset(name for name, plain in plain_endpoints().items() if plain.answers_bytes)
 # of the bound of a spoken answer, three quarters of a token for every token: 4 bytes are estimated as one
@@ -419,22 +420,30 @@ class Walk:
         """Give a vendor's refusal of the request itself to the caller, in the vendor's own words."""
         # what is recorded is our own word: a vendor's code may repeat what was said
         self.status, self.outcome, self.error_code = refusal.status, "refused", "vendor_refused"
-        message = speak.vendor_message(refusal.body, refusal.pool.account, refusal.pool.route(self.call.endpoint).wire)
+        message = speak.vendor_message(refusal.body, refusal.pool.account, self._wire())
         code, param = speak.vendor_code(refusal.body, refusal.pool.account)
         mild = VendorError(message or f"The provider refused the request with status {refusal.status}.", refusal.status, code, param)
         self.settle()
+        await self._end_with(mild)
+
+    def _wire(self) -> Wire:
+        """Return the wire of what a vendor says: of an endpoint the gateway does not know, most likely OpenAI's."""
+        return self.route.wire if self.route is not None else UNKNOWN_WIRE
+
+    async def _end_with(self, refusal: Refusal) -> None:
+        """Tell the caller that the call ends here. Raises the refusal while nothing was given."""
         if not self.reply.started:
-            raise mild
-        await self.reply.end(error_event(mild, self.call.endpoint))
+            raise refusal
+        if self.call.stream:
+            await self.reply.end(error_event(refusal, self.call.endpoint))
+        # Any other body is left unfinished, and the server ends the connection: nobody takes half a recording for a whole one.
 
     async def _fail(self, refusal: Refusal) -> None:
         """Refuse the call: by raising while nothing was given, else by an error event, and never a normal ending after it."""
         self.status, self.error_code = refusal.status, refusal.code
         self.outcome = "refused" if not self.attempts else "failed"
         self.settle()
-        if not self.reply.started:
-            raise refusal
-        await self.reply.end(error_event(refusal, self.call.endpoint))
+        await self._end_with(refusal)
 
     # ---- settlement -------------------------------------------------------------------------------------------------
 
