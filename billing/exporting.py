@@ -33,9 +33,11 @@ class TooMuch(Exception):
 
 
 def visible_exports(actor: Actor) -> QuerySet[Export]:
-    """Return the exports the actor asked for: each holds what its asker saw, so nobody else gets it."""
-    if not access.is_usable(actor):
-        return Export.objects.none()
+    """Return the exports the actor asked for: each holds what its asker saw, so nobody else gets it; none for who has no role any more."""
+    return _asked_by(actor) if access.may(actor, "GET exports") else Export.objects.none()
+
+
+def _asked_by(actor: Actor) -> QuerySet[Export]:
     return Export.objects.filter(service_account=actor) if isinstance(actor, ServiceAccount) else Export.objects.filter(user=actor.pk)
 
 
@@ -50,7 +52,7 @@ def ask(actor: Actor, kind: str, form: str, first: date, last: date, project: Pr
     if not access.may(actor, exporter.route):
         lacking = access.lacks_scope(actor, exporter.route)
         raise PermissionDenied(f"This file takes the right to {exporter.route}" + (f" and the scope {lacking}." if lacking else "."))
-    if visible_exports(actor).filter(state__in=[State.WAITING, State.RUNNING]).count() >= MOST_OPEN:
+    if _asked_by(actor).filter(state__in=[State.WAITING, State.RUNNING]).count() >= MOST_OPEN:
         raise ValidationError(f"{MOST_OPEN} of your exports are still being made. Wait for one to be done.")
     asker = {"service_account": actor} if isinstance(actor, ServiceAccount) else {"user": actor}
     row = Export(kind=kind, format=form, first_day=first, last_day=last, project=project.pk if project else None, **asker)
@@ -85,7 +87,7 @@ def make(pk: UUID) -> bool:
     except TooMuch as reason:
         _end(row, State.FAILED, error=str(reason))
         return False
-    except Exception as error:
+    except Exception as error:  # an exporter may fail in ways of its own: recorded, and tried again a few times
         log.exception("export_failed", export=row.pk.hex)
         if row.attempts < MOST_ATTEMPTS:
             _mine(row).update(state=State.WAITING, claimed_until=None)

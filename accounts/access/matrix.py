@@ -118,11 +118,11 @@ GET    reports/{id}/file                     all  all  all  all      | here    h
 GET    reports/forecast                      all  all  all  all      | here    here   | here  here      here      | -
 GET    reports/anomalies                     all  all  all  all      | here    here   | here  here      here      | -
 
-GET    exports                               own  -    -    -        | own     -      | own   -         -         | own
-POST   exports                               own  -    -    -        | own     -      | own   -         -         | own
-GET    exports/{id}                          own  -    -    -        | own     -      | own   -         -         | own
-DELETE exports/{id}                          own  -    -    -        | own     -      | own   -         -         | own
-GET    exports/{id}/file                     own  -    -    -        | own     -      | own   -         -         | own
+GET    exports                               own  own  own  own      | own     own    | own   own       own       | -
+POST   exports                               own  own  own  own      | own     own    | own   own       own       | -
+GET    exports/{id}                          own  own  own  own      | own     own    | own   own       own       | -
+DELETE exports/{id}                          own  own  own  own      | own     own    | own   own       own       | -
+GET    exports/{id}/file                     own  own  own  own      | own     own    | own   own       own       | -
 
 GET    audit-events                          all  all  all  all      | here    -      | here  -         -         | -
 GET    audit-events/{id}                     all  all  all  all      | here    -      | here  -         -         | -

@@ -56,7 +56,7 @@ def served() -> set[str]:
     """Return every method and path the router answers."""
     found = set()
     for pattern in resource_urls:
-        route = str(pattern.pattern).lstrip("^").rstrip("$").rstrip("\\Z").replace("(?P<id>[^/]+)", "{id}")
+        route = str(pattern.pattern).lstrip("^").rstrip("$").rstrip("\\Z").replace("(?P<id>[^/]+)", "{id}").replace("<str:id>", "{id}")
         actions = getattr(pattern.callback, "actions", None) or {method: "" for method in pattern.callback.view_class().allowed_methods if method != "OPTIONS"}
         found |= {f"{method.upper()} {route}" for method in actions if method != "head"}
     return found
