@@ -7,20 +7,16 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 from rest_framework import serializers
-from rest_framework.decorators import action
-from rest_framework.request import Request
-from rest_framework.response import Response
 
-from accounts import access
-from accounts import actions as account_actions
 from accounts.api.fields import Given, Moment, Shown, uuid_of
-from accounts.api.resource import Changes, Makes, Resource
+from accounts.api.resource import Changes, Makes
 from accounts.models import DataClass
 from billing.api.fields import Usd, shown_usd
 from billing.prices import Book
 from gateway import actions, lifecycle
 from gateway.access import visible_deployments, visible_models
 from gateway.api.fields import AccountReference, ModelReference, PriceReference
+from gateway.api.platform import PlatformResource, Switched
 from gateway.models import CAPABILITIES, Deployment, Model, State
 from gateway.pricing import terms_of
 
@@ -88,10 +84,10 @@ class ModelShown(Shown):
     created_at = Moment()
 
 
-class Models(Makes, Changes, Resource):
+class Models(Makes, Changes, PlatformResource):
     """The catalogue."""
 
-    resource = "models"
+    resource, prefix = "models", "mdl_"
     shows, makes, changes = ModelShown, ModelGiven, ModelChange
     filters = {"name": "The model of this name.", "kind": "chat, embeddings, moderation, image, speech, transcription or rerank."}
     live = frozenset({"served", "prices"})
@@ -99,19 +95,6 @@ class Models(Makes, Changes, Resource):
     def rows(self) -> QuerySet[Model]:
         """Return the models the caller sees."""
         return visible_models(self.actor)
-
-    def find(self, rows: QuerySet[Any], text: str) -> Any:
-        """Return the model of an id."""
-        found = uuid_of(text, "mdl_")
-        return rows.filter(pk=found).first() if found else None
-
-    def narrowed(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        """Return the models that fit."""
-        return rows.filter(**{name: value}) if "\0" not in value else rows.none()
-
-    def place_in(self, given: dict[str, Any]) -> access.Place:
-        """Return the platform."""
-        return None
 
     def shown(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
         """Return models with what they cost, their deployments read at once."""
@@ -139,11 +122,6 @@ class Models(Makes, Changes, Resource):
         if aliases is not None:
             lifecycle.set_aliases(row, aliases)
         return row
-
-    def destroy(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
-        """Take a model out of the catalogue with its deployments; its calls stay on record."""
-        account_actions.remove(self.row(id))
-        return Response(status=204)
 
 
 def _shown_model(row: Model, serving: list[Deployment], book: Book) -> dict[str, Any]:
@@ -239,10 +217,10 @@ class DeploymentShown(Shown):
         return f"prc_{row.price_id.hex}" if row.price_id else None
 
 
-class Deployments(Makes, Changes, Resource):
+class Deployments(Switched, Makes, Changes, PlatformResource):
     """Deployments."""
 
-    resource = "deployments"
+    resource, prefix = "deployments", "dep_"
     shows, makes, changes = DeploymentShown, DeploymentGiven, DeploymentChange
     filters = {
         "model": "Those of this model (`mdl_...` or name).",
@@ -254,11 +232,6 @@ class Deployments(Makes, Changes, Resource):
         """Return the deployments the caller sees."""
         return visible_deployments(self.actor)
 
-    def find(self, rows: QuerySet[Any], text: str) -> Any:
-        """Return the deployment of an id."""
-        found = uuid_of(text, "dep_")
-        return rows.filter(pk=found).first() if found else None
-
     def narrowed(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Return the deployments that fit."""
         if "\0" in value:
@@ -268,10 +241,6 @@ class Deployments(Makes, Changes, Resource):
         prefix, column = {"model": ("mdl_", "model__name"), "account": ("pva_", "account__slug")}[name]
         number = uuid_of(value, prefix)
         return rows.filter(**{name: number} if number else {column: value})
-
-    def place_in(self, given: dict[str, Any]) -> access.Place:
-        """Return the platform."""
-        return None
 
     def make(self, given: dict[str, Any]) -> Deployment:
         """Let an account serve a model."""
@@ -286,27 +255,3 @@ class Deployments(Makes, Changes, Resource):
     def _stored(self, row: Deployment) -> Deployment:
         actions.save_row(row)
         return row
-
-    def destroy(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
-        """Delete a deployment; what it served stays on record."""
-        account_actions.remove(self.row(id))
-        return Response(status=204)
-
-    @action(detail=True, methods=["post"])
-    def activate(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
-        """Let calls through again."""
-        return self._set(id, State.ACTIVE)
-
-    @action(detail=True, methods=["post"])
-    def drain(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
-        """Take no new calls and let running ones end."""
-        return self._set(id, State.DRAINING)
-
-    @action(detail=True, methods=["post"])
-    def disable(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
-        """Serve nothing by it."""
-        return self._set(id, State.DISABLED)
-
-    def _set(self, text: str, state: str) -> Response:
-        actions.set_state(self.row(text), state)
-        return self.told(self.row(text))

@@ -9,13 +9,12 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import access
-from accounts import actions as account_actions
-from accounts.api.fields import Given, Moment, Shown, uuid_of
-from accounts.api.resource import Changes, Makes, Resource
+from accounts.api.fields import Given, Moment, Shown
+from accounts.api.resource import Changes, Makes
 from accounts.signin import stepup
 from gateway import actions, verifications
 from gateway.access import visible_provider_accounts
+from gateway.api.platform import PlatformResource, Switched
 from gateway.discovery import ProbeFailed
 from gateway.models import ProviderAccount, State, Verification
 
@@ -125,10 +124,10 @@ class ModelsAdded(Shown):
     added = serializers.IntegerField()
 
 
-class Providers(Makes, Changes, Resource):
+class Providers(Switched, Makes, Changes, PlatformResource):
     """Provider accounts."""
 
-    resource = "providers"
+    resource, prefix = "providers", "pva_"
     shows, makes, changes = ProviderShown, ProviderGiven, ProviderChange
     shown_by_test, shown_by_add_models = ProviderTested, ModelsAdded
     filters = {"provider": "Accounts of this kind.", "state": "active, draining or disabled.", "slug": "The account of this slug."}
@@ -144,19 +143,6 @@ class Providers(Makes, Changes, Resource):
         """Return the accounts the caller sees."""
         return visible_provider_accounts(self.actor)
 
-    def find(self, rows: QuerySet[Any], text: str) -> Any:
-        """Return the account of an id."""
-        found = uuid_of(text, "pva_")
-        return rows.filter(pk=found).first() if found else None
-
-    def narrowed(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        """Return the accounts that fit."""
-        return rows.filter(**{name: value}) if "\0" not in value else rows.none()
-
-    def place_in(self, given: dict[str, Any]) -> access.Place:
-        """Return the platform."""
-        return None
-
     def make(self, given: dict[str, Any]) -> ProviderAccount:
         """Make an account."""
         credential = given.pop("credential", "")
@@ -169,11 +155,6 @@ class Providers(Makes, Changes, Resource):
         for name, value in given.items():
             setattr(row, name, value)
         return actions.save_provider_account(row, credential)
-
-    def destroy(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
-        """Delete an account no deployment uses; its calls stay on record."""
-        account_actions.remove(self.row(id))
-        return Response(status=204)
 
     @action(detail=True, methods=["post"])
     def test(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
@@ -191,21 +172,6 @@ class Providers(Makes, Changes, Resource):
         row = self.row(id)
         return Response({"added": actions.add_models(row, self.given(request, ModelsChosen)["models"])})
 
-    @action(detail=True, methods=["post"])
-    def activate(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
-        """Let calls through again."""
-        return self._set(id, State.ACTIVE)
-
-    @action(detail=True, methods=["post"])
-    def drain(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
-        """Take no new calls and let running ones end."""
-        return self._set(id, State.DRAINING)
-
-    @action(detail=True, methods=["post"])
-    def disable(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
-        """Serve nothing through it."""
-        return self._set(id, State.DISABLED)
-
     @action(detail=True, methods=["post"], takes=VerificationGiven)
     def verify(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
         """Record what you checked about the provider today, in the place of what was recorded before."""
@@ -219,7 +185,3 @@ class Providers(Makes, Changes, Resource):
         row = self.row(id)
         verifications.renew(row, self.human, **self.given(request, RenewalGiven))
         return self.told(self.row(id))
-
-    def _set(self, text: str, state: str) -> Response:
-        actions.set_state(self.row(text), state)
-        return self.told(self.row(text))
