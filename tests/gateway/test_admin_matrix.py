@@ -20,7 +20,7 @@ from tests.gateway.admin_rows import rows
 from tests.gateway.api.company import company
 from tests.gateway.api.test_matrix import undone
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 PLATFORM = ("it_admin", "security_officer", "finance", "auditor")
 # What Django's own pages of a kind of rows are called.
 USUAL = ("changelist", "add", "change", "delete", "history")

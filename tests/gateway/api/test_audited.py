@@ -16,7 +16,7 @@ from tests.gateway.api.callers import Caller
 from tests.gateway.api.company import BODIES, MADE_IN, Company, at, company, export_of, token_of
 from tests.gateway.api.test_matrix import undone
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 # Routes that write by their method and change nothing.
 LOOKING = frozenset({"POST config/plan"})
 WRITING = [name for name, route in ROUTES.items() if route.verb == "write" and name not in LOOKING]

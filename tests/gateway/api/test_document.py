@@ -110,6 +110,7 @@ def unlike(document: dict[str, Any], path: str, method: str, answer: Any) -> lis
     return [error.message for error in OAS31Validator({**said["content"][media]["schema"], "components": document["components"]}).iter_errors(answer.json())]
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 def test_answers_about_what_is_there_are_as_the_document_says(document: dict[str, Any]) -> None:
     made = company()
@@ -130,6 +131,7 @@ def test_answers_about_what_is_there_are_as_the_document_says(document: dict[str
     assert shown - seen == set()
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 @pytest.mark.parametrize(("method", "route"), [(route.method, route.path) for route in ROUTES.values()])
 def test_no_input_makes_the_api_fail_and_every_answer_is_as_the_document_says(method: str, route: str, document: dict[str, Any], schema: Any) -> None:

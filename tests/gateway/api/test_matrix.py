@@ -12,7 +12,7 @@ from gateway.api.routes import resource_urls
 from tests.gateway.api.callers import Caller, service_account
 from tests.gateway.api.company import BODIES, HELD_IN, MADE_IN, PLACES, SAMPLES, Company, Sample, at, company, export_of, own_keys, token_of, undone
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 PROGRAMS = ("program:it_admin", "program:manager", "program:owner")
 DONE = frozenset({200, 201, 204, 400, 409})
 

@@ -15,7 +15,7 @@ from tests.accounts.requests.people import delegate
 from tests.gateway.api.company import Company, Sample, company, own_keys, token_of
 from tests.gateway.api.test_matrix import reaches, undone
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 HOLE = "<str:public_id>"
 UNKNOWN = "key_0000000000"
 VERBS = {"keys": ("rotate", "end-overlap", "suspend", "resume", "revoke"), "requests": ("approve", "deny", "ask", "comment", "withdraw", "take-back")}
