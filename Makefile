@@ -33,8 +33,9 @@ unit: environment ## the tests on SQLite, without the journeys that need a brows
 bench: environment ## measure the gateway on this machine (see bench/README.md)
 	@$(RUN_PYTHON) -m bench
 
-chaos: environment ## kill, hang and empty parts of the service under load, 100 rounds; other clocks (libfaketime); a million steps of budgets (hours)
+chaos: environment ## kill, hang and empty parts of the service under load, 100 rounds; other clocks (libfaketime); every cut of every stream; a million steps of budgets (hours)
 	@$(RUN_PYTHON) -m pytest tests/journeys -m chaos --chaos-rounds 100
+	@$(RUN_PYTHON) -m pytest tests/gateway/wire -m long
 	@$(RUN_PYTHON) -m pytest tests/billing -m chaos --money-steps 1000000
 
 lock: environment ## pin requirements anew from pyproject.toml, with hashes

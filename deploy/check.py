@@ -201,7 +201,7 @@ def everything() -> None:
     say("Linting ...")
     lint()
     say("Testing on SQLite ...")
-    run((PYTHON, "-m", "pytest", "-q", *PARALLEL, "-m", "not faketime and not once"), **environment)
+    run((PYTHON, "-m", "pytest", "-q", *PARALLEL, "-m", "not faketime and not long and not once"), **environment)
     say("Testing on Postgres ...")
     on_postgres(environment)
     say(f"Everything passed in {time.monotonic() - began:.0f} s.")

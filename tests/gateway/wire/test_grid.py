@@ -101,7 +101,7 @@ def test_a_stream_cut_anywhere_is_told_the_same(name: str) -> None:
     cut(cases()[name], name, SOME_CUTS)
 
 
-@pytest.mark.chaos
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name, case in cases().items() if "stream" in case])
 def test_a_stream_cut_everywhere_is_told_the_same(name: str) -> None:
     cut(cases()[name], name, None)
