@@ -9,12 +9,13 @@ from urllib.parse import unquote_to_bytes, urlencode
 
 import structlog
 from channels.generic.http import AsyncHttpConsumer
+from msgspec import structs
 
 from accounts import addresses
 from accounts.ranges import is_within, joined_tags
 from gateway import doors, listings, retrieval
 from gateway.direct import CLOSE, Turn
-from gateway.doors import CHAT, KNOWN, Door
+from gateway.doors import KNOWN, Door
 from gateway.errors import (
     BadKey,
     BadRequest,
@@ -31,7 +32,7 @@ from gateway.errors import (
     WrongContentType,
 )
 from gateway.framing import ArrayReply
-from gateway.plane.counting import COUNTING, Counting
+from gateway.plane.counting import Counting
 from gateway.plane.identify import AccessToken, UnknownKey
 from gateway.plane.serve import JSON, SAFE
 from gateway.plane.worker import Worker
@@ -39,15 +40,14 @@ from gateway.providers import shelf
 from gateway.terms import Call, Caller, Header
 from gateway.visitors import Receive, Scope, Send, Visitor, visitor_by_asgi, visitor_by_turn
 from gateway.watchmen import Watchmen
-from gateway.wire import Plain, WireError, auth, forms, plain_endpoints, strict
+from gateway.wire import Head, Plain, WireError, auth, forms, strict
 
 log = structlog.get_logger("gateway.door")
 
 # a check of more than this many bytes would hold up every other call of the worker
 INLINE_BYTES = 32 * 1024
 LABEL_CHARS = 200
-FORM = b"multipart/form-data"
-PLAIN = plain_endpoints()
+FORM, JSON_TYPE = b"multipart/form-data", b"application/json"
 SINGLE = (b"host", b"content-length", b"content-type", b"transfer-encoding")
 
 
@@ -127,8 +127,8 @@ class GatewayConsumer(AsyncHttpConsumer):
             visitor.door = doors.behind(endpoint, path.split(b"/", 3)[3].decode("latin-1"))
         if visitor.method != "POST":
             raise MethodNotAllowed(f"Use POST for /v1/{visitor.door.endpoint}." if visitor.door.wire.names_model else "Use POST here.")
-        plain = PLAIN.get(visitor.door.endpoint)
-        self._check_transport(headers, is_form=plain is not None and plain.is_form)
+        plain = visitor.door.plain
+        self._check_transport(headers, FORM if plain is not None and plain.is_form else JSON_TYPE)
         body = visitor.body
         if body is None:
             body = await self._body(visitor)
@@ -147,15 +147,14 @@ class GatewayConsumer(AsyncHttpConsumer):
         self._watchmen.note(visitor)
         snapshot = self.worker.snapshot
         assert snapshot is not None
-        if call.endpoint in COUNTING:
+        if visitor.door.is_counting:
             await Counting(self.worker.corridor, call, caller, visitor.reply, visitor.began).go(snapshot)
             return
         await self.worker.corridor.carry(call, caller, snapshot, visitor.reply, visitor.began)
 
-    def _check_transport(self, headers: dict[bytes, bytes], *, is_form: bool = False) -> None:
+    def _check_transport(self, headers: dict[bytes, bytes], wanted: bytes) -> None:
         if b"transfer-encoding" in headers and b"content-length" in headers:
             raise BadRequest("Send either content-length or transfer-encoding, not both.")
-        wanted = FORM if is_form else b"application/json"
         kind = headers.get(b"content-type", wanted)
         if kind != wanted and kind.partition(b";")[0].strip().lower() != wanted:
             raise WrongContentType(f"Send the body as {wanted.decode()}.")
@@ -197,7 +196,7 @@ class GatewayConsumer(AsyncHttpConsumer):
         return body
 
     def _call(self, visitor: Visitor, door: Door, account: str, body: bytes, parsed: dict[str, Any], own_tags: str) -> Call:
-        plain = PLAIN.get(door.endpoint)
+        plain = door.plain
         try:
             head = door.client.read_head(parsed) if plain is None else plain.read_head(parsed)
         except WireError as error:
@@ -205,14 +204,12 @@ class GatewayConsumer(AsyncHttpConsumer):
             raise kind(error.message, param=error.param) from None
         headers = visitor.headers
         stream = head.stream or door.stream
-        if door.stream and not asks_for_events(visitor.query):
-            visitor.reply = ArrayReply(visitor.reply)
-        if stream and door.endpoint not in CHAT:
+        if stream and not door.is_chat:
             raise BadRequest(f"/{door.endpoint} cannot be streamed. Leave `stream` out.", param="stream")
         end_user = label(headers.get(b"x-sgw-user"))
         if not end_user and head.end_user:
             end_user = label(head.end_user.encode("utf-8", "replace"))
-        return Call(
+        call = Call(
             visitor.id,
             door.wire.surface,
             door.endpoint,
@@ -230,9 +227,19 @@ class GatewayConsumer(AsyncHttpConsumer):
             timeout_ms=timeout_ms(headers.get(b"x-sgw-timeout-ms")),
             max_output_tokens=head.max_output_tokens,
             fields=parsed.keys(),
-            headers=tuple([(name, headers[name]) for name in door.client.passed if name in headers]) if door.client.passed else (),
+        )
+        return call if door.is_usual and head.ties is None else self._unusual(visitor, door, head, call)
+
+    def _unusual(self, visitor: Visitor, door: Door, head: Head, call: Call) -> Call:
+        """Return a call with what only some doors ask for."""
+        headers, plain = visitor.headers, door.plain
+        if door.stream and not asks_for_events(visitor.query):
+            visitor.reply = ArrayReply(visitor.reply)
+        return structs.replace(
+            call,
+            headers=tuple([(name, headers[name]) for name in door.client.passed if name in headers]),
             content_type=headers.get(b"content-type", b"") if plain is not None and plain.is_form else b"",
-            most_input_tokens=head.most_input_tokens if plain is None or plain.bytes_per_token == 1 else -(-len(body) // plain.bytes_per_token),
+            most_input_tokens=head.most_input_tokens if plain is None or plain.bytes_per_token == 1 else -(-len(call.body) // plain.bytes_per_token),
             ties=head.ties,
         )
 
@@ -280,7 +287,7 @@ class GatewayConsumer(AsyncHttpConsumer):
         if asked is None:
             return False
         if visitor.body is None:
-            self._check_transport(visitor.headers)
+            self._check_transport(visitor.headers, JSON_TYPE)
             await self._body(visitor)
         self._watchmen.note(visitor)
         await retrieval.serve(self.worker, visitor, caller, asked)
@@ -310,7 +317,7 @@ class GatewayConsumer(AsyncHttpConsumer):
         method = visitor.method
         if method not in ("GET", "POST", "DELETE"):
             raise MethodNotAllowed("Use GET, POST or DELETE here.")
-        self._check_transport(visitor.headers)
+        self._check_transport(visitor.headers, JSON_TYPE)
         body = visitor.body
         if body is None:
             body = await self._body(visitor)

@@ -3,26 +3,37 @@
 from collections.abc import Mapping
 
 from gateway.terms import Frozen
-from gateway.wire import ClientSide, Wire, by_endpoint, chat_endpoints, shelf
+from gateway.wire import ClientSide, Plain, Wire, by_endpoint, chat_endpoints, counting_endpoints, plain_endpoints, shelf
+
+CHAT, COUNTING = chat_endpoints(), counting_endpoints()
 
 
 class Door(Frozen, frozen=True):
-    """An endpoint ("" for a path that is none), the wire spoken there, and the model its path names, with whether that path asks for a stream."""
+    """An endpoint ("" for a path that is none), the wire spoken there, and the model its path names, with whether that path asks for a stream.
+
+    `client` is the side of the wire that callers see, `plain` an endpoint's own rules. At a `is_usual` door nothing but the body's head has to be read.
+    """
 
     endpoint: str
     wire: Wire
+    client: ClientSide
     model: str = ""
     stream: bool = False
-
-    @property
-    def client(self) -> ClientSide:
-        """Return the side of the wire that callers see."""
-        side = self.wire.client
-        assert side is not None
-        return side
+    plain: Plain | None = None
+    is_chat: bool = False
+    is_counting: bool = False
+    is_usual: bool = False
 
 
-CHAT = chat_endpoints()
+def door(endpoint: str, wire: Wire, model: str = "", stream: bool = False) -> Door:
+    """Return the door of an endpoint on a wire that callers speak."""
+    client = wire.client
+    assert client is not None
+    plain, is_chat, counts = plain_endpoints().get(endpoint), endpoint in CHAT, endpoint in COUNTING
+    is_usual = plain is None and not (counts or stream or client.passed)
+    return Door(endpoint, wire, client, model, stream, plain, is_chat, counts, is_usual)
+
+
 KNOWN = frozenset(by_endpoint())
 # wires whose paths name the model, with all their endpoints
 NAMING = [
@@ -31,7 +42,7 @@ NAMING = [
     if wire.client is not None and wire.client.read_path is not None
 ]
 DOORS: Mapping[bytes, Door] = {
-    b"/v1/" + endpoint.encode(): Door(endpoint=endpoint, wire=wire)
+    b"/v1/" + endpoint.encode(): door(endpoint, wire)
     for endpoint, wire in by_endpoint().items()
     if wire.client is None or wire.client.read_path is None
 }
@@ -39,26 +50,26 @@ DOORS: Mapping[bytes, Door] = {
 SPOKEN_AT = ((b"/v1beta/", "gemini"), (b"/v1alpha/", "gemini"))
 # the headers that tell whose SDK asks where the path does not
 TOLD_BY = ((b"anthropic-version", "anthropic_messages"), (b"x-goog-api-key", "gemini"), (b"x-goog-api-client", "gemini"))
-ELSEWHERE = Door(endpoint="", wire=shelf()["openai_chat"])
+ELSEWHERE = door("", shelf()["openai_chat"])
 
 
 def find(path: bytes, headers: Mapping[bytes, bytes]) -> Door:
     """Return the door a path leads to; for a path that is no endpoint one that answers as the caller's SDK expects."""
-    door = DOORS.get(path)
-    if door is not None:
-        return door
+    found = DOORS.get(path)
+    if found is not None:
+        return found
     if b":" in path or b"%3" in path:
         named = at(path[1:].decode("latin-1"))
         if named is not None:
             return named
     for start, name in SPOKEN_AT:
         if path.startswith(start):
-            return Door(endpoint="", wire=shelf()[name])
+            return door("", shelf()[name])
     for header, name in TOLD_BY:
         if header in headers:
             wire = shelf().get(name)
             if wire is not None and wire.client is not None:
-                return Door(endpoint="", wire=wire)
+                return door("", wire)
     return ELSEWHERE
 
 
@@ -67,11 +78,11 @@ def at(path: str) -> Door | None:
     for wire, read_path, others in NAMING:
         named = read_path(path, others)
         if named is not None:
-            return Door(endpoint=named.endpoint, wire=wire, model=named.model, stream=named.stream)
+            return door(named.endpoint, wire, named.model, named.stream)
     return None
 
 
 def behind(endpoint: str, rest: str) -> Door:
     """Return the door of a known endpoint that was found as a provider's, at `rest` of its path."""
     wire = by_endpoint()[endpoint]
-    return Door(endpoint=endpoint, wire=wire) if wire.names_model else at(rest) or Door(endpoint=endpoint, wire=wire)
+    return door(endpoint, wire) if wire.names_model else at(rest) or door(endpoint, wire)
