@@ -1,5 +1,6 @@
 """Every write to provider accounts, models, deployments and keys. Each is one transaction and raises the revision."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -27,6 +28,8 @@ from gateway.settings import settings
 log = structlog.get_logger(__name__)
 
 # First path segments that an SDK uses under /v1; an account of that slug would swallow them.
+# what may stand in a host name
+_IN_HOST = re.compile(r"[a-z0-9-]{1,63}")
 RESERVED_SLUGS = frozenset(
     [
         "api",
@@ -107,14 +110,20 @@ def provider_of(account: ProviderAccount) -> Provider:
     return found
 
 
-def address_of(provider: str, base_url: str) -> str:
-    """Return the base URL given, else the one the provider has itself; raises ValidationError when there is neither."""
+def address_of(provider: str, base_url: str, options: object = None) -> str:
+    """Return the base URL given, else the one the provider has itself, with the options it names; raises ValidationError when there is neither."""
     known = shelf().get(provider)
     if base_url or known is None:  # an unknown kind is refused with the account
         return base_url
     if not known.base_url:
         raise ValidationError({"base_url": f"{known.title} has no address of its own: enter one."})
-    return known.base_url
+    address = known.base_url
+    for name in known.options:
+        if (place := "{" + name + "}") in address:
+            if not isinstance(options, dict) or not isinstance(value := options.get(name), str) or not _IN_HOST.fullmatch(value):
+                raise ValidationError({"options": f"Enter {name}: {known.options[name]}."})
+            address = address.replace(place, value)
+    return address
 
 
 def check_base_url(url: str) -> None:

@@ -59,7 +59,9 @@ class ProviderAccountForm(forms.ModelForm):  # type: ignore[type-arg]
         cleaned = super().clean() or {}
         if "base_url" not in self.errors:
             try:
-                cleaned["base_url"] = actions.address_of(cleaned.get("provider", ""), cleaned.get("base_url") or "")
+                cleaned["base_url"] = actions.address_of(
+                    cleaned.get("provider", ""), cleaned.get("base_url") or "", cleaned.get("options")
+                )
             except ValidationError as refusal:
                 self.add_error(None, refusal)
         return cleaned

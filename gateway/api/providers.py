@@ -146,7 +146,7 @@ class Providers(Switched, Makes, Changes, PlatformResource):
     def make(self, given: dict[str, Any]) -> ProviderAccount:
         """Make an account."""
         credential = given.pop("credential", "")
-        base_url = actions.address_of(given["provider"], given.pop("base_url", ""))
+        base_url = actions.address_of(given["provider"], given.pop("base_url", ""), given.get("options"))
         return actions.save_provider_account(ProviderAccount(**{"name": given["slug"], "base_url": base_url, **given}), credential)
 
     def change(self, row: ProviderAccount, given: dict[str, Any]) -> ProviderAccount:

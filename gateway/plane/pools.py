@@ -54,7 +54,7 @@ class Client(Protocol):
 class Pool:
     """One account in use."""
 
-    __slots__ = ("_busy", "_heads", "_routes", "_told", "_via", "account", "client", "in_flight", "provider", "tokens")
+    __slots__ = ("_busy", "_heads", "_routes", "_sign", "_told", "_via", "account", "client", "in_flight", "provider", "tokens")
 
     def __init__(self, account: Account, provider: Provider, client: Client, via: bytes) -> None:
         self.account, self.provider, self.client = account, provider, client
@@ -64,6 +64,7 @@ class Pool:
         self._heads: dict[tuple[str, str, bool], bytes] = {}
         self._routes: dict[str, Route | None] = {}
         self._told: dict[tuple[str, str], bytes] = {}
+        self._sign = provider.signer(account.credential, account.options) if provider.signer is not None else None
         # where the credential is exchanged for an access token; heads hold it, and are made anew with every new one
         self.tokens: TokenSource | None = None
 
@@ -109,6 +110,15 @@ class Pool:
             path = self.provider.path(endpoint, upstream_model, self.account.options, stream)
             head = self._heads[endpoint, upstream_model, stream] = self.raw_head("POST", path)
         return head
+
+    def signed(self, head: bytes, body: bytes) -> bytes:
+        """Return a request's head with the headers that sign it, where its vendor wants them; else as it is. Raises UnsafeHeader."""
+        if self._sign is None:
+            return head
+        method, target, _ = head.split(b" ", 2)
+        parts = urlsplit(self.account.base_url)
+        url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{target.decode()}"
+        return head + lines(self._sign(method.decode(), url, body))
 
     def told(self, model: str, deployment: str) -> bytes:
         """Return the prepared header lines that tell a caller who served them. Raises UnsafeHeader."""

@@ -280,7 +280,9 @@ class Walk:
         self.dropped = spoken.dropped
         self._intend(deployment, pool)
         head = pool.head(route.endpoint, deployment.upstream_model, self.call.stream, self.call.content_type)
-        return head if not spoken.headers else replaced(head, spoken.headers), spoken.body
+        if spoken.headers:
+            head = replaced(head, spoken.headers)
+        return pool.signed(head, spoken.body), spoken.body
 
     def _intend(self, deployment: Deployment, pool: Pool) -> None:
         """Journal the intent to call a deployment. Raises JournalBroken."""
@@ -569,7 +571,7 @@ class Unmetered(Walk):
     def prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
         """Return head and body as they came. Raises JournalBroken."""
         self._intend(deployment, pool)
-        return pool.raw_head(*self._request), self.call.body
+        return pool.signed(pool.raw_head(*self._request), self.call.body), self.call.body
 
     def broken(self, deployment: Deployment, pool: Pool, exchange: Exchange | None, outcome: str) -> Charge | None:
         """Return nothing: what cannot be metered is not priced."""

@@ -44,6 +44,9 @@ def listed_ids(listing: Mapping[str, Any]) -> list[str]:
     return [name for row in listing.get("data", []) if isinstance(name := row["id"], str)]
 
 
+Signer = Callable[[str, str, bytes], Headers]
+
+
 class Provider(Frozen, frozen=True):
     """A kind of vendor.
 
@@ -58,6 +61,8 @@ class Provider(Frozen, frozen=True):
     `reads_headers` are vendor answer headers worth passing to the caller. `models_path` lists models ("" : no listing).
     `token_request`, for vendors that take an access token in exchange for the credential, returns the token endpoint's URL and the form to post there from
     the credential and Unix seconds (raises ValueError), `read_token` the token and its seconds to live from the answer; `headers` gets that token then.
+    `signer`, for vendors whose requests are signed one by one, returns what makes a request's own headers from method, URL and body, made once from
+    credential and options; None where this credential is not one to sign with. `base_url` may hold options in braces.
     `read_models` turns that listing's JSON into names. `price_provider` is the vendor's id in the seeded price book ("" : none).
     """
 
@@ -82,6 +87,7 @@ class Provider(Frozen, frozen=True):
     simulated: bool = False
     token_request: Callable[[str, float], tuple[str, bytes]] | None = None
     read_token: Callable[[bytes], tuple[str, float]] = read_oauth
+    signer: Callable[[str, Mapping[str, str]], Signer | None] | None = None
 
 
 @cache

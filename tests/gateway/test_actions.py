@@ -180,3 +180,11 @@ def test_the_database_refuses_nonsense() -> None:
         except IntegrityError:
             refused += 1
     assert refused == len(nonsense)
+
+
+def test_an_address_that_names_options_is_filled_in_with_them() -> None:
+    assert actions.address_of("bedrock", "", {"region": "eu-central-1"}) == "https://bedrock-runtime.eu-central-1.amazonaws.com"
+    assert actions.address_of("bedrock", "https://vpce-1.example", {}) == "https://vpce-1.example"
+    for options in ({}, None, [], {"region": 1}, {"region": "evil.example/"}, {"region": ""}):
+        with pytest.raises(ValidationError, match="Enter region"):
+            actions.address_of("bedrock", "", options)

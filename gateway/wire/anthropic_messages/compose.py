@@ -4,24 +4,18 @@ JSON schemas go out as `output_config.format`, the documented way; "any JSON obj
 an instruction. Reasoning effort becomes a thinking budget on the models that take one, adaptive thinking on the others.
 """
 
-import re
 from typing import Any
 
 import msgspec
 import orjson
 
 from gateway.terms import Ask, Tool, ToolChoice
+from gateway.wire import claude
 from gateway.wire.anthropic_messages.turns import conversation, mark
 from gateway.wire.efforts import BUDGET_TOKENS, effort_of
 
 # Anthropic requires max_tokens; OpenAI does not.
 DEFAULT_MAX_TOKENS = 4096
-_LEAST_BUDGET_TOKENS = 1024
-_EFFORT = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
-# Up to 4.5 thinking takes a budget; later families decide by effort ("adaptive") and refuse or deprecate budgets.
-_TAKES_BUDGET = re.compile(r"claude-(?:3|(?:opus|sonnet|haiku)-4(?:-[0-5])?(?:$|[-@]\d{8}|-latest|-v\d))")
-# From 4.7 on temperature, top_p and top_k are refused at any value (and by every model under the API version 2026-10-21, which is why we ask with the older).
-_TAKES_SAMPLING = re.compile(r"(?!claude-)|claude-(?:3|(?:opus|sonnet|haiku)-4(?:-[0-6])?(?:$|[-@]\d{8}|-latest|-v\d))")
 _TIERS = {"auto": "auto", "default": "standard_only"}
 _USER_ID_LIMIT = 256
 # What this wire never carries, and what it carries in a field that is not always sent: our name, the neutral one, the field.
@@ -35,8 +29,6 @@ _SOMETIMES = (
     ("top_k", "top_k", "top_k"),
 )  # fmt: skip
 _NOTHING = (None, "", "none")
-# The vendor takes no more marks than these; the last ones keep the most.
-_MOST_MARKS = 4
 
 _Block = dict[str, Any]
 
@@ -61,7 +53,7 @@ def compose(ask: Ask, upstream_model: str) -> tuple[bytes, tuple[str, ...]]:
     if ask.json_schema is not None:
         body["output_config"] = {"format": {"type": "json_schema", "schema": _json(ask.json_schema)}}
     _set_thinking(body, ask, turns, upstream_model)
-    if "thinking" not in body and _TAKES_SAMPLING.match(_plain(upstream_model)):  # thinking allows only the default sampling
+    if "thinking" not in body and claude.takes_sampling(upstream_model):  # thinking allows only the default sampling
         _set_sampling(body, ask)
     if ask.end_user and len(ask.end_user) <= _USER_ID_LIMIT:
         body["metadata"] = {"user_id": ask.end_user}
@@ -88,7 +80,7 @@ def _keep_last_marks(body: dict[str, Any], dropped: list[str]) -> None:
     for turn in body["messages"]:
         blocks += turn["content"]
     marked = [block for block in blocks if "cache_control" in block]
-    for block in marked[:-_MOST_MARKS]:
+    for block in marked[:-claude.MOST_MARKS]:
         del block["cache_control"]
         dropped.append("cache_control")
 
@@ -96,11 +88,6 @@ def _keep_last_marks(body: dict[str, Any], dropped: list[str]) -> None:
 def _json(raw: msgspec.Raw) -> dict[str, Any]:
     value: dict[str, Any] = orjson.loads(bytes(raw))
     return value
-
-
-def _plain(upstream_model: str) -> str:
-    """Return a model's own name, without what resellers put before it."""
-    return upstream_model.rpartition("/")[2].removeprefix("anthropic.")
 
 
 def _set_sampling(body: dict[str, Any], ask: Ask) -> None:
@@ -119,18 +106,18 @@ def _set_thinking(body: dict[str, Any], ask: Ask, turns: list[_Block], upstream_
         return
     if body.get("tool_choice", {}).get("type") in ("any", "tool"):  # a forced tool and thinking exclude each other
         return
-    if not _TAKES_BUDGET.match(_plain(upstream_model)):
+    if not claude.takes_budget(upstream_model):
         body["thinking"] = {"type": "adaptive"}
         effort = effort or effort_of(budget or 0)
-        body.setdefault("output_config", {})["effort"] = _EFFORT[effort]
+        body.setdefault("output_config", {})["effort"] = claude.EFFORT[effort]
         if ask.max_output_tokens is None:  # thinking is part of max_tokens
             body["max_tokens"] = (budget or BUDGET_TOKENS[effort]) + DEFAULT_MAX_TOKENS
     elif not _in_tool_loop(turns):
-        wanted = max(_LEAST_BUDGET_TOKENS, budget or BUDGET_TOKENS[effort])
+        wanted = max(claude.LEAST_BUDGET_TOKENS, budget or BUDGET_TOKENS[effort])
         if ask.max_output_tokens is None:
             body["max_tokens"] = wanted + DEFAULT_MAX_TOKENS
         wanted = min(wanted, body["max_tokens"] - 1)  # the budget is part of max_tokens and must be less
-        if wanted >= _LEAST_BUDGET_TOKENS:
+        if wanted >= claude.LEAST_BUDGET_TOKENS:
             body["thinking"] = {"type": "enabled", "budget_tokens": wanted}
     if ask.shows_reasoning is not None and "thinking" in body:
         body["thinking"]["display"] = "summarized" if ask.shows_reasoning else "omitted"

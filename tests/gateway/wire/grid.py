@@ -71,7 +71,7 @@ def _event(event: Any, wire: Wire) -> bytes:
     named = isinstance(event, dict) and event.keys() == {"event", "data"}
     name, data = (event["event"], event["data"]) if named else (event.get("type", "") if isinstance(event, dict) else "", event)
     if wire.stream_type != b"text/event-stream":
-        return frame(name, orjson.dumps(data))
+        return frame(name, bytes_of(data), "exception" if name.endswith("Exception") else "event")
     head = b"event: " + name.encode() + b"\n" if name else b""
     return head + b"data: " + bytes_of(data) + b"\n\n"
 

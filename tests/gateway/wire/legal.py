@@ -1,9 +1,14 @@
 """What the vendors themselves say is legal: their SDKs' types, and the shapes of AWS, for requests we write and answers we tell."""
 
+import base64
+import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import anthropic.types as claude
+from botocore.session import Session
+from botocore.validate import ParamValidator
 from google.genai import _common
 from google.genai import types as gemini
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -86,12 +91,56 @@ def _gemini_request(body: dict[str, Any]) -> None:
     _GeminiRequest.model_validate(body)
 
 
+@cache
+def _converse() -> Any:
+    return Session().get_service_model("bedrock-runtime").operation_model("Converse").input_shape
+
+
+def _converse_request(body: dict[str, Any]) -> None:
+    report = ParamValidator().validate({"modelId": "the path says", **_with_blobs(body, _converse())}, _converse())
+    if report.has_errors():
+        raise ValueError(report.generate_report())
+    _within_enums(body, _converse())
+
+
+def _with_blobs(value: Any, shape: Any) -> Any:
+    """Return a body with its base64 as the bytes that AWS's SDK is given. Raises ValueError."""
+    if shape.type_name == "blob":
+        return base64.b64decode(value, validate=True)
+    if shape.type_name == "list":
+        return [_with_blobs(one, shape.member) for one in value]
+    if shape.type_name == "structure" and not shape.is_document_type:
+        return {name: _with_blobs(one, shape.members[name]) if name in shape.members else one for name, one in value.items()}
+    return value
+
+
+def _within_enums(value: Any, shape: Any) -> None:
+    """Raise ValueError for words and patterns that AWS does not know, which its SDK leaves to the service, and for blocks that are not one kind."""
+    if shape.type_name == "string":
+        pattern = shape.metadata.get("pattern")
+        if (shape.enum and value not in shape.enum) or (pattern and not re.fullmatch(pattern, value)):
+            raise ValueError(f"{shape.name}: {value}")
+    elif shape.type_name == "list":
+        for one in value:
+            _within_enums(one, shape.member)
+    elif shape.type_name == "map":
+        for name, one in value.items():
+            _within_enums(name, shape.key)
+            _within_enums(one, shape.value)
+    elif shape.type_name == "structure" and not shape.is_document_type:
+        if shape.is_tagged_union and len(value) != 1:
+            raise ValueError(f"{shape.name}: {sorted(value)}")
+        for name, one in value.items():
+            _within_enums(one, shape.members[name])
+
+
 Check = Callable[[dict[str, Any]], Any]
 REQUESTS: dict[str, Check] = {
     "openai_chat": _chat_request,
     "openai_responses": _responses_request,
     "anthropic_messages": _claude_request,
     "gemini": _gemini_request,
+    "bedrock_converse": _converse_request,
 }
 ANSWERS: dict[str, Check] = {
     "openai_chat": lambda body: ChatCompletion.model_validate(body, strict=True),
@@ -110,4 +159,5 @@ LIMITS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "openai_responses": lambda body: body.get("max_output_tokens"),
     "anthropic_messages": lambda body: body["max_tokens"],
     "gemini": lambda body: body.get("generationConfig", {}).get("maxOutputTokens"),
+    "bedrock_converse": lambda body: body.get("inferenceConfig", {}).get("maxTokens"),
 }
