@@ -27,7 +27,7 @@ def signer(credential: str, options: Mapping[str, str]) -> Signer | None:
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
-    auth = SigV4Auth(Credentials(*found.groups()), _SERVICE, options["region"])
+    auth = SigV4Auth(Credentials(*found.groups()), _SERVICE, options.get("region", ""))
 
     def sign(method: str, url: str, body: bytes) -> Headers:
         request = AWSRequest(method=method, url=url, data=body)

@@ -15,6 +15,7 @@ from gateway.plane.pools import Exchange, Pools
 from gateway.plane.send import Sender
 from gateway.plane.serve import Corridor, Walk
 from gateway.providers import Provider
+from gateway.providers import shelf as providers
 from gateway.terms import Account, Call, Caller, Deadlines, Rules
 from gateway.wire.lines import headers
 from tests.gateway.plane import builders
@@ -24,7 +25,9 @@ NOW_S = 1_795_521_600.0
 SHELF = {
     **builders.SHELF,
     "anthropic": Provider(slug="anthropic", title="Anthropic", wires={"messages": "anthropic_messages", "messages/count_tokens": "anthropic_messages"}),
+    "bedrock": providers()["bedrock"],
 }
+AWS = {"base_url": "https://bedrock.example", "sealed_credential": b"AKIDEXAMPLE012345678:secretsecretsecret", "options": {"region": "eu-central-1"}}
 
 
 @dataclass
@@ -75,10 +78,11 @@ class Vendor:
     """Answers calls with one script after the other; a fault as text comes before any answer."""
 
     def __init__(self, *script: Answer | str) -> None:
-        self.script, self.asked = list(script), list[bytes]()
+        self.script, self.asked, self.heads = list(script), list[bytes](), list[bytes]()
 
     async def open(self, head: bytes, body: bytes, deadlines: Deadlines | None = None) -> Exchange:
         self.asked.append(body)
+        self.heads.append(head)
         answer = self.script.pop(0)
         if isinstance(answer, str):
             raise UpstreamFault(answer, "scripted", sent=True)
@@ -127,13 +131,14 @@ class Heard:
 
 
 class Scene:
-    """One model with a deployment at each vendor, in their order, and budgets in a bank. Vendors named a... speak Anthropic's wire."""
+    """One model with a deployment at each vendor, in their order, and budgets in a bank. Vendors named a... speak Anthropic's wire, `bedrock` AWS's."""
 
     def __init__(self, rules: Rules | None = None, bank: Bank | None = None, **vendors: Vendor) -> None:
         self.now, self.vendors, self.records, self.figures = NOW_S, vendors, Records(), Figures()
         self.bank = bank or Bank()
         pools = Pools(SHELF, self._client, b"test")
-        accounts = tuple(builders.sealed_account(slug, provider="anthropic" if slug[0] == "a" else "openai") for slug in vendors)
+        kinds = {slug: "anthropic" if slug[0] == "a" else "openai" for slug in vendors} | {"bedrock": "bedrock"}
+        accounts = tuple(builders.sealed_account(slug, provider=kinds[slug], **(AWS if slug == "bedrock" else {})) for slug in vendors)
         deployments = tuple(builders.deployment(slug, order=order) for order, slug in enumerate(vendors))
         structure = builders.Structure(accounts=accounts, models=(builders.model("chat", *deployments),), projects=(builders.project(),))
         update = builders.Update(revision=9, structure=structure, keys=(), whole=True)

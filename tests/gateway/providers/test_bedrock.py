@@ -8,12 +8,13 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from msgspec import structs
 
 from gateway.plane.pools import Pool
 from gateway.providers import shelf
 from gateway.terms import Account, Deadlines
 
-KEY, SECRET, TOKEN = "AKIDEXAMPLE0123456789"[:20], "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "IQoJb3JpZ2luX2VjE=="
+KEY, SECRET, TOKEN = "AKIDEXAMPLE012345678", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "IQoJb3JpZ2luX2VjE=="
 ACCOUNT = Account("1", "aws", "bedrock", "https://bedrock-runtime.eu-central-1.amazonaws.com", f"{KEY}:{SECRET}", {"region": "eu-central-1"}, Deadlines())
 ARN = "arn:aws:bedrock:eu-central-1:123456789012:inference-profile/eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
@@ -36,7 +37,7 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pool(credential: str) -> Pool:
-    return Pool(Account(**{**{name: getattr(ACCOUNT, name) for name in ACCOUNT.__struct_fields__}, "credential": credential}), shelf()["bedrock"], Nobody(), b"g")
+    return Pool(structs.replace(ACCOUNT, credential=credential), shelf()["bedrock"], Nobody(), b"g")
 
 
 def headers_of(head: bytes) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """Bedrock's Converse beyond the golden cases: frames whatever the cuts and whatever is wrong, exceptions, and what AWS's rules make of odd requests."""
 
+import contextlib
 import itertools
+import json
 import struct
 import zlib
 from typing import Any
@@ -95,16 +97,21 @@ def test_no_bytes_raise_anything_but_a_wire_error(noise: bytes, at: int) -> None
         ChunkReader().feed(event)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3)))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["text", "location", "web", "toolUse", "message"]), inner, max_size=3),
+)
+
+
+@given(JSON)
 @settings(max_examples=100)
 def test_no_json_raises_anything_but_a_wire_error(value: Any) -> None:
-    body = orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_SUBCLASS) if not isinstance(value, int) or abs(value) < 1 << 62 else b"1"
+    body = json.dumps(value).encode()
     for wrapped in (body, b'{"output":%b}' % body, b'{"output":{"message":{"content":[{"citationsContent":{"citations":[{"location":%b}]}}]}}}' % body):
-        try:
+        with contextlib.suppress(WireError):
             read_answer(wrapped)
+        with contextlib.suppress(WireError):
             ChunkReader().feed(b"contentBlockDelta\n" + wrapped)
-        except WireError as error:
-            assert error.code == "garbage"
     WIRE.error_message(body)
 
 
@@ -166,9 +173,8 @@ def test_long_ids_of_calls_are_shortened_alike_and_stay_apart() -> None:
     tool = Tool(name="t")
     calls = [Part(PartKind.TOOL_CALL, id="x" * 80 + end, name="t", text="{}") for end in "ab"]
     results = [Part(PartKind.TOOL_RESULT, id=call.id, text="r") for call in calls]
-    body = compose(Ask(model="m", messages=(Message("user", (Part(PartKind.TEXT, text="q"),)), Message("assistant", tuple(calls)), Message("user", tuple(results))),
-                       tools=(tool,)), CLAUDE)[0]  # fmt: skip
-    _, assistant, user = orjson.loads(body)["messages"]
+    turns = (Message("user", (Part(PartKind.TEXT, text="q"),)), Message("assistant", tuple(calls)), Message("user", tuple(results)))
+    _, assistant, user = orjson.loads(compose(Ask(model="m", messages=turns, tools=(tool,)), CLAUDE)[0])["messages"]
     ids = [block["toolUse"]["toolUseId"] for block in assistant["content"]]
     assert [block["toolResult"]["toolUseId"] for block in user["content"]] == ids
     assert (len(set(ids)), [len(one) for one in ids]) == (2, [64, 64])
