@@ -27,9 +27,9 @@ from gateway.settings import settings
 
 log = structlog.get_logger(__name__)
 
-# First path segments that an SDK uses under /v1; an account of that slug would swallow them.
-# what may stand in a host name
+# What may stand between the dots of a host's name.
 _IN_HOST = re.compile(r"[a-z0-9-]{1,63}")
+# First path segments that an SDK uses under /v1; an account of that slug would swallow them.
 RESERVED_SLUGS = frozenset(
     [
         "api",
