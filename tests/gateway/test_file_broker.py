@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from kombu import Connection
+from kombu.exceptions import ChannelError
 
 from gateway.celery import app
 from gateway.file_broker import Transport
@@ -25,6 +26,21 @@ def test_a_message_is_delivered_once(tmp_path: Path) -> None:
         message = queue.get(timeout=10)
         message.ack()
         assert (message.payload, queue.qsize()) == ({"number": 7}, 0)
+
+
+def test_a_message_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_short(self: Path, data: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(data[:1])
+        raise OSError("the machine stopped here")
+
+    with connection_in(tmp_path) as connection, connection.SimpleQueue("whole") as queue:
+        with monkeypatch.context() as patched, pytest.raises(ChannelError):
+            patched.setattr(Path, "write_bytes", cut_short)
+            queue.put({"number": 6})
+        assert queue.qsize() == 0
+        queue.put({"number": 7})
+        assert queue.get(timeout=10).payload == {"number": 7}
 
 
 def test_a_wait_of_two_seconds_ends_after_a_quarter(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def api(service: Service) -> Iterator[httpx.Client]:
 
 
 def made(api: httpx.Client, name: str, **fields: Any) -> Any:
-    project = api.get("projects").json()["data"][0]["id"]
+    project = next(row["id"] for row in api.get("projects").json()["data"] if row["name"] == "Sandbox")
     answer = api.post("keys", json={"project": project, "name": name, "models": ["*"], **fields})
     assert answer.status_code == 201, answer.text
     return answer.json()

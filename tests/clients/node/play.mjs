@@ -123,7 +123,7 @@ async function refusals() {
     "no such model": await failed(chat("no-such-model")),
     "not for this key": await failed(chat("sim-claude"), narrow),
     "not listed for this key": await failed((client) => client.models.retrieve("sim-claude"), narrow),
-    "no such endpoint": await failed((client) => client.images.generate({ prompt: "A cat" })),
+    "no such endpoint": await failed((client) => client.fineTuning.jobs.create({ model: "sim-chat", training_file: "file-1" })),
     "wrong kind of model": await failed(chat("sim-embed")),
   };
 }

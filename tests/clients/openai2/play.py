@@ -119,7 +119,7 @@ async def refusals(task: Any) -> Any:
         "no such model": await failed(task, chat("no-such-model")),
         "not for this key": await failed(task, chat("sim-claude"), key=task["narrow_key"]),
         "not listed for this key": await failed(task, lambda client: client.models.retrieve("sim-claude"), key=task["narrow_key"]),
-        "no such endpoint": await failed(task, lambda client: client.images.generate(prompt="A cat")),
+        "no such endpoint": await failed(task, lambda client: client.fine_tuning.jobs.create(model="sim-chat", training_file="file-1")),
         "wrong kind of model": await failed(task, chat("sim-embed")),
     }
 
