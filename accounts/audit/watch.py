@@ -37,6 +37,11 @@ def watch(model: type[Model], kind: str, prefix: str, *, secret: Collection[str]
         signal.connect(receiver, model, dispatch_uid=f"audit-{model._meta.label}-{receiver.__name__}")
 
 
+def is_watched(model: type[Model]) -> bool:
+    """Say whether changes of a model's rows are recorded."""
+    return model in _watched
+
+
 def subject_of(row: Model) -> Subject:
     """Return how a watched row is named in the trail."""
     how = _watched[row.__class__]  # the user of a request is a proxy, whose type is another
