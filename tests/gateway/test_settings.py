@@ -88,12 +88,12 @@ def test_the_command_line_says_what_to_do_without_secrets(tmp_path: Path) -> Non
     assert "init_secrets" in done.stderr
 
 
-def test_a_host_that_only_serves_calls_passes_the_checks_of_commands() -> None:
+def test_a_host_that_only_serves_calls_passes_the_checks_of_commands(tmp_path: Path) -> None:
     role = {"SYMBIOSIS_ROLE": "gateway", "SYMBIOSIS_PUBLIC_URL": "https://ai.example", "SYMBIOSIS_SECRET_KEY": "0123456789abcdefghij" * 3}
-    # what other tests of this process left in its environment does not count
-    kept = ("SYMBIOSIS_DATA_DIR", "SYMBIOSIS_KEY_PEPPER", "SYMBIOSIS_AUDIT_KEY", "SYMBIOSIS_KEK")
-    environment = {name: value for name, value in os.environ.items() if name in kept or not name.startswith("SYMBIOSIS_")}
-    environment |= {"DJANGO_SETTINGS_MODULE": "gateway.settings", **role}
+    # what other tests of this process left in its environment and its data directory does not count
+    kept = ("PATH", "HOME", "SYMBIOSIS_KEY_PEPPER", "SYMBIOSIS_AUDIT_KEY", "SYMBIOSIS_KEK")
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    environment |= {"DJANGO_SETTINGS_MODULE": "gateway.settings", "SYMBIOSIS_DATA_DIR": str(tmp_path), **role}
     done = subprocess.run([sys.executable, "manage.py", "check", "--deploy"], env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "System check identified no issues (3 silenced).\n")
 
