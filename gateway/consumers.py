@@ -34,6 +34,7 @@ from gateway.errors import (
 from gateway.framing import ArrayReply
 from gateway.plane.counting import Counting
 from gateway.plane.identify import AccessToken, UnknownKey
+from gateway.plane.plan import check_unlisted
 from gateway.plane.serve import JSON, SAFE
 from gateway.plane.worker import Worker
 from gateway.providers import shelf
@@ -228,9 +229,9 @@ class GatewayConsumer(AsyncHttpConsumer):
             max_output_tokens=head.max_output_tokens,
             fields=parsed.keys(),
         )
-        return call if door.is_usual and head.ties is None else self._unusual(visitor, door, head, call)
+        return call if door.is_usual and head.ties is None else self._unusual(visitor, door, head, call, parsed)
 
-    def _unusual(self, visitor: Visitor, door: Door, head: Head, call: Call) -> Call:
+    def _unusual(self, visitor: Visitor, door: Door, head: Head, call: Call, parsed: dict[str, Any]) -> Call:
         """Return a call with what only some doors ask for."""
         headers, plain = visitor.headers, door.plain
         if door.stream and not asks_for_events(visitor.query):
@@ -239,7 +240,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             call,
             headers=tuple([(name, headers[name]) for name in door.client.passed if name in headers]),
             content_type=headers.get(b"content-type", b"") if plain is not None and plain.is_form else b"",
-            most_input_tokens=head.most_input_tokens if plain is None or plain.bytes_per_token == 1 else -(-len(call.body) // plain.bytes_per_token),
+            most_input_tokens=most_input_tokens(head, plain, call.body, parsed),
             ties=head.ties,
         )
 
@@ -314,6 +315,7 @@ class GatewayConsumer(AsyncHttpConsumer):
 
     async def _unmetered(self, visitor: Visitor, caller: Caller, account: str, endpoint: str) -> None:
         """Pass a call the gateway cannot meter to an account that allows it."""
+        check_unlisted(caller)
         method = visitor.method
         if method not in ("GET", "POST", "DELETE"):
             raise MethodNotAllowed("Use GET, POST or DELETE here.")
@@ -405,6 +407,14 @@ def parse(body: bytes) -> dict[str, Any]:
         return strict.check(body)
     except WireError as error:
         raise BadRequest(error.message, param=error.param) from None
+
+
+def most_input_tokens(head: Head, plain: Plain | None, body: bytes, parsed: dict[str, Any]) -> int:
+    """Return a bound of a request's input where its bytes say little, else 0: of a form every byte of a text may be a token, of a file few are."""
+    if plain is None or plain.bytes_per_token == 1:
+        return head.most_input_tokens
+    text_bytes = sum(len(value.encode("utf-8", "replace")) for value in parsed.values() if isinstance(value, str))
+    return text_bytes + -(-len(body) // plain.bytes_per_token)
 
 
 def parse_any(body: bytes, headers: dict[bytes, bytes], plain: Plain | None) -> dict[str, Any]:

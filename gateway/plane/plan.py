@@ -8,7 +8,7 @@ from billing.money import TOKENS_PER_RATE
 from gateway.errors import BadRequest, DataClassNotAllowed, NoSuchModel, NotAllowed, PriceUnknown
 from gateway.plane.snapshot import Snapshot
 from gateway.terms import Call, Caller, Deployment, Model, Plan
-from gateway.wire import chat_endpoints, counting_endpoints, plain_endpoints
+from gateway.wire import Plain, chat_endpoints, counting_endpoints, plain_endpoints
 
 KIND_OF_ENDPOINT = (
     dict.fromkeys(chat_endpoints() | counting_endpoints(), "chat")
@@ -16,6 +16,8 @@ KIND_OF_ENDPOINT = (
     | {name: plain.kind for name, plain in plain_endpoints().items()}
 )
 CHAT, PLAIN = chat_endpoints(), plain_endpoints()
+# the class of data that what is not in the catalogue may get: internal, as a model that nobody cleared for more
+UNLISTED_CLEARANCE = 1
 NOT_SERVED = frozenset({"requested", "retired"})
 ASSUMED_OUTPUT_TOKENS = 4_096
 # What a stream without an output limit holds at a time; it is extended as the stream grows.
@@ -59,8 +61,23 @@ def plan(call: Call, caller: Caller, snapshot: Snapshot, draw: random.Random) ->
         deployments = tuple(d for d in deployments if d.price is not None)
         if not deployments:
             raise PriceUnknown(f"No price is known for {model.name!r}, and its policy is to refuse then. Ask finance to enter one.", param="model")
+    if call.endpoint in PLAIN:
+        check_fee(call, PLAIN[call.endpoint], deployments)
     ordered = deployments if len(deployments) == 1 else arrange(deployments, draw)
     return quoted(call, model, ordered, snapshot)
+
+
+def check_fee(call: Call, plain: Plain, deployments: tuple[Deployment, ...]) -> None:
+    """Raise BadRequest for several items of a model with a price for each: a fee is paid once a call."""
+    several = plain.item_tokens and call.max_output_tokens > plain.item_tokens
+    if several and any(d.price is not None and d.price.request_nanousd and not d.price.rates.output_nanousd for d in deployments):
+        raise BadRequest("This model is paid by the piece. Ask for one in each call.", param="n")
+
+
+def check_unlisted(caller: Caller) -> None:
+    """Raise DataClassNotAllowed where a project's data must not go to an endpoint that is not in the catalogue."""
+    if caller.project.data_class > UNLISTED_CLEARANCE:
+        raise DataClassNotAllowed(f"Nobody cleared this endpoint for the class of data of the project {caller.project.name!r}. Use a model of the catalogue.")
 
 
 def not_served(model: Model) -> str:

@@ -45,7 +45,7 @@ class Plain(Frozen, frozen=True):
     """An endpoint of a wire that is never translated and has a `kind` of models of its own.
 
     `is_form` is whether requests are multipart forms, `answers_bytes` whether answers may be something else than JSON. A token of input is at least
-    `bytes_per_token` of the body.
+    `bytes_per_token` of the body, a byte where it is a text. Answers consist of items of at most `item_tokens`, 0 for no such thing.
     """
 
     kind: str
@@ -54,6 +54,7 @@ class Plain(Frozen, frozen=True):
     is_form: bool = False
     answers_bytes: bool = False
     bytes_per_token: int = 1
+    item_tokens: int = 0
 
 
 class Embedding(Frozen, frozen=True):

@@ -9,7 +9,7 @@ from gateway.wire import WireError
 
 MOST_FIELDS = 64
 MOST_HEADER_BYTES = 8192
-# a text field longer than this is none that the gateway reads
+# no field of these endpoints is longer, and one that is not read could not be believed
 MOST_TEXT_BYTES = 65_536
 
 
@@ -75,17 +75,26 @@ def _parts(body: bytes, content_type: bytes) -> dict[str, list[_Part]]:
     return found
 
 
-def texts(body: bytes, content_type: bytes) -> dict[str, str]:
-    """Return the form's short text fields by name; a file has its file name. Raises WireError when the body is no such form, or a text stands twice."""
-    read = {}
+# what stands for a file: nothing that could be taken for a text
+FILE = b""
+
+
+def texts(body: bytes, content_type: bytes) -> dict[str, str | bytes]:
+    """Return the form's short text fields by name; a file is FILE. Raises WireError when the body is no such form, or a field stands twice.
+
+    Which of two the vendor would take is not known, so neither may be believed.
+    """
+    read: dict[str, str | bytes] = {}
     for name, parts in _parts(body, content_type).items():
         first = parts[0]
-        filename = parse_options_header(dict(first.headers).get(b"content-disposition", b""))[1].get(b"filename")
-        if filename is not None:
-            read[name] = filename.decode("utf-8", "replace")
-        elif len(parts) > 1 and not name.endswith("[]"):
+        if len(parts) > 1 and not name.endswith("[]"):
             raise WireError("invalid_request", f"the field {name[:64]!r} stands twice", name[:64])
-        elif first.end - first.start <= MOST_TEXT_BYTES:
+        disposition = dict(first.headers).get(b"content-disposition", b"")
+        if b"filename" in parse_options_header(disposition)[1]:
+            read[name] = FILE
+        elif first.end - first.start > MOST_TEXT_BYTES:
+            raise WireError("invalid_request", f"the field {name[:64]!r} is longer than {MOST_TEXT_BYTES} bytes", name[:64])
+        else:
             read[name] = body[first.start : first.end].decode("utf-8", "replace") if first.start >= 0 else ""
     return read
 

@@ -27,6 +27,7 @@ class _Fields(msgspec.Struct):
     user: str | None = None
     stream: bool | None = None
     input: Any = None
+    instructions: str | None = None
 
 
 class _Details(msgspec.Struct):
@@ -79,7 +80,9 @@ def _speech(parsed: Mapping[str, Any]) -> Head:
     if not isinstance(fields.input, str) or not fields.input:
         raise WireError("invalid_request", "input must be the text to speak", "input")
     letters = len(fields.input)
-    return Head(fields.model, max_output_tokens=letters * SPEECH_TOKENS_PER_CHARACTER, most_input_tokens=letters)
+    # how to speak is read by the model too, and paid for
+    told = letters + len(fields.instructions or "")
+    return Head(fields.model, max_output_tokens=letters * SPEECH_TOKENS_PER_CHARACTER, most_input_tokens=told)
 
 
 def _transcription(parsed: Mapping[str, Any]) -> Head:
@@ -132,8 +135,10 @@ def _media_usage(body: bytes) -> tuple[Usage | None, str]:
 
 PLAIN: Mapping[str, Plain] = {
     "moderations": Plain(kind="moderation", read_head=_moderation, read_usage=_without_usage),
-    "images/generations": Plain(kind="image", read_head=_images, read_usage=_media_usage),
-    "images/edits": Plain(kind="image", read_head=_images, read_usage=_media_usage, is_form=True, bytes_per_token=PICTURE_BYTES_PER_TOKEN),
+    "images/generations": Plain(kind="image", read_head=_images, read_usage=_media_usage, item_tokens=IMAGE_TOKENS),
+    "images/edits": Plain(
+        kind="image", read_head=_images, read_usage=_media_usage, is_form=True, bytes_per_token=PICTURE_BYTES_PER_TOKEN, item_tokens=IMAGE_TOKENS
+    ),
     "audio/speech": Plain(kind="speech", read_head=_speech, read_usage=_media_usage, answers_bytes=True),
     "audio/transcriptions": Plain(
         kind="transcription", read_head=_transcription, read_usage=_media_usage, is_form=True, answers_bytes=True, bytes_per_token=SOUND_BYTES_PER_TOKEN

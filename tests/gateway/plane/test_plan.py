@@ -6,8 +6,10 @@ from collections import Counter
 import pytest
 from msgspec import structs
 
+from billing.money import Price, Rates
 from gateway import errors
-from gateway.plane.plan import lowered, plan
+from gateway.plane.plan import check_unlisted, lowered, plan
+from gateway.wire.openai_chat.media import IMAGE_TOKENS
 
 from . import builders
 
@@ -118,3 +120,23 @@ def test_a_model_that_is_served_no_more_or_not_yet_says_so(model: dict[str, str]
 def test_an_alias_is_the_model_itself() -> None:
     snapshot = builders.snapshot(builders.model("chat", builders.deployment(), aliases=("fast", "chat-latest")))
     assert plan(builders.call(model="fast"), builders.caller(models=frozenset({"chat"})), snapshot, draw()).model.name == "chat"
+
+
+@pytest.mark.parametrize(("pictures", "output_nanousd", "is_refused"), [(1, 0, False), (2, 0, True), (2, 40_000, False)])
+def test_a_model_paid_by_the_piece_makes_one_a_call(pictures: int, output_nanousd: int, is_refused: bool) -> None:
+    price = Price(id="p", rates=Rates(input_nanousd=0, output_nanousd=output_nanousd), request_nanousd=40_000_000)
+    snapshot = builders.snapshot(builders.model("chat", builders.deployment(price=price), kind="image"))
+    call = builders.call(endpoint="images/generations", max_output_tokens=pictures * IMAGE_TOKENS)
+    if not is_refused:
+        assert plan(call, builders.caller(), snapshot, draw()).output_tokens == pictures * IMAGE_TOKENS
+        return
+    with pytest.raises(errors.BadRequest) as caught:
+        plan(call, builders.caller(), snapshot, draw())
+    assert caught.value.param == "n"
+
+
+def test_close_data_goes_to_no_endpoint_that_nobody_cleared() -> None:
+    inside = builders.caller()
+    check_unlisted(structs.replace(inside, project=builders.project(data_class=1)))
+    with pytest.raises(errors.DataClassNotAllowed):
+        check_unlisted(structs.replace(inside, project=builders.project(data_class=2)))

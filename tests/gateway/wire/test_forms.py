@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.wire import WireError
-from gateway.wire.forms import texts, with_text
+from gateway.wire.forms import FILE, MOST_TEXT_BYTES, texts, with_text
 
 
 def form(data: dict[str, str], files: dict[str, tuple[str, bytes, str]]) -> tuple[bytes, bytes]:
@@ -20,16 +20,16 @@ def form(data: dict[str, str], files: dict[str, tuple[str, bytes, str]]) -> tupl
 SOUND = bytes(range(256)) * 40
 
 
-def test_text_fields_are_read_and_a_file_is_its_name() -> None:
+def test_text_fields_are_read_and_a_file_is_none() -> None:
     body, kind = form({"model": "sim-transcribe", "language": "de"}, {"file": ("a.wav", SOUND, "audio/wav")})
-    assert texts(body, kind) == {"model": "sim-transcribe", "language": "de", "file": "a.wav"}
+    assert texts(body, kind) == {"model": "sim-transcribe", "language": "de", "file": FILE}
 
 
 def test_one_field_is_swapped_and_no_other_byte() -> None:
     body, kind = form({"model": "short", "prompt": "model"}, {"file": ("model", SOUND + b"\r\nmodel", "audio/wav")})
     other, _ = body, kind
     told = with_text(body, kind, "model", "a-much-longer-name")
-    assert texts(told, kind) == {"model": "a-much-longer-name", "prompt": "model", "file": "model"}
+    assert texts(told, kind) == {"model": "a-much-longer-name", "prompt": "model", "file": FILE}
     assert told.replace(b"a-much-longer-name", b"short", 1) == other
 
 
@@ -51,8 +51,24 @@ def test_what_is_no_form_is_refused(body: bytes, kind: bytes) -> None:
     assert caught.value.code == "invalid_request"
 
 
-def test_a_field_that_stands_twice_is_refused_by_name() -> None:
-    twice = b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\na\r\n' * 2 + b"--x--\r\n"
+AS_TEXT = b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\ncheap\r\n'
+AS_FILE = b'--x\r\nContent-Disposition: form-data; name="model"; filename="cheap"\r\n\r\nbytes\r\n'
+
+
+def test_a_field_as_a_file_is_no_text() -> None:
+    assert texts(AS_FILE + b"--x--\r\n", b"multipart/form-data; boundary=x") == {"model": FILE}
+
+
+def test_a_text_too_long_to_be_read_is_refused_by_name() -> None:
+    body, kind = form({"model": "m", "n": "10" + " " * MOST_TEXT_BYTES}, {"image": ("a", b"", "image/png")})
+    with pytest.raises(WireError) as caught:
+        texts(body, kind)
+    assert (caught.value.code, caught.value.param) == ("invalid_request", "n")
+
+
+@pytest.mark.parametrize("parts", [AS_TEXT * 2, AS_FILE + AS_TEXT, AS_TEXT + AS_FILE])
+def test_a_field_that_stands_twice_is_refused_by_name(parts: bytes) -> None:
+    twice = parts + b"--x--\r\n"
     with pytest.raises(WireError) as caught:
         texts(twice, b"multipart/form-data; boundary=x")
     assert (caught.value.code, caught.value.param) == ("invalid_request", "model")

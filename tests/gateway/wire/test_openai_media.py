@@ -18,9 +18,14 @@ PLAIN = plain_endpoints()
         ("moderations", {"input": "x"}, Head(model="omni-moderation-latest")),
         ("moderations", {"model": "m", "input": ["x"]}, Head(model="m")),
         ("images/generations", {"model": "m", "prompt": "a cat", "n": 2, "user": "u"}, Head(model="m", max_output_tokens=2 * IMAGE_TOKENS, end_user="u")),
-        ("images/edits", {"model": "m", "prompt": "a cat", "image": "a.png", "n": "3"}, Head(model="m", max_output_tokens=3 * IMAGE_TOKENS)),
+        ("images/edits", {"model": "m", "prompt": "a cat", "image": b"", "n": "3"}, Head(model="m", max_output_tokens=3 * IMAGE_TOKENS)),
         ("audio/speech", {"model": "m", "input": "Hello", "voice": "alloy"}, Head(model="m", max_output_tokens=10, most_input_tokens=5)),
-        ("audio/transcriptions", {"model": "m", "file": "a.wav"}, Head(model="m", max_output_tokens=TRANSCRIPT_TOKENS)),
+        (
+            "audio/speech",
+            {"model": "m", "input": "Hello", "instructions": "Be calm"},
+            Head(model="m", max_output_tokens=10, most_input_tokens=12),
+        ),
+        ("audio/transcriptions", {"model": "m", "file": b""}, Head(model="m", max_output_tokens=TRANSCRIPT_TOKENS)),
         ("rerank", {"model": "m", "query": "q", "documents": ["a"]}, Head(model="m")),
     ],
 )
@@ -41,6 +46,8 @@ def test_the_gateway_reads_what_it_needs(endpoint: str, asked: dict[str, Any], r
         ("rerank", {"model": "m", "query": "q"}, "invalid_request", "documents"),
         ("rerank", {"model": "m", "documents": []}, "invalid_request", "query"),
         ("moderations", {"model": 3}, "invalid_request", None),
+        ("images/edits", {"model": b"", "image": b""}, "invalid_request", None),
+        ("images/edits", {"model": "m", "image": b"", "n": b""}, "invalid_request", None),
     ],
 )
 def test_nonsense_is_refused_with_its_field_named(endpoint: str, asked: dict[str, Any], code: str, param: str | None) -> None:
