@@ -36,6 +36,7 @@ class Company:
         self.service, self.home, self.problems = service, f"http://localhost:{service.port}", []
         told.say({"nell": NELL})
         self.nell = self.watched(sign_in(browser, service, "nell"))
+        self.nell.wait_for_url(re.compile("/acceptable-use"))
         self.see(self.nell, "policy")
         agree(self.nell, service)
         facts, self.boss = service.demo, browser.new_page()
@@ -48,7 +49,10 @@ class Company:
         return page
 
     def see(self, page: Page, name: str) -> None:
-        """Have axe check a page, and take its picture where pictures are kept."""
+        """Have axe check a page once it is whole, and take its picture where pictures are kept."""
+        page.wait_for_load_state()
+        page.locator("h1").wait_for()
+        page.locator("main").wait_for()
         found = Axe().run(page).response["violations"]
         self.problems += [f"{name}: {one['id']} {node['html'][:160]}" for one in found for node in one["nodes"]]
         look(page, f"onboarding-{name}")
