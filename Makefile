@@ -36,7 +36,7 @@ bench: environment ## measure the gateway on this machine (see bench/README.md)
 chaos: environment ## kill, hang and empty parts of the service under load, 100 rounds; other clocks (libfaketime); every cut of every stream; a million steps of budgets (hours)
 	@$(RUN_PYTHON) -m pytest tests/journeys -m chaos --chaos-rounds 100
 	@$(RUN_PYTHON) -m pytest tests/gateway/wire -m long
-	@$(RUN_PYTHON) -m pytest tests/billing -m chaos -n 2 --money-steps 1000000
+	@$(RUN_PYTHON) -m pytest tests/billing -m chaos -n 2 -s --money-steps 1000000
 
 lock: environment ## pin requirements anew from pyproject.toml, with hashes
 	@$(LOCK) pyproject.toml -o requirements.txt
