@@ -19,7 +19,7 @@ from accounts.models import VirtualKey
 from accounts.sealing import Sealer
 from billing.budgets import save_budget, save_limit
 from billing.models import Budget, Limit
-from gateway import discovery
+from gateway import discovery, known_models
 from gateway.models import Deployment, Model, ProviderAccount
 from gateway.pricing import assumed_price
 from gateway.providers import Provider, shelf
@@ -226,6 +226,10 @@ def set_state(row: ProviderAccount | Deployment, state: str) -> bool:
     return True
 
 
+# What is recorded of a check where the provider has no listing.
+REACHED = "ok: reached"
+
+
 def discover_models(account: ProviderAccount) -> list[str]:
     """Ask the provider for its models and record the result; raises ProbeFailed after recording it."""
     try:
@@ -233,14 +237,17 @@ def discover_models(account: ProviderAccount) -> list[str]:
     except discovery.ProbeFailed as failure:
         record_check(account, str(failure))
         raise
-    record_check(account, f"ok: {len(names)} models" if names else "ok: reached")
+    record_check(account, f"ok: {len(names)} models" if names else REACHED)
     return names
 
 
 def test_provider_account(account: ProviderAccount) -> list[str]:
-    """Ask the provider for its models because somebody wants to know; that is an event. Raises ProbeFailed after recording it."""
+    """Ask the provider for its models because somebody wants to know; that is an event. Raises ProbeFailed after recording it.
+
+    Of a provider that lists none, those the price book's release knows are returned.
+    """
     audit.record("provider-account.test", subject_of(account))
-    return discover_models(account)
+    return discover_models(account) or known_models.names_of(provider_of(account).price_provider)
 
 
 def record_check(account: ProviderAccount, result: str) -> None:
@@ -267,13 +274,14 @@ def check_assumed_price(row: Model) -> None:
 
 @audit.act()
 def add_models(account: ProviderAccount, upstream_models: Sequence[str], **fields: Any) -> int:
-    """Put discovered models into the catalogue, each with a deployment; return how many deployments are new. Raises ValidationError."""
+    """Put discovered models into the catalogue, each with a deployment and what is known of it; return how many deployments are new. Raises ValidationError."""
     added = 0
     for name in upstream_models:
-        kind = Model.Kind.EMBEDDINGS if "embed" in name.lower() else Model.Kind.CHAT
         model = Model.objects.filter(name__iexact=name).first()
         if model is None:
-            model = Model(name=name, kind=kind, owned_by=account.provider, **fields)
+            facts = known_models.facts_of(provider_of(account).price_provider, name)
+            known = {**facts._asdict(), "capabilities": list(facts.capabilities)}
+            model = Model(name=name, kind=known_models.kind_of(name), owned_by=account.provider, **{**known, **fields})
             save_row(model)
         if not Deployment.objects.filter(model=model, account=account, upstream_model=name).exists():
             save_row(Deployment(model=model, account=account, upstream_model=name))

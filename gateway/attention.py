@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import AuditAnchor, OutboxMessage, ScimToken, ServiceAccount, User, VirtualKey
 from accounts.requests import access
 from billing.models import AlertEvent, DisputedHold, QuarantinedReceipt
-from gateway.models import ProviderAccount, State
+from gateway.models import Model, ProviderAccount, State
 from gateway.verifications import REMIND_DAYS, today
 
 SOON = timedelta(days=14)
@@ -47,6 +47,8 @@ def _all() -> Iterator[Matter]:
     missing = used.filter(verification=None, is_demo=False)
     yield _matter(missing, "provider accounts have no verification record", "gateway_provideraccount", "verification=missing")
     yield _matter(due, "verifications of provider accounts are to be reviewed", "gateway_provideraccount", "verification=due")
+    proposed = Model.objects.filter(lifecycle=Model.Lifecycle.REQUESTED)
+    yield _matter(proposed, "models are proposed for the catalogue", "gateway_model", "lifecycle__exact=requested")
     yield _matter(AlertEvent.objects.filter(acknowledged_at=None), "alerts nobody has acknowledged", "billing_alertevent")
     yield _matter(VirtualKey.objects.filter(**soon), "keys expire within 14 days", "accounts_virtualkey", "o=expires_at")
     yield _matter(ServiceAccount.objects.filter(**soon), "service accounts expire within 14 days", "accounts_serviceaccount")

@@ -69,6 +69,8 @@ class ProviderAccount(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
     checked_at = models.DateTimeField(null=True, blank=True, editable=False)
     check_result = models.CharField(max_length=300, blank=True, editable=False)
+    # what the vendor's listing held when it was last followed; None before the first time
+    listed_models = models.JSONField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering = ("slug",)

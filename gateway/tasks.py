@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.sealing import SealBroken
 from accounts.session_store import SessionStore
 from billing.prices import seed_prices
-from gateway import actions, lifecycle, storing, verifications
+from gateway import actions, lifecycle, proposals, storing, verifications
 from gateway.changes import publish_change
 from gateway.discovery import ProbeFailed
 from gateway.models import Change, ProviderAccount, State
@@ -28,11 +28,11 @@ def clear_sessions() -> int:
 
 @shared_task
 def check_provider_accounts() -> int:
-    """Ask every account in use for its models and record the result; return how many failed."""
+    """Ask every account in use for its models, record the result and propose those that are new; return how many failed."""
     failed = 0
     for account in ProviderAccount.objects.exclude(state=State.DISABLED):
         try:
-            actions.discover_models(account)
+            proposals.follow(account, actions.discover_models(account))
         except ProbeFailed:
             failed += 1  # recorded and logged by the action
         except SealBroken as broken:

@@ -164,6 +164,8 @@ POST   models                                all  -    -    -        | -       -
 GET    models/{id}                           all  all  all  all      | all     all    | all   all       all       | all
 PATCH  models/{id}                           all  -    -    -        | -       -      | -     -         -         | -
 DELETE models/{id}                           all  -    -    -        | -       -      | -     -         -         | -
+POST   models/{id}/approve                   all  -    -    -        | -       -      | -     -         -         | -
+POST   models/{id}/decline                   all  -    -    -        | -       -      | -     -         -         | -
 
 GET    deployments                           all  all  all  all      | -       -      | -     -         -         | -
 POST   deployments                           all  -    -    -        | -       -      | -     -         -         | -
@@ -346,7 +348,7 @@ billing.statement                     isfa  if    -      -      -     pdf=isfa x
 billing.usagerecord                   isfa  -     -      -      -
 billing.window                        isfa  -     -      -      -
 
-gateway.model                         isfa  i     i      i      -
+gateway.model                         isfa  i     i      i      i
 gateway.provideraccount               isfa  i     i      i      i     connection=i
 gateway.responseretention             isfa  i     i      -      -
 

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from unfold.admin import TabularInline
 
 from accounts.admin import GovernedAdmin
-from gateway import actions
+from gateway import actions, proposals
 from gateway.forms import CatalogueModelForm
 from gateway.models import Deployment, Model, ModelAlias
 
@@ -57,6 +57,7 @@ class CatalogueAdmin(GovernedAdmin):
     )
     autocomplete_fields = ("assumed_price", "successor")
     inlines = (AliasInline, DeploymentInline)
+    actions = ("approve", "decline")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         """Return models with their number of active deployments."""
@@ -66,6 +67,16 @@ class CatalogueAdmin(GovernedAdmin):
     def deployment_count(self, model: Any) -> int:
         """Number of active deployments."""
         return int(model.deployment_count)
+
+    @admin.action(description="Approve what is proposed", permissions=["change"])
+    def approve(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:
+        """Serve the chosen models that wait for it."""
+        self.tell(request, sum(proposals.approve(model) for model in queryset), "approved")
+
+    @admin.action(description="Decline what is proposed", permissions=["delete"])
+    def decline(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:
+        """Take the chosen models that wait for approval out of the catalogue."""
+        self.tell(request, sum(proposals.decline(model) for model in queryset), "declined")
 
     def store(self, request: HttpRequest, obj: Model, form: ModelForm[Any]) -> None:
         """Store the model."""

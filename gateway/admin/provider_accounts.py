@@ -215,11 +215,10 @@ class ProviderAccountAdmin(ActsMixin, GovernedAdmin):
         except ProbeFailed as failure:
             self.message_user(request, f"{account.slug}: {failure}", messages.ERROR)
             return []
-        self.message_user(
-            request,
-            f"{account.slug} works: {len(names)} models found." if names else f"{account.slug} is reached; it has no listing of models.",
-            messages.SUCCESS,
-        )
+        account.refresh_from_db()
+        offered = f" {len(names)} models are known of it." if names else ""
+        words = f"works: {len(names)} models found." if account.check_result != actions.REACHED else f"is reached; it has no listing of models.{offered}"
+        self.message_user(request, f"{account.slug} {words}", messages.SUCCESS)
         return names
 
     @admin.action(description="Test connection", permissions=["change"])

@@ -4,16 +4,20 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils import timezone
 from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from accounts.api.fields import Given, Moment, Shown, uuid_of
 from accounts.api.resource import Changes, Makes
 from accounts.models import DataClass
 from billing.api.fields import Usd, shown_usd
 from billing.prices import Book
-from gateway import actions, lifecycle
+from gateway import actions, lifecycle, proposals
 from gateway.access import visible_deployments, visible_models
 from gateway.api.fields import AccountReference, ModelReference, PriceReference
 from gateway.api.platform import PlatformResource, Switched
@@ -116,6 +120,23 @@ class Models(Makes, Changes, PlatformResource):
         for name, value in given.items():
             setattr(row, name, value)
         return self._stored(row, aliases)
+
+    @action(detail=True, methods=["post"])
+    def approve(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
+        """Serve a model that was proposed for the catalogue."""
+        row = self.row(id)
+        if not proposals.approve(row):
+            raise ValidationError({"lifecycle": f"It is {row.lifecycle}; only proposed models can be approved."})
+        return self.told(self.row(id))
+
+    @action(detail=True, methods=["post"])
+    def decline(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
+        """Take a model that was proposed out of the catalogue; it is not proposed again while its vendor goes on listing it."""
+        row = self.row(id)
+        shown = self.told(row)
+        if not proposals.decline(row):
+            raise ValidationError({"lifecycle": f"It is {row.lifecycle}; only proposed models can be declined."})
+        return shown
 
     def _stored(self, row: Model, aliases: list[str] | None) -> Model:
         actions.save_row(row)

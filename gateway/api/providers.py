@@ -158,7 +158,10 @@ class Providers(Switched, Makes, Changes, PlatformResource):
 
     @action(detail=True, methods=["post"])
     def test(self, request: Request, id: str) -> Response:  # noqa: A002  # the name in the path
-        """Ask the provider for its models at once, which tests address and credential; `check_result` says how that went."""
+        """Ask the provider for its models at once, which tests address and credential; `check_result` says how that went.
+
+        Of one that lists none, `models` are those the price book knows.
+        """
         row, found = self.row(id), list[str]()
         with contextlib.suppress(ProbeFailed):  # recorded, and shown in the answer
             found = actions.test_provider_account(row)

@@ -34,7 +34,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "PATCH webhooks/{id}": {"name": "Renamed"},
     "PATCH notification-channels/{id}": {"name": "Renamed"},
     "PATCH providers/{id}": {"name": "Renamed"},
-    "PATCH models/{id}": {"description": "Renamed"},
+    "PATCH models/{id}": {"lifecycle": "requested"},
     "PATCH deployments/{id}": {"weight": 7},
     "PATCH credit-requests/{id}": {"amount": "7"},
     "PATCH access-requests/{id}": {"reason": "because"},
@@ -60,6 +60,7 @@ BEFORE = {
     **{f"POST {kind}/{{id}}/unfreeze": f"POST {kind}/{{id}}/freeze" for kind in ("budgets", "credit-accounts")},
     **{f"POST {kind}/{{id}}/activate": f"POST {kind}/{{id}}/disable" for kind in ("providers", "deployments")},
     **{f"POST {kind}/{{id}}/revoke": f"POST {kind}/{{id}}/approve" for kind in ("credit-requests", "access-requests", "approvals")},
+    **{f"POST models/{{id}}/{verb}": "PATCH models/{id}" for verb in ("approve", "decline")},
     "POST providers/{id}/renew-verification": "POST providers/{id}/verify",
 }
 
