@@ -25,6 +25,7 @@ app.conf.beat_schedule = {
     "clear sessions": {"task": "gateway.tasks.clear_sessions", "schedule": 3600.0},
     "check provider accounts": {"task": "gateway.tasks.check_provider_accounts", "schedule": 3600.0},
     "forget stored responses": {"task": "gateway.tasks.forget_stored_responses", "schedule": 3600.0},
+    "forget vendor objects": {"task": "gateway.tasks.forget_vendor_objects", "schedule": 3600.0},
     "retire models": {"task": "gateway.tasks.retire_models", "schedule": 60.0, "options": {"expire_seconds": 60.0}},
     "remind of verifications": {"task": "gateway.tasks.remind_of_verifications", "schedule": 3600.0},
     "make partitions": {"task": "billing.tasks.make_partitions", "schedule": 21600.0},

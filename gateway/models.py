@@ -11,10 +11,12 @@ from django.db.models.functions import Lower
 
 from accounts.models import DataClass, User
 from billing.models import Price
+from gateway.object_models import VendorObject
 from gateway.stored_models import ResponseRetention, StoredItem, StoredResponse
 
 __all__ = [
-    "Change", "Deployment", "Model", "ProviderAccount", "ResponseRetention", "Revision", "State", "StoredItem", "StoredResponse", "Verification",
+    "Change", "Deployment", "Model", "ProviderAccount", "ResponseRetention", "Revision", "State", "StoredItem", "StoredResponse",
+    "VendorObject", "Verification",
 ]  # fmt: skip
 
 ACCOUNT_SLUG = RegexValidator(r"\A[a-z][a-z0-9-]{1,30}\Z", "Use 2 to 31 lower-case letters, digits and hyphens, starting with a letter.")

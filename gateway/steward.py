@@ -24,11 +24,12 @@ from accounts.sealing import SealBroken
 from billing.holds import Clock, GiveBack, Recall, Standing, Take
 from billing.intake import Intake
 from billing.leases import CHANNEL as RECALLS
-from gateway import storing
+from gateway import objects, storing
 from gateway.changes import CHANNEL
 from gateway.leasing import Leasing
 from gateway.plane.figures import BOUNDS_S, FAMILIES, SEPARATOR, Family
 from gateway.plane.link import Applied, Ask, Figures, Hello, Told, frame, reachable, receive
+from gateway.plane.objects import Drop, Note, ObjectQuestion, Objects, Page, Search
 from gateway.plane.snapshot import BadSnapshot, Update
 from gateway.plane.stored import Fetch, Forget, Found, Keep, Question
 from gateway.publish import Publisher
@@ -278,6 +279,8 @@ class Steward:
                     self._begin(self._lease(message, writer))
                 elif isinstance(message, Keep | Fetch | Forget):
                     self._begin(self._store(message, writer))
+                elif isinstance(message, Note | Search | Page | Drop):
+                    self._begin(self._look_up(message, writer))
         except (asyncio.IncompleteReadError, ValueError, OSError):
             pass  # the worker is gone; its figures are kept below
         finally:
@@ -332,6 +335,15 @@ class Steward:
             found = Found()
         if not writer.is_closing():
             writer.write(frame(structs.replace(found, number=question.number)))
+
+    async def _look_up(self, question: ObjectQuestion, writer: asyncio.StreamWriter) -> None:
+        try:
+            known = await self._in(self._storing, lambda: objects.answer(question))
+        except DATABASE_ERRORS as error:
+            log.error("an object at a vendor could not be noted or looked up", reason=type(error).__name__)
+            known = Objects()
+        if not writer.is_closing():
+            writer.write(frame(structs.replace(known, number=question.number)))
 
     # ---- figures ----------------------------------------------------------------------------------------------------
 

@@ -7,10 +7,12 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from billing.holds import Clock, GaveBack, GiveBack, Grant, Granted, Recall, Standing, Take, Want
+from gateway.plane.objects import Drop, Note, ObjectQuestion, Objects, Page, Search
 from gateway.plane.snapshot import Update
 from gateway.plane.stored import Fetch, Forget, Found, Keep
 from gateway.plane.stored import Question as StoreQuestion
@@ -64,7 +66,14 @@ class Told(msgspec.Struct, tag="told", frozen=True):
     text: bytes = b""
 
 
-Message = Hello | Figures | Applied | Ask | Told | Update | Take | Granted | GiveBack | GaveBack | Recall | Clock | Standing | Keep | Fetch | Forget | Found
+Message = (
+    Hello | Figures | Applied | Ask | Told | Update | Take | Granted | GiveBack | GaveBack | Recall | Clock | Standing
+    | Keep | Fetch | Forget | Found | Note | Search | Page | Drop | Objects
+)  # fmt: skip
+# what is known of stored things: questions, and what answers them
+Inquiry = StoreQuestion | ObjectQuestion
+Finding = Found | Objects
+F = TypeVar("F", Found, Objects)
 encoder = msgspec.msgpack.Encoder()
 decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
@@ -114,7 +123,7 @@ class Link:
         self._offset_s = time.time() - time.monotonic()
         self._writer: asyncio.StreamWriter | None = None
         self._waiting: dict[int, asyncio.Future[Told]] = {}
-        self._searches: dict[int, asyncio.Future[Found]] = {}
+        self._searches: dict[int, asyncio.Future[Finding]] = {}
         self._number = 0
         self._refreshing: asyncio.Task[bool] | None = None
         self.heard = asyncio.Event()
@@ -163,7 +172,7 @@ class Link:
                     waiter = self._waiting.pop(message.number, None)
                     if waiter is not None and not waiter.done():
                         waiter.set_result(message)
-                elif isinstance(message, Found):
+                elif isinstance(message, Finding):
                     search = self._searches.pop(message.number, None)
                     if search is not None and not search.done():
                         search.set_result(message)
@@ -183,8 +192,7 @@ class Link:
                 waiter.set_result(Told(number=0, ok=False))
         self._waiting.clear()
         for search in self._searches.values():
-            if not search.done():
-                search.set_result(Found())
+            search.cancel()
         self._searches.clear()
 
     async def flush(self) -> None:
@@ -232,21 +240,28 @@ class Link:
         if self._writer is not None:
             self._writer.write(frame(question))
 
-    # ---- stored responses -------------------------------------------------------------------------------------------
+    # ---- what is stored ---------------------------------------------------------------------------------------------
 
     async def store(self, question: StoreQuestion) -> Found:
         """Ask the store of responses; not `ok` where it is not there or does not answer in time."""
+        return await self._inquire(question, Found(), STORE_S)
+
+    async def objects(self, question: ObjectQuestion) -> Objects:
+        """Ask whose the objects at vendors are; not `ok` where nobody answers in time."""
+        return await self._inquire(question, Objects(), STORE_S)
+
+    async def _inquire(self, question: Inquiry, nothing: F, within_s: float) -> F:
+        """Return what the steward finds, `nothing` where it does not answer in time."""
         if self._writer is None or not self._is_up:
-            return Found()
+            return nothing
         number = self._next()
-        search: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        search: asyncio.Future[Finding] = asyncio.get_running_loop().create_future()
         self._searches[number] = search
         self._writer.write(frame(msgspec.structs.replace(question, number=number)))
         try:
-            async with asyncio.timeout(STORE_S):
-                return await search
-        except TimeoutError:
-            return Found()
+            await asyncio.wait([search], timeout=within_s)
+            found = search.result() if search.done() and not search.cancelled() else nothing
+            return found if isinstance(found, type(nothing)) else nothing
         finally:
             self._searches.pop(number, None)
 

@@ -17,6 +17,7 @@ from gateway.plane.calllog import Line
 from gateway.plane.figures import Figures
 from gateway.plane.hold import NO_AMOUNTS, NO_BOARD, Board, Hold, Holds
 from gateway.plane.journal import Journal, JournalBroken
+from gateway.plane.objects import Ownership
 from gateway.plane.plan import BLOCK_TOKENS, block_nanousd, capped, lowered, within
 from gateway.plane.plan import plan as make_plan
 from gateway.plane.pools import Exchange, Pool
@@ -71,10 +72,11 @@ class Corridor:
         holds: Holds,
         worker: str,
         stored: Stored | None = None,
+        ownership: Ownership | None = None,
     ) -> None:
         self.sender, self.journal, self.figures, self.log = sender, journal, figures, log
         self.clock, self.wall, self.draw, self.holds, self.worker = clock, wall, draw, holds, worker
-        self.stored = stored or Stored()
+        self.stored, self.ownership = stored or Stored(), ownership or Ownership()
         self.unsettled: list[Settle] = []
 
     def settle_again(self) -> None:

@@ -25,6 +25,7 @@ from gateway.plane.hold import Holds
 from gateway.plane.identify import Verified, identify
 from gateway.plane.journal import Journal
 from gateway.plane.link import Link
+from gateway.plane.objects import Ownership
 from gateway.plane.pools import Client as AnyClient
 from gateway.plane.pools import Pools
 from gateway.plane.send import Sender
@@ -98,7 +99,8 @@ class Worker:
         self.link.on_granted, self.link.on_recall, self.link.on_jump = self.holds.granted, self.holds.recalled, self.holds.retime
         stored = Stored(self.link.store, settings.body_limit_bytes)
         self.corridor = Corridor(
-            sender, self.journal, self.figures, self.calllog.note, time.monotonic, time.time, random.Random(), self.holds, self.name, stored  # noqa: S311 (shares load, guards nothing)
+            sender, self.journal, self.figures, self.calllog.note, time.monotonic, time.time, random.Random(), self.holds, self.name, stored,  # noqa: S311 (shares load, guards nothing)
+            Ownership(self.link.objects),
         )
         self._load_last_good()
         self._tasks = [asyncio.create_task(self.link.run()), asyncio.create_task(self._tick())]

@@ -20,7 +20,10 @@ NOT_WATCHED = {
         "usage put away": {"ArchivedMonth", "ArchivedPart", "ArchivedWindow"},
         "parts of files whose making is recorded": {"ExportPart", "ReconciliationImport", "ReconciliationLine"},
     },
-    "gateway": {"answers kept for callers": {"StoredResponse", "StoredItem"}, "numbers of the configuration": {"Revision", "Change"}},
+    "gateway": {
+        "what callers keep, here and at vendors": {"StoredResponse", "StoredItem", "VendorObject"},
+        "numbers of the configuration": {"Revision", "Change"},
+    },
 }
 
 

@@ -1,0 +1,139 @@
+"""What a project has at vendors, by the vendors' ids: noted when it is made, looked up before it is used. Knows no database and no wire.
+
+Projects share a provider account's credential, so the vendor would give each of them the objects of all. What was not noted for a project is not there for it.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+
+import msgspec
+
+from gateway.errors import DependencyUnavailable, Refusal
+from gateway.terms import Frozen
+
+# the vendors' own are below 100
+MOST_ID_CHARACTERS = 200
+# a vendor's word about an object; what is longer is asked for again
+MOST_SEEN_BYTES = 64 * 1024
+
+
+class Thing(Frozen, frozen=True):
+    """An object at a provider account, and what the vendor said about it last (JSON, b"" for nothing)."""
+
+    account: str
+    kind: str
+    object_id: str
+    seen: bytes = b""
+
+
+class Note(msgspec.Struct, tag="note", frozen=True):
+    """Note what a project made at a provider account, or what was told about it since. An object is its first project's for good."""
+
+    project: str
+    key: str
+    account: str
+    kind: str
+    object_id: str
+    seen: bytes = b""
+    expires_at_s: int = 0
+    number: int = 0
+
+
+class Search(msgspec.Struct, tag="search", frozen=True):
+    """Find those of a project's objects that have these ids, "" for any account or kind."""
+
+    project: str
+    object_ids: tuple[str, ...]
+    account: str = ""
+    kind: str = ""
+    number: int = 0
+
+
+class Page(msgspec.Struct, tag="page", frozen=True):
+    """List a project's objects of a kind, the newest first unless `is_ascending`: at most `limit`, behind or before the one with an id."""
+
+    project: str
+    kind: str
+    limit: int
+    account: str = ""
+    after: str = ""
+    before: str = ""
+    is_ascending: bool = False
+    number: int = 0
+
+
+class Drop(msgspec.Struct, tag="drop", frozen=True):
+    """Forget an object of a project that is gone at the vendor."""
+
+    project: str
+    account: str
+    object_id: str
+    number: int = 0
+
+
+class Objects(msgspec.Struct, tag="objects", frozen=True):
+    """What is known: `ok` is False when nobody could be asked."""
+
+    ok: bool = False
+    found: tuple[Thing, ...] = ()
+    has_more: bool = False
+    number: int = 0
+
+
+ObjectQuestion = Note | Search | Page | Drop
+Ask = Callable[[ObjectQuestion], Awaitable[Objects]]
+
+
+class NoSuchObject(Refusal):
+    """What a call names does not exist, or not for its project: nobody is told which."""
+
+    status, code, kind = 404, "not_found", "invalid_request_error"
+
+
+async def _unreachable(question: ObjectQuestion) -> Objects:
+    return Objects()
+
+
+class Ownership:
+    """Whose objects are, as a worker asks it. Everything raises DependencyUnavailable where nobody can say."""
+
+    def __init__(self, ask: Ask = _unreachable) -> None:
+        self._ask = ask
+
+    async def note(self, project: str, key: str, thing: Thing, expires_at_s: int = 0) -> None:
+        """Note that a project made an object, or what the vendor says about it now. Raises NoSuchObject for one that another project has."""
+        seen = thing.seen if len(thing.seen) <= MOST_SEEN_BYTES else b""
+        known = await self._known(Note(project, key, thing.account, thing.kind, thing.object_id, seen, expires_at_s))
+        if not known.found:
+            raise _missing(thing.kind, thing.object_id, None)
+
+    async def owner_of(self, project: str, object_id: str, *, kind: str, account: str = "", param: str | None = None) -> Thing:
+        """Return a project's object, with the account that holds it. Raises NoSuchObject naming `param` for any other project's and for none."""
+        if not 0 < len(object_id) <= MOST_ID_CHARACTERS:
+            raise _missing(kind, object_id, param)
+        found = (await self._known(Search(project, (object_id,), account, kind))).found
+        if not found:
+            raise _missing(kind, object_id, param)
+        return found[0]
+
+    async def filter_list(self, project: str, account: str, object_ids: Iterable[str]) -> frozenset[str]:
+        """Return those ids of an account's objects that are this project's."""
+        known = await self._known(Search(project, tuple(object_ids), account))
+        return frozenset(thing.object_id for thing in known.found)
+
+    async def page(self, question: Page) -> Objects:
+        """Return a page of a project's objects as they were told last. Raises NoSuchObject when the one to go on from is not among them."""
+        return await self._known(question)
+
+    async def drop(self, project: str, account: str, object_id: str) -> None:
+        """Forget an object that is gone."""
+        await self._known(Drop(project, account, object_id))
+
+    async def _known(self, question: ObjectQuestion) -> Objects:
+        known = await self._ask(question)
+        if not known.ok:
+            raise DependencyUnavailable("What this project has at providers cannot be looked up at the moment. Try again.", retry_after_s=1)
+        return known
+
+
+def _missing(kind: str, object_id: str, param: str | None) -> NoSuchObject:
+    return NoSuchObject(f"There is no {kind.replace('_', ' ')} {object_id[:100]!r} in this project.", param=param)
