@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("accounts", "0018_data_class"),
-        ("gateway", "0008_lifecycle"),
+        ("gateway", "0009_account_listed_models"),
     ]
 
     operations = [
