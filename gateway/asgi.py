@@ -17,6 +17,7 @@ django.setup(set_prefix=False)
 from accounts.sealing import Sealer  # noqa: E402
 from gateway.consumers import GatewayConsumer  # noqa: E402  (Django's apps come first)
 from gateway.direct import Turn  # noqa: E402
+from gateway.doors import BESIDE  # noqa: E402
 from gateway.insight import Insight, answer  # noqa: E402
 from gateway.plane.worker import Settings, Worker  # noqa: E402
 from gateway.settings import settings  # noqa: E402
@@ -73,7 +74,7 @@ class Application:
         """Serve one ASGI scope."""
         if self._has_started and self._serves_calls and scope["type"] == "http":
             path: bytes = scope.get("raw_path", b"")
-            if path[:4] == b"/v1/" or path[:8] == b"/v1beta/":
+            if path[:4] == b"/v1/" or path[:8] in BESIDE:
                 return self._plane(scope, receive, send)
         return self._route(scope, receive, send)
 
@@ -81,7 +82,7 @@ class Application:
         if scope["type"] == "http":
             await self.start()
             path: bytes = scope.get("raw_path") or scope["path"].encode()
-            if (path.startswith((b"/v1/", b"/v1beta/")) or path in (b"/v1", b"/v1beta")) and self._serves_calls:
+            if (path[:4] == b"/v1/" or path[:8] in BESIDE or path in (b"/v1", b"/v1beta")) and self._serves_calls:
                 return await self._plane(scope, receive, send)
             # safe methods change nothing (RFC 9110, 9.2.1)
             return await self._rest(scope, receive, send if scope["method"] in SAFE_METHODS else self._once_in_force(send))  # type: ignore[no-any-return]

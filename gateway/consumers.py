@@ -13,7 +13,7 @@ from msgspec import structs
 
 from accounts import addresses
 from accounts.ranges import is_within, joined_tags
-from gateway import doors, listings, retrieval
+from gateway import doors, listings, provider_path, retrieval
 from gateway.direct import CLOSE, Turn
 from gateway.doors import KNOWN, Door
 from gateway.errors import (
@@ -27,7 +27,6 @@ from gateway.errors import (
     Refusal,
     SlowSender,
     TooLarge,
-    UnknownEndpoint,
     UnsupportedField,
     WrongContentType,
 )
@@ -37,6 +36,7 @@ from gateway.plane.identify import AccessToken, UnknownKey
 from gateway.plane.plan import check_unlisted
 from gateway.plane.serve import JSON, SAFE
 from gateway.plane.worker import Worker
+from gateway.provider_path import Place
 from gateway.providers import shelf
 from gateway.terms import Call, Caller, Header
 from gateway.visitors import Receive, Scope, Send, Visitor, visitor_by_asgi, visitor_by_turn
@@ -51,12 +51,8 @@ LABEL_CHARS = 200
 FORM, JSON_TYPE = b"multipart/form-data", b"application/json"
 SINGLE = (b"host", b"content-length", b"content-type", b"transfer-encoding")
 
-
-# first words of the vendors' own administration; credentials are minted there
-ADMINISTRATIVE = frozenset({"organization", "organizations", "admin", "api_keys", "projects", "users", "invites", "audit_logs", "usage", "costs"})
-PLAIN_PATH = re.compile(r"[A-Za-z0-9._~/:-]{1,400}")
-PLAIN_QUERY = re.compile(r"[A-Za-z0-9._~/:?&=%+,;@-]{0,2000}")
 BETA = b"/v1beta/"
+UPSTREAM_MODELS = re.compile(r"(?:openai/)?(?:v1/|(v1beta)/)?models(?:/([^:]+))?")
 
 
 class GatewayConsumer(AsyncHttpConsumer):
@@ -119,13 +115,16 @@ class GatewayConsumer(AsyncHttpConsumer):
         visitor.key = caller.key.id
         account = ""
         if not visitor.door.endpoint:
+            path = doors.beside(path)
             if await self._list(visitor, path, caller) or await self._retrieve(visitor, path, caller):
                 return
-            account, endpoint = self._provider_path(path, visitor)
-            if endpoint not in KNOWN:
-                await self._unmetered(visitor, caller, account, endpoint)
+            assert self.worker.snapshot is not None
+            place = provider_path.place_of(path, self.worker.snapshot)
+            if place.endpoint not in KNOWN:
+                await self._unmetered(visitor, caller, place)
                 return
-            visitor.door = doors.behind(endpoint, path.split(b"/", 3)[3].decode("latin-1"))
+            account = place.account
+            visitor.door = doors.behind(place.endpoint, place.rest)
         if visitor.method != "POST":
             raise MethodNotAllowed(f"Use POST for /v1/{visitor.door.endpoint}." if visitor.door.wire.names_model else "Use POST here.")
         plain = visitor.door.plain
@@ -234,6 +233,12 @@ class GatewayConsumer(AsyncHttpConsumer):
     def _unusual(self, visitor: Visitor, door: Door, head: Head, call: Call, parsed: dict[str, Any]) -> Call:
         """Return a call with what only some doors ask for."""
         headers, plain = visitor.headers, door.plain
+        if door.model and door.wire.names_model:
+            try:
+                body = doors.with_model(call.body, door, headers.get(b"content-type", b""))
+            except WireError as error:
+                raise BadRequest(error.message, param=error.param) from None
+            call = structs.replace(call, body=body, fields={*call.fields, "model"})
         if door.stream and not asks_for_events(visitor.query):
             visitor.reply = ArrayReply(visitor.reply)
         return structs.replace(
@@ -271,10 +276,15 @@ class GatewayConsumer(AsyncHttpConsumer):
         elif path.startswith(b"/v1/models/"):
             body = listings.model(caller, snapshot, unquote_to_bytes(path[len(b"/v1/models/") :]).decode("utf-8", "replace"), surface)
         else:
-            account, _, rest = path.removeprefix(b"/v1/").partition(b"/")
-            if rest not in (b"models", b"v1/models", b"v1beta/models") or account.decode("latin-1") not in snapshot.accounts:
+            account, _, rest = path.removeprefix(b"/v1/").decode("latin-1").partition("/")
+            asked = UPSTREAM_MODELS.fullmatch(rest)
+            if asked is None or account not in snapshot.accounts or visitor.method not in ("GET", "HEAD"):
                 return False
-            body = listings.upstream_models(caller, snapshot, account.decode(), "gemini" if rest == b"v1beta/models" else surface)
+            surface = "gemini" if asked[1] else surface
+            if asked[2] is None:
+                body = listings.upstream_models(caller, snapshot, account, surface)
+            else:
+                body = listings.upstream_model(caller, snapshot, account, unquote_to_bytes(asked[2]).decode("utf-8", "replace"), surface)
         if visitor.method not in ("GET", "HEAD"):
             raise MethodNotAllowed("Use GET here.")
         await visitor.reply.whole(200, head_of(visitor, body), b"" if visitor.method == "HEAD" else body)
@@ -294,29 +304,13 @@ class GatewayConsumer(AsyncHttpConsumer):
         await retrieval.serve(self.worker, visitor, caller, asked)
         return True
 
-    def _provider_path(self, path: bytes, visitor: Visitor) -> tuple[str, str]:
-        """Return account slug and endpoint of a provider path. Raises UnknownEndpoint."""
-        if path.startswith(b"/v1/v1/"):
-            raise UnknownEndpoint("There is no such endpoint: remove /v1 from base_url.")
-        first, _, rest = path.removeprefix(b"/v1/").decode("latin-1").partition("/")
-        snapshot = self.worker.snapshot
-        assert snapshot is not None
-        account = snapshot.accounts.get(first) if path.startswith(b"/v1/") else None
-        if account is None:
-            raise UnknownEndpoint(f"There is no endpoint {path[:200].decode('latin-1')!r}. See the reference for the paths this gateway serves.")
-        located = shelf()[account.provider].locate(rest)
-        if located in KNOWN:
-            return first, located
-        if not account.allow_unknown_endpoints:
-            raise UnknownEndpoint(f"The provider account {first!r} is not served at {rest[:200]!r}: the gateway cannot meter it.")
-        if not PLAIN_PATH.fullmatch(rest) or "/." in f"/{rest}" or ADMINISTRATIVE & set(rest.lower().split("/")):
-            raise UnknownEndpoint("Endpoints that administer the vendor's account, and unusual paths, are never passed on.")
-        return first, located
-
-    async def _unmetered(self, visitor: Visitor, caller: Caller, account: str, endpoint: str) -> None:
+    async def _unmetered(self, visitor: Visitor, caller: Caller, place: Place) -> None:
         """Pass a call the gateway cannot meter to an account that allows it."""
+        snapshot, method = self.worker.snapshot, visitor.method
+        assert snapshot is not None
+        account = snapshot.accounts[place.account]
+        provider_path.check_passes(method, place, is_allowed=account.allow_unknown_endpoints)
         check_unlisted(caller)
-        method = visitor.method
         if method not in ("GET", "POST", "DELETE"):
             raise MethodNotAllowed("Use GET, POST or DELETE here.")
         self._check_transport(visitor.headers, JSON_TYPE)
@@ -326,17 +320,14 @@ class GatewayConsumer(AsyncHttpConsumer):
         elif len(body) > self.worker.settings.body_limit_bytes:
             raise too_large(self.worker.settings.body_limit_bytes)
         query = auth.without_key(visitor.query).decode("latin-1")
-        if not PLAIN_QUERY.fullmatch(query):
-            raise BadRequest("The query string holds characters that must be percent-encoded.")
+        provider_path.check_query(query)
         call = Call(
-            id=visitor.id, surface="openai", endpoint=endpoint[:100], account=account, body=body, model="-", stream=False, wants_usage=False,
+            id=visitor.id, surface="openai", endpoint=place.endpoint[:100], account=place.account, body=body, model="-", stream=False, wants_usage=False,
             client_request_id=label(visitor.headers.get(b"x-request-id")), ip=self._ip(visitor), user_agent=label(visitor.headers.get(b"user-agent")),
             timeout_ms=timeout_ms(visitor.headers.get(b"x-sgw-timeout-ms")), tags=caller.key.tags,
         )  # fmt: skip
         self._watchmen.note(visitor)
-        snapshot = self.worker.snapshot
-        assert snapshot is not None
-        request = (method, f"/{endpoint}" + (f"?{query}" if query else ""))
+        request = (method, shelf()[account.provider].other_path(place.rest) + (f"?{query}" if query else ""))
         await self.worker.corridor.carry_unmetered(call, caller, snapshot, visitor.reply, visitor.began, request)
 
     # ---- endings ----------------------------------------------------------------------------------------------------

@@ -1,15 +1,24 @@
-"""Which endpoint a path is, and on which wire its caller is answered. Knows nothing of keys and bodies."""
+"""Which endpoint a path is, and on which wire its caller is answered. Knows nothing of keys."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import orjson
+from msgspec import structs
 
 from gateway.terms import Frozen
-from gateway.wire import ClientSide, Plain, Wire, by_endpoint, chat_endpoints, counting_endpoints, plain_endpoints, shelf
+from gateway.wire import ClientSide, Head, Plain, Wire, by_endpoint, chat_endpoints, counting_endpoints, forms, plain_endpoints, shelf, strict
 
 CHAT, COUNTING = chat_endpoints(), counting_endpoints()
 
 
 class Door(Frozen, frozen=True):
     """An endpoint ("" for a path that is none), the wire spoken there, and the model its path names, with whether that path asks for a stream.
+
+    Azure's paths name a model on a wire whose bodies do too: the path's counts there, and is written into the body.
 
     `client` is the side of the wire that callers see, `plain` an endpoint's own rules. At a `is_usual` door nothing but the body's head has to be read.
     """
@@ -41,13 +50,25 @@ NAMING = [
     for wire in shelf().values()
     if wire.client is not None and wire.client.read_path is not None
 ]
-DOORS: Mapping[bytes, Door] = {
+DOORS: dict[bytes, Door] = {
     b"/v1/" + endpoint.encode(): door(endpoint, wire)
     for endpoint, wire in by_endpoint().items()
     if wire.client is None or wire.client.read_path is None
 }
+# where Azure's clients call: the same endpoints, some with the model in the path
+AZURE = b"/openai/"
+_DEPLOYED = re.compile(rb"/openai/deployments/([^/]+)/(.+)")
+AZURE_NAME_CHARS = 400
+DOORS |= {
+    AZURE + version + path.removeprefix(b"/v1/"): found
+    for path, found in DOORS.items()
+    for version in (b"", b"v1/")
+    if found.wire.surface == "openai"
+}
+# what else than /v1/ leads into the data plane, each eight bytes
+BESIDE = frozenset({b"/v1beta/", AZURE, b"/upload/"})
 # the wire that is spoken below these paths, whatever stands there
-SPOKEN_AT = ((b"/v1beta/", "gemini"), (b"/v1alpha/", "gemini"))
+SPOKEN_AT = ((b"/v1beta/", "gemini"), (b"/v1alpha/", "gemini"), (b"/upload/", "gemini"))
 # the headers that tell whose SDK asks where the path does not
 TOLD_BY = ((b"anthropic-version", "anthropic_messages"), (b"x-goog-api-key", "gemini"), (b"x-goog-api-client", "gemini"))
 ELSEWHERE = door("", shelf()["openai_chat"])
@@ -58,6 +79,8 @@ def find(path: bytes, headers: Mapping[bytes, bytes]) -> Door:
     found = DOORS.get(path)
     if found is not None:
         return found
+    if path.startswith(AZURE):
+        return deployed(path)
     if b":" in path or b"%3" in path:
         named = at(path[1:].decode("latin-1"))
         if named is not None:
@@ -71,6 +94,36 @@ def find(path: bytes, headers: Mapping[bytes, bytes]) -> Door:
             if wire is not None and wire.client is not None:
                 return door("", wire)
     return ELSEWHERE
+
+
+def beside(path: bytes) -> bytes:
+    """Return the path under /v1 that a path of Azure's clients stands for; any other path stands for itself."""
+    return b"/v1/" + path[len(AZURE) :].removeprefix(b"v1/") if path.startswith(AZURE) else path
+
+
+def deployed(path: bytes) -> Door:
+    """Return the door of a path of Azure's clients; the deployment it names is a model of the catalogue."""
+    found = _DEPLOYED.fullmatch(path)
+    behind = DOORS.get(AZURE + found[2]) if found is not None else None
+    if found is None or behind is None:
+        return ELSEWHERE
+    model = unquote_to_bytes(found[1]).decode("utf-8", "replace")[:AZURE_NAME_CHARS]
+    client, plain = behind.client, behind.plain
+    if plain is not None:
+        plain = structs.replace(plain, read_head=partial(_head_of, plain.read_head, model))
+    client = structs.replace(client, read_head=partial(_head_of, client.read_head, model))
+    return structs.replace(behind, client=client, plain=plain, model=model, is_usual=False)
+
+
+def _head_of(read_head: Callable[[Mapping[str, Any]], Head], model: str, parsed: Mapping[str, Any]) -> Head:
+    return read_head({**parsed, "model": model})
+
+
+def with_model(body: bytes, door: Door, content_type: bytes) -> bytes:
+    """Return a body, which was read already, that names the model of its path. Raises WireError for a form that cannot be written."""
+    if door.plain is not None and door.plain.is_form:
+        return forms.with_field(body, content_type, "model", door.model)
+    return strict.splice(strict.fields(body), {"model": orjson.dumps(door.model)})
 
 
 def at(path: str) -> Door | None:

@@ -88,6 +88,14 @@ def upstream_models(caller: Caller, snapshot: Snapshot, account: str, surface: s
     return _listing(rows, surface)
 
 
+def upstream_model(caller: Caller, snapshot: Snapshot, account: str, name: str, surface: str) -> bytes:
+    """Return one model of a provider account. Raises NoSuchModel for one that is not deployed there or not this key's."""
+    mine = [model for model in snapshot.by_upstream.get((account, name), ()) if may_use(caller, model)]
+    if not mine:
+        raise NoSuchModel(f"The model {name[:200]!r} is not served at the provider account {account!r}, or not to this key.", param="model")
+    return orjson.dumps(_row(mine[0], name, surface))
+
+
 def model(caller: Caller, snapshot: Snapshot, name: str, surface: str) -> bytes:
     """Return one model. Raises NoSuchModel for one that is not there or not this key's."""
     found = snapshot.models.get(name)

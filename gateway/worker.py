@@ -12,6 +12,7 @@ import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.direct import EXTENSION, Connection, Turn
+from gateway.doors import BESIDE
 
 HEADERS_WITHIN_S = 10.0
 SWEEP_S = 1.0
@@ -124,7 +125,7 @@ class Protocol(HttpToolsProtocol):
     def _offer_connection(self) -> None:
         """Offer the connection itself to the data plane; a HEAD request is answered through plain ASGI."""
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and cycle.scope is self.scope and self.url.startswith((b"/v1/", b"/v1beta/")) and self.scope["method"] != "HEAD":
+        if cycle is not None and cycle.scope is self.scope and (self.url[:4] == b"/v1/" or self.url[:8] in BESIDE) and self.scope["method"] != "HEAD":
             self.scope["extensions"] = {EXTENSION: Connection(cycle)}  # type: ignore[dict-item]
 
     def on_response_complete(self) -> None:

@@ -39,6 +39,16 @@ def same_endpoint(rest: str) -> str:
     return rest.removeprefix("v1/")
 
 
+def same_rest(rest: str) -> str:
+    """Return the path under the base URL of what is not metered, for a vendor whose base URL ends with the API's version."""
+    return "/" + rest.removeprefix("v1/")
+
+
+def rest_below_v1(rest: str) -> str:
+    """Return the same for a vendor whose base URL ends before it."""
+    return "/v1" + same_rest(rest)
+
+
 def listed_ids(listing: Mapping[str, Any]) -> list[str]:
     """Return the model names of a listing in OpenAI's shape."""
     return [name for row in listing.get("data", []) if isinstance(name := row["id"], str)]
@@ -53,7 +63,8 @@ class Provider(Frozen, frozen=True):
     `wires` maps the endpoints the vendor has (`chat/completions`, `messages`, `embeddings`) to the wire spoken there, the best to translate to
     first; `headers` builds the
     authentication headers from the opened credential; `path` the path under the account's base URL from endpoint,
-    upstream model, account options and whether it streams; `locate` finds the endpoint from the rest of a provider path;
+    upstream model, account options and whether it streams; `locate` finds the endpoint from the rest of a provider path, `other_path` the path under
+    the base URL from the rest of one that is no known endpoint;
     `options` lists the option names an account of this kind needs, with a hint.
     `drop` are request fields the vendor refuses; `rename` maps request fields to the vendor's names.
     `output_limit` is the request field that bounds a chat answer's tokens.
@@ -73,6 +84,7 @@ class Provider(Frozen, frozen=True):
     headers: Callable[[str], Headers] = bearer
     path: Callable[[str, str, Mapping[str, str], bool], str] = same_path
     locate: Callable[[str], str] = same_endpoint
+    other_path: Callable[[str], str] = same_rest
     options: Mapping[str, str] = {}
     needs_credential: bool = True
     drop: frozenset[str] = frozenset()

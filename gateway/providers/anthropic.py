@@ -1,45 +1,17 @@
 """Anthropic: one path for chat, its own wire, a key header and a version header. Callers choose version and betas, of which these may pass."""
 
-import re
 from collections.abc import Mapping
 
-from gateway.providers import Provider
+from gateway.providers import Provider, rest_below_v1
 from gateway.terms import Headers
+from gateway.wire.anthropic_messages.betas import VERSION, tells
 
-# https://docs.claude.com/en/api/versioning: the older one still takes temperature, top_p and top_k, which callers of other wires send.
-VERSION = b"2023-06-01"
-_A_VERSION, _DATED = re.compile(rb"20\d\d-\d\d-\d\d"), re.compile(rb"-20\d\d-?\d\d-?\d\d$")
-# Betas that change how a call is answered. Left out are those that reach into the vendor's account (files, batches, skills, agents), sign in another way,
-# or have the vendor call servers of the caller's choosing.
-BETAS = frozenset(
-    b"""prompt-caching extended-cache-ttl context-1m context-management compact interleaved-thinking adaptive-thinking effort dev-full-thinking redact-thinking
-    fine-grained-tool-streaming token-efficient-tools advanced-tool-use tool-examples tool-search-tool computer-use output-128k max-tokens-3-5-sonnet pdfs
-    structured-outputs model-context-window-exceeded search-results token-counting fast-mode prompt-caching-scope claude-code""".split()
-)
 KINDS, WHAT = ("requests", "tokens", "input-tokens", "output-tokens"), ("limit", "remaining", "reset")
 RATE_LIMITS = frozenset(f"anthropic-ratelimit-{kind}-{what}".encode() for kind in KINDS for what in WHAT)
 
 
 def _headers(credential: str) -> Headers:
     return ((b"x-api-key", credential.encode()), (b"anthropic-version", VERSION))
-
-
-def tells(headers: Headers) -> tuple[Headers, tuple[str, ...]]:
-    """Return the caller's API version and those betas that may pass; `anthropic-beta` among what is left out if one may not."""
-    told: list[tuple[bytes, bytes]] = []
-    left_out: tuple[str, ...] = ()
-    for name, value in headers:
-        if name == b"anthropic-version":
-            if _A_VERSION.fullmatch(value.strip()):
-                told.append((name, value.strip()))
-            continue
-        asked = [beta.strip() for beta in value.split(b",") if beta.strip()]
-        allowed = [beta for beta in asked if _DATED.sub(b"", beta) in BETAS]
-        if allowed:
-            told.append((name, b",".join(allowed)))
-        if len(allowed) < len(asked):
-            left_out = ("anthropic-beta",)
-    return tuple(told), left_out
 
 
 def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
@@ -53,6 +25,7 @@ PROVIDER = Provider(
     base_url="https://api.anthropic.com",
     headers=_headers,
     path=_path,
+    other_path=rest_below_v1,
     tells=tells,
     reads_headers=RATE_LIMITS,
     models_path="/v1/models?limit=1000",

@@ -26,7 +26,11 @@ def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -
 def _locate(rest: str) -> str:
     # the deployment in the path is not believed: the one that is called follows from the body's model, which is governed
     found = re.fullmatch(r"openai/deployments/[^/]+/(.+)", rest)
-    return found[1] if found else rest.removeprefix("openai/v1/")
+    return found[1] if found else rest.removeprefix("openai/").removeprefix("v1/")
+
+
+def _other_path(rest: str) -> str:
+    return "/" + rest if rest.startswith("openai/") else f"/openai/v1/{rest.removeprefix('v1/')}"
 
 
 PROVIDER = Provider(
@@ -46,6 +50,7 @@ PROVIDER = Provider(
     headers=_headers,
     path=_path,
     locate=_locate,
+    other_path=_other_path,
     options={"api_version": f"API version, for example {API_VERSION}"},
     reads_headers=frozenset((b"apim-request-id", b"x-ms-region")),
     models_path=f"/openai/models?api-version={API_VERSION}",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from gateway.providers import Provider
 from gateway.terms import Headers
-from gateway.wire.gemini.path import listed, locate, write_path
+from gateway.wire.gemini.path import listed, locate, other_path, write_path
 
 ENDPOINTS = ("generateContent", "countTokens", "embedContent", "batchEmbedContents")
 
@@ -28,6 +28,7 @@ PROVIDER = Provider(
     headers=_headers,
     path=_path,
     locate=_locate,
+    other_path=other_path,
     models_path="/v1beta/models?pageSize=1000",
     read_models=listed,
     base_url="https://generativelanguage.googleapis.com",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gateway.providers import Provider
+from gateway.providers import Provider, rest_below_v1
 from gateway.terms import Headers
 
 
@@ -25,6 +25,7 @@ PROVIDER = Provider(
     wires={"messages": "anthropic_messages", "messages/count_tokens": "anthropic_messages"},
     headers=_headers,
     path=_path,
+    other_path=rest_below_v1,
     tells=_tells,
     reads_headers=frozenset(f"anthropic-ratelimit-{kind}-{what}".encode() for kind in ("requests", "tokens") for what in ("limit", "remaining", "reset")),
     models_path="/v1/models",

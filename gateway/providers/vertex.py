@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 import jwt
 
 from gateway.providers import Provider
-from gateway.wire.gemini.path import listed, locate, write_path
+from gateway.wire.gemini.path import listed, locate, other_path, write_path
 
 ENDPOINTS = ("generateContent", "countTokens")
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -47,6 +47,7 @@ PROVIDER = Provider(
     base_url="https://aiplatform.googleapis.com",
     path=_path,
     locate=_locate,
+    other_path=other_path,
     options={"project": "Google Cloud project, for example my-project-123", "location": "place the models run, for example global or europe-west4"},
     models_path="",
     read_models=listed,

@@ -103,3 +103,13 @@ def with_text(body: bytes, content_type: bytes, name: str, text: str) -> bytes:
     """Return a form that `texts` could read with one of its text fields replaced."""
     part = _parts(body, content_type)[name][0]
     return body[: part.start] + text.encode() + body[part.end :]
+
+
+def with_field(body: bytes, content_type: bytes, name: str, text: str) -> bytes:
+    """Return a form that `texts` could read with a text field set, at its beginning where it was missing. Raises WireError if that cannot be done."""
+    if name in _parts(body, content_type):
+        return with_text(body, content_type, name, text)
+    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+    if not body.startswith(b"--" + boundary):
+        raise WireError("invalid_request", f"send {name} as the first field of the form", name)
+    return b'--%b\r\ncontent-disposition: form-data; name="%b"\r\n\r\n%b\r\n' % (boundary, name.encode(), text.encode()) + body

@@ -2,7 +2,9 @@
 
 import pytest
 
-from gateway.doors import behind, find
+from gateway.doors import behind, beside, find, with_model
+from gateway.wire import WireError
+from gateway.wire.forms import texts
 
 GEMINI = {b"x-goog-api-key": b"k"}
 
@@ -20,6 +22,18 @@ GEMINI = {b"x-goog-api-key": b"k"}
         (b"/v1/models/llama3:8b", {}, ("", "openai_chat", "", False)),
         (b"/v1/generateContent", {}, ("", "openai_chat", "", False)),
         (b"/v1/google/v1beta/models/g:generateContent", {}, ("", "openai_chat", "", False)),
+        (b"/upload/v1beta/files", {}, ("", "gemini", "", False)),
+        (b"/openai/v1/chat/completions", {}, ("chat/completions", "openai_chat", "", False)),
+        (b"/openai/responses", {}, ("responses", "openai_responses", "", False)),
+        (b"/openai/v1/responses", {}, ("responses", "openai_responses", "", False)),
+        (b"/openai/deployments/gpt%2F5/chat/completions", {}, ("chat/completions", "openai_chat", "gpt/5", False)),
+        (b"/openai/deployments/caf%C3%A9/audio/speech", {}, ("audio/speech", "openai_chat", "caf\xe9", False)),
+        (b"/openai/deployments/m/embeddings", {}, ("embeddings", "openai_chat", "m", False)),
+        (b"/openai/deployments/m/messages", {}, ("", "openai_chat", "", False)),
+        (b"/openai/deployments/a/b/chat/completions", {}, ("", "openai_chat", "", False)),
+        (b"/openai/deployments//chat/completions", {}, ("", "openai_chat", "", False)),
+        (b"/openai/messages", {}, ("", "openai_chat", "", False)),
+        (b"/openai/models", {}, ("", "openai_chat", "", False)),
     ],
 )
 def test_a_path_leads_to_an_endpoint_and_a_wire(path: bytes, headers: dict[bytes, bytes], door: tuple[str, str, str, bool]) -> None:
@@ -31,3 +45,30 @@ def test_a_provider_path_names_its_model_itself() -> None:
     found = behind("generateContent", "v1beta/models/g:streamGenerateContent")
     assert (found.endpoint, found.model, found.stream) == ("generateContent", "g", True)
     assert behind("chat/completions", "chat/completions").model == ""
+
+
+def test_azures_paths_stand_for_ours() -> None:
+    assert [beside(path) for path in (b"/openai/models", b"/openai/v1/models/m", b"/openai/v1/v1/x", b"/v1/key")] == [
+        b"/v1/models",
+        b"/v1/models/m",
+        b"/v1/v1/x",
+        b"/v1/key",
+    ]
+
+
+@pytest.mark.parametrize("body", [b'{"input":"x"}', b'{"model":"other","input":"x"}', b'{"model":null,"input":"x"}'])
+def test_the_model_of_azures_path_counts(body: bytes) -> None:
+    found = find(b"/openai/deployments/m/embeddings", {})
+    assert found.client.read_head({"input": "x", "model": 3}).model == "m"
+    assert with_model(body, found, b"") == b'{"input":"x","model":"m"}'
+
+
+def test_the_model_of_azures_path_is_written_into_a_form() -> None:
+    found = find(b"/openai/deployments/m/audio/transcriptions", {})
+    assert found.plain is not None and found.plain.read_head({"file": b""}).model == "m"
+    kind = b"multipart/form-data; boundary=x"
+    bare = b'--x\r\nContent-Disposition: form-data; name="language"\r\n\r\nde\r\n--x--\r\n'
+    named = b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nother\r\n' + bare
+    assert [texts(with_model(body, found, kind), kind) for body in (bare, named)] == [{"language": "de", "model": "m"}] * 2
+    with pytest.raises(WireError, match="first field"):
+        with_model(b"\r\n" + bare, found, kind)

@@ -43,6 +43,11 @@ def locate(rest: str, others: frozenset[str]) -> str:
     return rest if named is None else named.endpoint
 
 
+def other_path(rest: str) -> str:
+    """Return the path under the base URL of what is not metered: as it came, with the API's version if it came without."""
+    return "/" + rest if rest.startswith((*_VERSIONS, "upload/")) else "/v1beta/" + rest
+
+
 def listed(listing: Mapping[str, Any]) -> list[str]:
     """Return the model names of a listing."""
     return [name.rpartition("models/")[2] for row in listing.get("models", []) if isinstance(name := row["name"], str)]
