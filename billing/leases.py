@@ -23,6 +23,10 @@ PART = 8
 # A host that was not heard of for so long is not waited for.
 HOST_SILENT = timedelta(seconds=10)
 CHANNEL = "symbiosis_recall"
+# What is held for batches belongs to no host: it outlives every worker, and is settled by whoever looks at them.
+NO_HOST = ""
+# No vendor works at a batch for longer than a day.
+BATCHES_END_AFTER = timedelta(days=3)
 
 Question = Take | GiveBack
 Answer = Granted | GaveBack
@@ -164,8 +168,10 @@ class Desk:
     def _why_not(self, window: Window) -> str:
         if not window.held:
             return "exhausted"
+        # neither comes back in a moment
         disputed = DisputedHold.objects.filter(window=window.id, released_at=None).aggregate(total=Sum("amount"))["total"] or 0
-        return "held" if window.held > disputed else "exhausted"
+        batches = Lease.objects.filter(window=window.id, host=NO_HOST).aggregate(total=Sum("outstanding"))["total"] or 0
+        return "held" if window.held > disputed + batches else "exhausted"
 
     def _return(self, question: GiveBack) -> None:
         movements: list[Movement] = []
@@ -263,6 +269,11 @@ def reclaim(worker: str) -> dict[str, int]:
     return {lease.window_id: lease.outstanding for lease in leases}
 
 
+def outlive(worker: str) -> None:
+    """Let what was leased for a batch, under a worker's name of its own, stay when this host's workers and the host itself are gone."""
+    Lease.objects.filter(worker=worker).update(host=NO_HOST)
+
+
 _RECLAIMABLE = Q(window__limit=None) | Q(window__closes_at=None)
 
 
@@ -321,6 +332,7 @@ def follow(host: str, numbers: Mapping[str, int]) -> None:
 
 
 def abandoned(silent: timedelta = timedelta(minutes=10)) -> list[Lease]:
-    """Return leases of hosts not heard of for so long: their journals may still come back, so only a person may end them."""
+    """Return leases of hosts not heard of for so long, and of batches long over: they may still be settled, so only a person may end them."""
     alive = Host.objects.filter(seen_at__gte=database_now() - silent).values("id")
-    return list(Lease.objects.filter(_RECLAIMABLE, outstanding__gt=0).exclude(host__in=alive).order_by("worker", "window_id"))
+    young = Q(host=NO_HOST, at__gte=database_now() - BATCHES_END_AFTER)
+    return list(Lease.objects.filter(_RECLAIMABLE, outstanding__gt=0).exclude(host__in=alive).exclude(young).order_by("worker", "window_id"))

@@ -36,6 +36,7 @@ app.conf.beat_schedule = {
     "fold usage": {"task": "billing.tasks.fold_usage", "schedule": 60.0, "options": {"expire_seconds": 60.0}},
     # Expiring: behind a run that takes long, only one more waits. The database scheduler knows `expire_seconds` only.
     "sweep outbox": {"task": "accounts.tasks.sweep_outbox", "schedule": 5.0, "options": {"expire_seconds": 5.0}},
+    "settle batches": {"task": "gateway.tasks.settle_batches", "schedule": 5.0, "options": {"expire_seconds": 5.0}},
     "make exports": {"task": "billing.tasks.make_exports", "schedule": 5.0, "options": {"expire_seconds": 5.0}},
     "mail password links": {"task": "accounts.tasks.mail_password_links", "schedule": 10.0, "options": {"expire_seconds": 10.0}},
     "anchor the audit trail": {"task": "accounts.tasks.anchor_audit", "schedule": 60.0, "options": {"expire_seconds": 60.0}},

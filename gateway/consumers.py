@@ -13,7 +13,7 @@ from msgspec import structs
 
 from accounts import addresses
 from accounts.ranges import is_within, joined_tags
-from gateway import doors, listings, provider_path, retrieval
+from gateway import doors, filing, listings, provider_path, retrieval
 from gateway.direct import CLOSE, Turn
 from gateway.doors import KNOWN, Door
 from gateway.errors import (
@@ -116,7 +116,7 @@ class GatewayConsumer(AsyncHttpConsumer):
         account = ""
         if not visitor.door.endpoint:
             path = doors.beside(path)
-            if await self._list(visitor, path, caller) or await self._retrieve(visitor, path, caller):
+            if await self._list(visitor, path, caller) or await self._retrieve(visitor, path, caller) or await self._file(visitor, path, caller, credential):
                 return
             assert self.worker.snapshot is not None
             place = provider_path.place_of(path, self.worker.snapshot)
@@ -132,11 +132,7 @@ class GatewayConsumer(AsyncHttpConsumer):
         body = visitor.body
         if body is None:
             body = await self._body(visitor)
-            # a slow sender's key may have been revoked meanwhile
-            if caller.key.digest:
-                caller = self.worker.caller_now(credential)
-            else:
-                caller = await self.worker.caller_of_token(credential, headers.get(b"x-sgw-project", b""))
+            caller = await self._still(visitor, caller, credential)
         elif len(body) > self.worker.settings.body_limit_bytes:
             raise too_large(self.worker.settings.body_limit_bytes)
         if len(body) > INLINE_BYTES or (plain is not None and plain.is_form):
@@ -151,6 +147,12 @@ class GatewayConsumer(AsyncHttpConsumer):
             await Counting(self.worker.corridor, call, caller, visitor.reply, visitor.began).go(snapshot)
             return
         await self.worker.corridor.carry(call, caller, snapshot, visitor.reply, visitor.began)
+
+    async def _still(self, visitor: Visitor, caller: Caller, credential: bytes) -> Caller:
+        """Return the caller once more: a slow sender's key may have been revoked meanwhile. Raises BadKey and its kin."""
+        if caller.key.digest:
+            return self.worker.caller_now(credential)
+        return await self.worker.caller_of_token(credential, visitor.headers.get(b"x-sgw-project", b""))
 
     def _check_transport(self, headers: dict[bytes, bytes], wanted: bytes) -> None:
         if b"transfer-encoding" in headers and b"content-length" in headers:
@@ -304,6 +306,42 @@ class GatewayConsumer(AsyncHttpConsumer):
         await retrieval.serve(self.worker, visitor, caller, asked)
         return True
 
+    async def _file(self, visitor: Visitor, path: bytes, caller: Caller, credential: bytes) -> bool:
+        """Answer what is asked about files and batches; False for any other path."""
+        snapshot, headers = self.worker.snapshot, visitor.headers
+        assert snapshot is not None
+        asked = filing.wanted(path, visitor.door.wire.surface, snapshot)
+        if asked is None:
+            return False
+        is_form = asked.is_form(visitor.method)
+        self._check_transport(headers, FORM if is_form else JSON_TYPE)
+        body = visitor.body
+        if body is None:
+            body = await self._body(visitor)
+            caller = await self._still(visitor, caller, credential)
+        elif len(body) > self.worker.settings.body_limit_bytes:
+            raise too_large(self.worker.settings.body_limit_bytes)
+        call = structs.replace(
+            self._unlisted(visitor, caller, asked.account, asked.resource, body),
+            surface=visitor.door.wire.surface,
+            end_user=label(headers.get(b"x-sgw-user")),
+            session=label(headers.get(b"x-sgw-session")),
+            headers=tuple([(name, headers[name]) for name in visitor.door.client.passed if name in headers]),
+            content_type=headers.get(b"content-type", b"") if is_form else b"",
+        )
+        self._watchmen.note(visitor)
+        await filing.serve(self.worker, visitor, caller, asked, call)
+        return True
+
+    def _unlisted(self, visitor: Visitor, caller: Caller, account: str, endpoint: str, body: bytes) -> Call:
+        """Return a call that is about none of the catalogue's models."""
+        headers, own, given = visitor.headers, caller.key.tags, label(visitor.headers.get(b"x-sgw-tags"))
+        return Call(
+            id=visitor.id, surface="openai", endpoint=endpoint[:100], account=account, body=body, model="-", stream=False, wants_usage=False,
+            client_request_id=label(headers.get(b"x-request-id")), ip=self._ip(visitor), user_agent=label(headers.get(b"user-agent")),
+            timeout_ms=timeout_ms(headers.get(b"x-sgw-timeout-ms")), tags=joined_tags(own, given) if own else given,
+        )  # fmt: skip
+
     async def _unmetered(self, visitor: Visitor, caller: Caller, place: Place) -> None:
         """Pass a call the gateway cannot meter to an account that allows it."""
         snapshot, method = self.worker.snapshot, visitor.method
@@ -321,11 +359,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             raise too_large(self.worker.settings.body_limit_bytes)
         query = auth.without_key(visitor.query).decode("latin-1")
         provider_path.check_query(query)
-        call = Call(
-            id=visitor.id, surface="openai", endpoint=place.endpoint[:100], account=place.account, body=body, model="-", stream=False, wants_usage=False,
-            client_request_id=label(visitor.headers.get(b"x-request-id")), ip=self._ip(visitor), user_agent=label(visitor.headers.get(b"user-agent")),
-            timeout_ms=timeout_ms(visitor.headers.get(b"x-sgw-timeout-ms")), tags=caller.key.tags,
-        )  # fmt: skip
+        call = self._unlisted(visitor, caller, place.account, place.endpoint, body)
         self._watchmen.note(visitor)
         request = (method, shelf()[account.provider].other_path(place.rest) + (f"?{query}" if query else ""))
         await self.worker.corridor.carry_unmetered(call, caller, snapshot, visitor.reply, visitor.began, request)

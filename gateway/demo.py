@@ -58,6 +58,7 @@ CATALOGUE = {
 }
 # Models priced by the call, in nano-USD: what they cost is known before.
 FEES = {"sim-flat": 10_000_000}
+BATCHED = ("sim-openai", "sim-anthropic")
 CREDENTIAL = "simulated-credential"
 PRICES_SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -237,6 +238,8 @@ def _catalogue(simulator: str) -> list[Deployment]:
                 "cached_nanousd": per_cached,
                 "output_nanousd": per_output,
                 "request_nanousd": FEES.get(name, 0),
+                # as most vendors', batches cost half
+                "modes": [{"name": "batch", "rates": {"input_nanousd": per_input // 2, "output_nanousd": per_output // 2}}] if slug in BATCHED else [],
             },
         )[0]
         model = Model.objects.filter(name=name).first()

@@ -11,11 +11,11 @@ from django.db.models.functions import Lower
 
 from accounts.models import DataClass, User
 from billing.models import Price
-from gateway.object_models import VendorObject
+from gateway.object_models import Batch, VendorObject
 from gateway.stored_models import ResponseRetention, StoredItem, StoredResponse
 
 __all__ = [
-    "Change", "Deployment", "Model", "ProviderAccount", "ResponseRetention", "Revision", "State", "StoredItem", "StoredResponse",
+    "Batch", "Change", "Deployment", "Model", "ProviderAccount", "ResponseRetention", "Revision", "State", "StoredItem", "StoredResponse",
     "VendorObject", "Verification",
 ]  # fmt: skip
 

@@ -6,8 +6,8 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from gateway.models import VendorObject
-from gateway.plane.objects import Drop, Note, ObjectQuestion, Objects, Page, Search, Thing
+from gateway.models import Batch, VendorObject
+from gateway.plane.objects import Drop, Needs, Note, ObjectQuestion, Objects, Page, Search, Thing
 
 NOTHING = Objects(ok=True)
 
@@ -18,6 +18,8 @@ def answer(question: ObjectQuestion) -> Objects:
         return note(question)
     if isinstance(question, Search):
         return search(question)
+    if isinstance(question, Needs):
+        return needs(question)
     return page(question) if isinstance(question, Page) else drop(question)
 
 
@@ -75,6 +77,15 @@ def drop(question: Drop) -> Objects:
     """Forget an object of a project."""
     VendorObject.objects.filter(project_id=UUID(question.project), account=question.account, object_id=question.object_id).delete()
     return NOTHING
+
+
+def needs(question: Needs) -> Objects:
+    """Return the batches of a project that are not settled and were told with an object's name."""
+    here = {"project_id": UUID(question.project), "account": question.account}
+    unsettled = Batch.objects.filter(**here).exclude(state=Batch.State.SETTLED).values("object_id")
+    name = question.object_id.encode()
+    told = VendorObject.objects.filter(**here, object_id__in=unsettled)
+    return Objects(ok=True, found=tuple(_thing(row) for row in told if row.object_id == question.object_id or name in bytes(row.seen)))
 
 
 def purge() -> int:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import psycopg
 import structlog
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from msgspec import structs
 from prometheus_client import CollectorRegistry, generate_latest
@@ -21,15 +22,16 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from accounts.oidc import provider
 from accounts.sealing import SealBroken
-from billing.holds import Clock, GiveBack, Recall, Standing, Take
+from billing.holds import Clock, GiveBack, Grant, Recall, Standing, Take
 from billing.intake import Intake
 from billing.leases import CHANNEL as RECALLS
-from gateway import objects, storing
+from gateway import batches, objects, storing
 from gateway.changes import CHANNEL
 from gateway.leasing import Leasing
+from gateway.plane.batch import LEASES, BatchQuestion, CloseBatch, OpenBatch, Opened, StartedBatch
 from gateway.plane.figures import BOUNDS_S, FAMILIES, SEPARATOR, Family
 from gateway.plane.link import Applied, Ask, Figures, Hello, Told, frame, reachable, receive
-from gateway.plane.objects import Drop, Note, ObjectQuestion, Objects, Page, Search
+from gateway.plane.objects import Drop, Needs, Note, ObjectQuestion, Objects, Page, Search
 from gateway.plane.snapshot import BadSnapshot, Update
 from gateway.plane.stored import Fetch, Forget, Found, Keep, Question
 from gateway.publish import Publisher
@@ -279,8 +281,10 @@ class Steward:
                     self._begin(self._lease(message, writer))
                 elif isinstance(message, Keep | Fetch | Forget):
                     self._begin(self._store(message, writer))
-                elif isinstance(message, Note | Search | Page | Drop):
+                elif isinstance(message, Note | Search | Page | Drop | Needs):
                     self._begin(self._look_up(message, writer))
+                elif isinstance(message, OpenBatch | StartedBatch | CloseBatch):
+                    self._begin(self._batch(message, writer))
         except (asyncio.IncompleteReadError, ValueError, OSError):
             pass  # the worker is gone; its figures are kept below
         finally:
@@ -344,6 +348,31 @@ class Steward:
             known = Objects()
         if not writer.is_closing():
             writer.write(frame(structs.replace(known, number=question.number)))
+
+    async def _batch(self, question: BatchQuestion, writer: asyncio.StreamWriter) -> None:
+        try:
+            if isinstance(question, OpenBatch):
+                told = Opened(ok=True, grants=await self._open_batch(question))
+            elif isinstance(question, StartedBatch):
+                told = Opened(ok=await self._in(self._storing, lambda: batches.start(question)))
+            else:
+                await self._in(self._storing, lambda: batches.close(question))
+                told = Opened(ok=True)
+        except (*DATABASE_ERRORS, ObjectDoesNotExist) as error:
+            log.error("a batch could not be written down", reason=type(error).__name__)
+            told = Opened()
+        if not writer.is_closing():
+            writer.write(frame(structs.replace(told, number=question.number)))
+
+    async def _open_batch(self, question: OpenBatch) -> tuple[Grant, ...]:
+        """Write a batch down and hold for it; what its budgets gave, all of them, or nothing is held."""
+        await self._in(self._storing, lambda: batches.write_down(question))
+        granted = await self._leasing.take(Take(1, LEASES + question.id, question.wants))
+        if all(grant.amount for grant in granted.grants):
+            await self._in(self._storing, lambda: batches.hold(question.id))
+        else:
+            await self._in(self._storing, lambda: batches.close(CloseBatch(question.id)))
+        return granted.grants
 
     # ---- figures ----------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.sealing import SealBroken
 from accounts.session_store import SessionStore
 from billing.prices import seed_prices
-from gateway import actions, lifecycle, objects, proposals, storing, verifications
+from gateway import actions, batches, lifecycle, objects, proposals, storing, verifications
 from gateway.changes import publish_change
 from gateway.discovery import ProbeFailed
 from gateway.models import Change, ProviderAccount, State
@@ -51,6 +51,12 @@ def remind_of_verifications() -> int:
 def forget_stored_responses() -> int:
     """Delete responses beyond their project's retention; return how many."""
     return storing.purge()
+
+
+@shared_task
+def settle_batches() -> int:
+    """Look at the batches whose turn it is and settle those that are over; return how many."""
+    return batches.look_due()
 
 
 @shared_task

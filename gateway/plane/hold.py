@@ -184,6 +184,18 @@ class Holds:
                 piece.free += 1
         board.in_flight -= 1
 
+    def lasting(self, board: Board, money: int, tokens: int) -> tuple[Want, ...]:
+        """Return what to ask the budgets above a batch for: what it may cost, held beyond this worker's life, and nothing to spare."""
+        amounts = (money, tokens, 0)
+        wanted = [(piece, amounts[piece.kind]) for piece in board.slices if piece.budget and amounts[piece.kind]]
+        return tuple([Want(p.window, p.owner, p.subject, p.opens_at_s, p.closes_at_s, amount, amount, amount) for p, amount in wanted])
+
+    def refusal(self, board: Board, grants: Iterable[Grant]) -> Refusal | None:
+        """Return why a batch is not taken whose budgets gave this, None when all gave."""
+        pieces = {piece.window: piece for piece in board.slices}
+        refused = [grant for grant in grants if not grant.amount]
+        return refusal_of(pieces[refused[0].window], refused[0], self._authority.now_s()) if refused else None
+
     def left(self, board: Board) -> tuple[int | None, int | None]:
         """Return what the tightest budgets have left in nano-USD and in tokens as of their last answers, None where there is none."""
         left: dict[int, int] = {}

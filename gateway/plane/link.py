@@ -12,7 +12,8 @@ from typing import TypeVar
 import msgspec
 
 from billing.holds import Clock, GaveBack, GiveBack, Grant, Granted, Recall, Standing, Take, Want
-from gateway.plane.objects import Drop, Note, ObjectQuestion, Objects, Page, Search
+from gateway.plane.batch import BatchQuestion, CloseBatch, OpenBatch, Opened, StartedBatch
+from gateway.plane.objects import Drop, Needs, Note, ObjectQuestion, Objects, Page, Search
 from gateway.plane.snapshot import Update
 from gateway.plane.stored import Fetch, Forget, Found, Keep
 from gateway.plane.stored import Question as StoreQuestion
@@ -27,6 +28,8 @@ JUMP_S = 1.0
 QUESTION_S = 2.0
 # Nobody waits longer for a response to be stored or read; the answer itself goes on.
 STORE_S = 3.0
+# To hold what a whole batch may cost, other hosts may be asked for what they do not need.
+BATCH_S = 10.0
 # The steward asks another machine: longer than for what is at hand, and not again for every token of a stranger.
 SIGNERS_S, SIGNERS_GAP_S = 12.0, 10.0
 
@@ -68,12 +71,12 @@ class Told(msgspec.Struct, tag="told", frozen=True):
 
 Message = (
     Hello | Figures | Applied | Ask | Told | Update | Take | Granted | GiveBack | GaveBack | Recall | Clock | Standing
-    | Keep | Fetch | Forget | Found | Note | Search | Page | Drop | Objects
+    | Keep | Fetch | Forget | Found | Note | Search | Page | Drop | Needs | Objects | OpenBatch | StartedBatch | CloseBatch | Opened
 )  # fmt: skip
 # what is known of stored things: questions, and what answers them
-Inquiry = StoreQuestion | ObjectQuestion
-Finding = Found | Objects
-F = TypeVar("F", Found, Objects)
+Inquiry = StoreQuestion | ObjectQuestion | BatchQuestion
+Finding = Found | Objects | Opened
+F = TypeVar("F", Found, Objects, Opened)
 encoder = msgspec.msgpack.Encoder()
 decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
@@ -249,6 +252,10 @@ class Link:
     async def objects(self, question: ObjectQuestion) -> Objects:
         """Ask whose the objects at vendors are; not `ok` where nobody answers in time."""
         return await self._inquire(question, Objects(), STORE_S)
+
+    async def batch(self, question: BatchQuestion) -> Opened:
+        """Have a batch written down, begun or given up; not `ok` where nobody answers in time."""
+        return await self._inquire(question, Opened(), BATCH_S)
 
     async def _inquire(self, question: Inquiry, nothing: F, within_s: float) -> F:
         """Return what the steward finds, `nothing` where it does not answer in time."""

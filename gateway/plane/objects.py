@@ -70,6 +70,15 @@ class Drop(msgspec.Struct, tag="drop", frozen=True):
     number: int = 0
 
 
+class Needs(msgspec.Struct, tag="needs", frozen=True):
+    """Find what of a project still needs an object: batches that are not settled."""
+
+    project: str
+    account: str
+    object_id: str
+    number: int = 0
+
+
 class Objects(msgspec.Struct, tag="objects", frozen=True):
     """What is known: `ok` is False when nobody could be asked."""
 
@@ -79,7 +88,7 @@ class Objects(msgspec.Struct, tag="objects", frozen=True):
     number: int = 0
 
 
-ObjectQuestion = Note | Search | Page | Drop
+ObjectQuestion = Note | Search | Page | Drop | Needs
 Ask = Callable[[ObjectQuestion], Awaitable[Objects]]
 
 
@@ -127,6 +136,10 @@ class Ownership:
     async def drop(self, project: str, account: str, object_id: str) -> None:
         """Forget an object that is gone."""
         await self._known(Drop(project, account, object_id))
+
+    async def needed_by(self, project: str, thing: Thing) -> Objects:
+        """Return what still needs an object: as long as that is something, it must not be deleted."""
+        return await self._known(Needs(project, thing.account, thing.object_id))
 
     async def _known(self, question: ObjectQuestion) -> Objects:
         known = await self._ask(question)

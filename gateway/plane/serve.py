@@ -27,7 +27,7 @@ from gateway.plane.send import Sender, Sent, VendorRefusal
 from gateway.plane.settle import NOTHING_HELD, Held, Times, attempted, bill, charge, flagged, intent, progress, receipt, together
 from gateway.plane.snapshot import Snapshot
 from gateway.plane.stored import Resumed, Stored, response_in, unstored
-from gateway.terms import Attempt, Call, Caller, Deployment, Model, Plan, Usage
+from gateway.terms import Account, Attempt, Call, Caller, Deployment, Model, Plan, Usage
 from gateway.wire import Wire, by_endpoint, chat_endpoints, plain_endpoints, shelf
 from gateway.wire.lines import lines, replaced
 
@@ -48,7 +48,12 @@ BYTES = frozenset(name for name, plain in plain_endpoints().items() if plain.ans
 # of the bound of a spoken answer, three quarters of a token for every token: 4 bytes are estimated as one
 SOUND_SHARE = 3
 # what adds to an answer's headers those its SDKs look for
-REWORDS = {endpoint: wire.client.answer_lines for endpoint, wire in by_endpoint().items() if wire.client is not None and wire.client.answer_lines is not None}
+REWORDS = {
+    endpoint: wire.client.answer_lines
+    for wire in shelf().values()
+    if wire.client is not None and wire.client.answer_lines is not None
+    for endpoint in (*[name for name, spoken in by_endpoint().items() if spoken is wire], *wire.batching)
+}
 JSON = b"content-type: application/json\r\n"
 SSE = b"content-type: text/event-stream; charset=utf-8\r\n"
 SAFE = b"x-content-type-options: nosniff\r\ncontent-security-policy: sandbox\r\ncache-control: no-store\r\n"
@@ -553,13 +558,7 @@ class Unmetered(Walk):
         self._request = request
 
     async def _carry(self, snapshot: Snapshot) -> None:
-        account = snapshot.accounts[self.call.account]
-        deployment = Deployment(
-            id=f"{account.id}/-", slug=f"{account.slug}/-", model="", account=account.slug, upstream_model="-",
-            order=0, weight=1, region="", max_parallel=0, price=None,
-        )
-        model = Model(id="", name="-", kind="", owned_by="", created_at_s=0, unknown_price="free", deployments=(deployment,))
-        self.plan = Plan(model=model, deployments=(deployment,), quote_nanousd=0)
+        self.plan = unpriced(snapshot.accounts[self.call.account])
         self.problem = "unmetered"
         sent = await self._send(self._read_first)
         try:
@@ -581,6 +580,16 @@ class Unmetered(Walk):
 
     async def _read_first(self, exchange: Exchange, pool: Pool, deployment: Deployment) -> bytes:
         return await exchange.chunks()
+
+
+def unpriced(account: Account) -> Plan:
+    """Return the plan of what goes to an account and is about none of the catalogue's models."""
+    deployment = Deployment(
+        id=f"{account.id}/-", slug=f"{account.slug}/-", model="", account=account.slug, upstream_model="-",
+        order=0, weight=1, region="", max_parallel=0, price=None,
+    )  # fmt: skip
+    model = Model(id="", name="-", kind="", owned_by="", created_at_s=0, unknown_price="free", deployments=(deployment,))
+    return Plan(model=model, deployments=(deployment,), quote_nanousd=0)
 
 
 beats: set[asyncio.Task[None]] = set()

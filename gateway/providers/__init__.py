@@ -74,6 +74,7 @@ class Provider(Frozen, frozen=True):
     the credential and Unix seconds (raises ValueError), `read_token` the token and its seconds to live from the answer; `headers` gets that token then.
     `signer`, for vendors whose requests are signed one by one, returns what makes a request's own headers from method, URL and body, made once from
     credential and options; None where this credential is not one to sign with. `base_url` may hold options in braces.
+    `keeps` are the endpoints of what it keeps for callers that the gateway keeps account of: `files`, `batches`, `messages/batches`.
     `read_models` turns that listing's JSON into names. `price_provider` is the vendor's id in the seeded price book ("" : none).
     """
 
@@ -100,6 +101,7 @@ class Provider(Frozen, frozen=True):
     token_request: Callable[[str, float], tuple[str, bytes]] | None = None
     read_token: Callable[[bytes], tuple[str, float]] = read_oauth
     signer: Callable[[str, Mapping[str, str]], Signer | None] | None = None
+    keeps: frozenset[str] = frozenset()
 
 
 @cache

@@ -22,6 +22,7 @@ PROVIDER = Provider(
     slug="anthropic",
     title="Anthropic",
     wires={"messages": "anthropic_messages", "messages/count_tokens": "anthropic_messages"},
+    keeps=frozenset({"messages/batches"}),
     base_url="https://api.anthropic.com",
     headers=_headers,
     path=_path,

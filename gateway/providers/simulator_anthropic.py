@@ -23,6 +23,7 @@ PROVIDER = Provider(
     slug="simulator_anthropic",
     title="Simulator (Anthropic wire, simulated)",
     wires={"messages": "anthropic_messages", "messages/count_tokens": "anthropic_messages"},
+    keeps=frozenset({"messages/batches"}),
     headers=_headers,
     path=_path,
     other_path=rest_below_v1,

@@ -12,6 +12,7 @@ from gateway.simulator import directives as sim
 from gateway.simulator.answers import Prompt, Reply, answer, seed_of
 from gateway.simulator.connection import Connection, Receive, Scope, Send
 from gateway.simulator.directives import BadDirective
+from gateway.simulator.kept import Batches, Files, MessageBatches, read_form
 from gateway.simulator.problems import Problem
 from gateway.simulator.stored import Stored
 
@@ -33,6 +34,9 @@ class Simulator:
         self.pace_ms = pace_ms
         self.any_model = any_model
         self.stored = Stored()
+        self.files = Files()
+        self.batches = Batches(self.files, self._in_a_batch)
+        self.message_batches = MessageBatches(self._in_a_batch)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -76,6 +80,8 @@ class Simulator:
             await _plain(connection, wire, wire.one_model(unquote(path[len("/v1/models/") :])))
         elif path.startswith("/v1/responses/"):
             await _plain(connection, wire, self.stored.answer(method, path[len("/v1/responses/") :]))
+        elif path.startswith(("/v1/files", "/v1/batches", "/v1/messages/batches")):
+            await self._kept(connection, method, path, wire, headers)
         elif path in openai_media.KINDS and method == "POST":
             await self._made(connection, path, headers)
         elif path not in POSTED:
@@ -88,6 +94,50 @@ class Simulator:
             if deployment:
                 fields["model"] = deployment
             await self._posted(connection, path, wire, fields, raw, headers)
+
+    async def _kept(self, connection: Connection, method: str, path: str, wire: ModuleType, headers: list[tuple[bytes, bytes]]) -> None:
+        raw, named = await _read(connection) if method == "POST" else b"", dict(headers)
+        kind, name, part = _parts(path)
+        origin = "http://" + named.get(b"host", b"").decode("latin-1")
+        if kind == "files" and method == "POST" and not name:
+            body = orjson.dumps(self.files.add(*read_form(raw, named.get(b"content-type", b""))))
+        elif kind == "files" and not part:
+            body = self.files.answer(method, name)
+        elif kind == "files" and part == "content":
+            await _plain(connection, wire, self.files.content(name), b"application/octet-stream")
+            return
+        elif method == "POST" and not name:
+            body = self.batches.create(_fields(raw)) if kind == "batches" else self.message_batches.create(_fields(raw))
+        elif method == "POST" and part == "cancel":
+            body = self.batches.cancel(name) if kind == "batches" else self.message_batches.cancel(name)
+        elif kind == "messages/batches" and part == "results":
+            await _plain(connection, wire, self.message_batches.results(name), b"application/x-jsonl")
+            return
+        elif kind == "messages/batches" and method == "DELETE":
+            body = self.message_batches.delete(name)
+        elif method == "GET" and not part:
+            body = self.batches.look(name) if kind == "batches" else self.message_batches.look(name, origin)
+        else:
+            raise Problem(404, f"Invalid URL ({method} {path})", "unknown_url")
+        await _plain(connection, wire, body)
+
+    def _in_a_batch(self, path: str, fields: dict[str, Any]) -> tuple[int, bytes]:
+        """Return status and body of one request of a batch."""
+        wire = _wire(path, {})
+        try:
+            if path == "/v1/embeddings":
+                return 200, openai_embeddings.embed(fields, openai_embeddings.read_directives(fields), self.any_model)
+            if path in openai_media.KINDS:
+                return 200, openai_media.make(path, fields, sim.parse(str(fields.get("model", ""))), self.any_model)[1]
+            prompt, replies = self._prompt(wire, fields)
+            status = prompt.directives.number("status", 200)
+            if status != 200:
+                raise Problem(status, f"Simulated status {status}.")
+            return 200, wire.whole(prompt, replies)
+        except Problem as error:
+            return error.status, wire.problem(error)
+        except BadDirective as error:
+            return 400, wire.problem(Problem(400, str(error), "bad_directive"))
 
     async def _gemini(self, connection: Connection, method: str, path: str, is_sse: bool, headers: list[tuple[bytes, bytes]]) -> None:
         rest = path.partition("/models")[2]
@@ -211,8 +261,15 @@ def _fields(raw: bytes) -> dict[str, Any]:
     return fields
 
 
-async def _plain(connection: Connection, wire: ModuleType, body: bytes) -> None:
-    await connection.start(200, [faults.JSON, SIMULATED, *wire.headers(b""), (b"content-length", str(len(body)).encode())])
+def _parts(path: str) -> tuple[str, str, str]:
+    """Return what a path is about, which of them, and which part of that."""
+    kind = next(name for name in ("messages/batches", "batches", "files") if path.startswith(f"/v1/{name}"))
+    name, _, part = path[len(f"/v1/{kind}") :].removeprefix("/").partition("/")
+    return kind, name, part
+
+
+async def _plain(connection: Connection, wire: ModuleType, body: bytes, kind: bytes = faults.JSON[1]) -> None:
+    await connection.start(200, [(b"content-type", kind), SIMULATED, *wire.headers(b""), (b"content-length", str(len(body)).encode())])
     await connection.finish(body)
 
 

@@ -6,7 +6,7 @@ passes byte for byte; every other goes through the neutral conversation of gatew
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, Protocol
 
@@ -195,6 +195,50 @@ class UpstreamSide(Frozen, frozen=True):
     chunk_reader: Callable[[], ChunkReader]
 
 
+class BatchAsk(Frozen, frozen=True):
+    """One request of a batch: the id its caller knows it by, the endpoint it is for, and the body a call there would have, as it stands and `parsed`."""
+
+    custom_id: str
+    endpoint: str
+    body: bytes
+    parsed: Mapping[str, Any]
+
+
+class BatchTold(Frozen, frozen=True):
+    """What a vendor says about a batch: its id, whether nothing more will happen to it, and the files that hold its results where those are files."""
+
+    object_id: str
+    is_over: bool
+    files: tuple[str, ...] = ()
+
+
+class BatchResult(Frozen, frozen=True):
+    """What became of one request of a batch: the status and body a call would have got; status 0 and a word where the vendor never answered it."""
+
+    custom_id: str
+    status: int
+    body: bytes = b""
+    error_code: str = ""
+
+
+class Batching(Frozen, frozen=True):
+    """How a wire speaks of batches: `kind` is what an object of theirs is called, `endpoints` are those whose calls it batches.
+
+    `read_asks` takes the file or request that holds a batch's calls, `rewrite` returns it with some of their bodies, by their place, replaced; `read_told`
+    takes an answer about a batch, `read_result` a line of its results, found in files or (`results`) at a path of the batch's own. All raise WireError.
+    `with_results_at` returns an answer about a batch with the address of its results, where it has one, below another base URL.
+    """
+
+    kind: str
+    endpoints: frozenset[str]
+    read_asks: Callable[[bytes], Iterator[BatchAsk]]
+    rewrite: Callable[[bytes, Mapping[int, bytes]], bytes]
+    read_told: Callable[[bytes], BatchTold]
+    read_result: Callable[[bytes], BatchResult]
+    results: str = ""
+    with_results_at: Callable[[bytes, str], bytes] | None = None
+
+
 class Wire(Frozen, frozen=True):
     """One wire.
 
@@ -205,6 +249,7 @@ class Wire(Frozen, frozen=True):
     is no top-level field. `usage_member` is the answer's field that holds the usage. `names_model` is whether the body does.
     `terminal` ends a stream whose provider sent everything but its last event; None where such a stream counts as cut.
     `counting` are endpoints that count a request's tokens free of charge, each with how a count is told.
+    `batching` are its endpoints for batches.
     `text_bytes` tells how much of a whole answer is text, to estimate tokens from. `without_foreign` returns the changes that take other vendors'
     sealed reasoning out of a request that else passes unchanged; it is asked where `sealed` stands in one. `rename_model` returns the changes where a
     body repeats the model that its path names.
@@ -230,6 +275,7 @@ class Wire(Frozen, frozen=True):
     terminal: bytes | None = None
     stream_type: bytes = b"text/event-stream"
     text_bytes: Callable[[bytes], int] = len
+    batching: Mapping[str, Batching] = {}
     without_foreign: Callable[[Mapping[str, msgspec.Raw]], Mapping[str, bytes | None]] | None = None
     sealed: bytes = b'"sgw1.'
     rename_model: Callable[[Mapping[str, msgspec.Raw], str], Mapping[str, bytes | None]] | None = None
@@ -263,6 +309,18 @@ def by_endpoint() -> Mapping[str, Wire]:
 def plain_endpoints() -> Mapping[str, Plain]:
     """Return the endpoints with rules of their own."""
     return {endpoint: plain for wire in shelf().values() for endpoint, plain in wire.plain.items()}
+
+
+@cache
+def batching_endpoints() -> Mapping[str, Batching]:
+    """Return the endpoints for batches."""
+    return {endpoint: batching for wire in shelf().values() for endpoint, batching in wire.batching.items()}
+
+
+@cache
+def usage_readers() -> Mapping[str, Callable[[bytes], tuple[Usage | None, str]]]:
+    """Return what reads the usage of a whole answer, by the endpoint it is from."""
+    return {name: wire.read_usage for name, wire in by_endpoint().items()} | {name: plain.read_usage for name, plain in plain_endpoints().items()}
 
 
 @cache

@@ -101,8 +101,19 @@ def texts(body: bytes, content_type: bytes) -> dict[str, str | bytes]:
 
 def with_text(body: bytes, content_type: bytes, name: str, text: str) -> bytes:
     """Return a form that `texts` could read with one of its text fields replaced."""
+    return with_content(body, content_type, name, text.encode())
+
+
+def content(body: bytes, content_type: bytes, name: str) -> bytes:
+    """Return what a field of a form that `texts` could read holds, such as a file."""
     part = _parts(body, content_type)[name][0]
-    return body[: part.start] + text.encode() + body[part.end :]
+    return body[part.start : part.end] if part.start >= 0 else b""
+
+
+def with_content(body: bytes, content_type: bytes, name: str, data: bytes) -> bytes:
+    """Return a form that `texts` could read with what one of its fields holds, which must be something, replaced."""
+    part = _parts(body, content_type)[name][0]
+    return body[: part.start] + data + body[part.end :]
 
 
 def with_field(body: bytes, content_type: bytes, name: str, text: str) -> bytes:

@@ -12,7 +12,7 @@ from gateway.providers import shelf
 from tests.fakes.listing import CREDENTIAL, listing_provider
 
 NO_LIST = "The provider answers, but not with a list of models. Check the kind of provider and the path of the base URL."
-LATE = "The provider did not answer in full within 10 s. Check the base URL and the firewall."
+LATE = "The provider did not answer in full within 0.4 s. Check the base URL and the firewall."
 TOO_LONG = "The answer is longer than 2 MiB. Check that the base URL leads to a model provider."
 
 

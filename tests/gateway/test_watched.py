@@ -21,7 +21,7 @@ NOT_WATCHED = {
         "parts of files whose making is recorded": {"ExportPart", "ReconciliationImport", "ReconciliationLine"},
     },
     "gateway": {
-        "what callers keep, here and at vendors": {"StoredResponse", "StoredItem", "VendorObject"},
+        "what callers keep, here and at vendors": {"StoredResponse", "StoredItem", "VendorObject", "Batch"},
         "numbers of the configuration": {"Revision", "Change"},
     },
 }

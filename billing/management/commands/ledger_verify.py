@@ -30,7 +30,9 @@ class Command(BaseCommand):
                 self.stdout.write(f"Released {amount} of window {name}.")
             abandoned = leases.abandoned()
         for lease in abandoned:
-            self.stdout.write(f"{lease}; its host {lease.host} has been silent for 10 minutes and its journal may still come back.")
+            silent = f"its host {lease.host} has been silent for 10 minutes and its journal may still come back"
+            why = silent if lease.host else "a batch that was never settled"
+            self.stdout.write(f"{lease}; {why}.")
         if abandoned:
             self.stdout.write("When a journal is lost for good, end its worker's leases with --release-worker.")
         found = verify()

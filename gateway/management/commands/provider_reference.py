@@ -43,6 +43,7 @@ def _section(slug: str, provider: Provider) -> str:
         ("base URL", f"`{provider.base_url}`" if provider.base_url else "the account's own"),
         ("credential", "required" if provider.needs_credential else "if the server wants one"),
         ("endpoints and wires", "; ".join(f"`{endpoint}` ({wire})" for endpoint, wire in provider.wires.items())),
+        ("keeps", ", ".join(f"`{name}`" for name in sorted(provider.keeps))),
         ("account options", "; ".join(f"`{name}`: {hint}" for name, hint in provider.options.items())),
         ("fields left out (`x-sgw-dropped`)", ", ".join(f"`{name}`" for name in sorted(provider.drop))),
         ("fields renamed", ", ".join(f"`{old}` → `{new}`" for old, new in sorted(provider.rename.items()))),

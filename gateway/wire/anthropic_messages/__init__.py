@@ -5,6 +5,7 @@ from functools import partial
 from gateway.wire import ClientSide, UpstreamSide, Wire
 from gateway.wire.anthropic_messages.answer import error_message, read_answer, read_usage
 from gateway.wire.anthropic_messages.ask import read_ask
+from gateway.wire.anthropic_messages.batching import BATCHING
 from gateway.wire.anthropic_messages.compose import compose
 from gateway.wire.anthropic_messages.events import ChunkWriter
 from gateway.wire.anthropic_messages.foreign import without_foreign
@@ -40,4 +41,5 @@ WIRE = Wire(
     read_usage=read_usage,
     meter=partial(ReaderMeter, ChunkReader),
     without_foreign=without_foreign,
+    batching=BATCHING,
 )

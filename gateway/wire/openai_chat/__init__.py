@@ -3,6 +3,7 @@
 from gateway.wire import ClientSide, UpstreamSide, Wire
 from gateway.wire.openai_chat.answer import read_answer
 from gateway.wire.openai_chat.ask import read_ask
+from gateway.wire.openai_chat.batching import BATCHING
 from gateway.wire.openai_chat.compose import compose
 from gateway.wire.openai_chat.embed import EMBEDDING
 from gateway.wire.openai_chat.events import ChunkWriter
@@ -53,4 +54,5 @@ WIRE = Wire(
     read_usage=read_usage,
     meter=Meter,
     text_bytes=message_bytes,
+    batching=BATCHING,
 )

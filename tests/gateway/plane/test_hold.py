@@ -280,3 +280,22 @@ async def test_a_recall_leaves_what_a_waiting_call_adds_to() -> None:
     await asyncio.sleep(0)
     bank.holds.recalled(["k:2026-11"])
     assert ((await waiting).amounts[0], bank.returned) == (90, {})
+
+
+def test_a_batch_asks_every_hard_budget_for_all_it_may_cost_and_no_limit() -> None:
+    bank = Bank()
+    these = rules(budget("m", KEY), budget("t", "project:prj", unit="tokens"), budget("s", "unit:bu", mode="soft"), Limit("l", KEY, "rpm", 1))
+    found = board(bank, these)
+    asked = [(want.window, want.least, want.wish, want.call) for want in bank.holds.lasting(found, 700, 90)]
+    assert asked == [("m:2026-11", 700, 700, 700), ("t:2026-11", 90, 90, 90)]
+    # what costs nothing asks for nothing
+    assert bank.holds.lasting(found, 0, 0) == ()
+
+
+def test_a_batch_is_refused_by_the_first_budget_that_gives_nothing() -> None:
+    bank = Bank()
+    found = board(bank)
+    given = Grant("k:2026-11", 700, 1000, 0, 700)
+    assert bank.holds.refusal(found, [given]) is None
+    refusal = bank.holds.refusal(found, [given, Grant("u:total", 0, 500, 400, 0, "exhausted")])
+    assert (type(refusal), refusal.detail["budget"] if refusal else "") == (OverBudget, "bud_u")

@@ -1,0 +1,64 @@
+"""Calls about what vendors keep, such as files: the gateway asks one account, once or more often, reads the answers whole, and gives one of its own."""
+
+from collections.abc import Awaitable, Callable
+
+from gateway.plane.pools import Exchange, Pool
+from gateway.plane.relay import Reply
+from gateway.plane.send import Sent
+from gateway.plane.serve import ANSWER_BYTES, JSON, SAFE, Corridor, Unmetered, unpriced
+from gateway.plane.snapshot import Snapshot
+from gateway.terms import Call, Caller, Deployment
+from gateway.wire.lines import replaced
+
+JSON_TYPE = b"application/json"
+# of a try that ended so, no byte was believed by the vendor
+CERTAIN = frozenset({"connect", "tls", "address_refused", "connect_timeout", "busy"})
+
+
+class Errand(Unmetered):
+    """One such call; its receipt says that it cost nothing. `work` asks what it needs and returns the answer's body."""
+
+    __slots__ = ("_content", "_kind", "_sent", "_snapshot", "_work")
+
+    def __init__(self, corridor: Corridor, call: Call, caller: Caller, reply: Reply, began: float, work: Callable[["Errand"], Awaitable[bytes]]) -> None:
+        super().__init__(corridor, call, caller, reply, began, ("GET", "/"))
+        self._work, self._content, self._kind = work, b"", JSON_TYPE
+        self._sent: Sent[bytes] | None = None
+
+    async def _carry(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        body = await self._work(self)
+        self.settle()
+        if self._corridor.journal.strict:
+            await self._corridor.journal.flushed()
+        own = self._reworded(b"x-request-id: %b\r\n%b" % (self.call.id.encode(), SAFE))
+        head = self._head(self._sent) if self._sent is not None else own
+        await self.reply.whole(200, b"%bcontent-length: %d\r\n%b" % (head, len(body), JSON), body)
+
+    async def ask(self, slug: str, method: str, path: str, content: bytes = b"", kind: bytes = JSON_TYPE, limit_bytes: int = ANSWER_BYTES) -> bytes:
+        """Return an account's whole answer. Raises VendorRefusal, TooFast, Overloaded, UpstreamFailed, UpstreamTimeout."""
+        self.plan = unpriced(self._snapshot.accounts[slug])
+        self._request, self._content, self._kind = (method, path), content, kind
+
+        async def read(exchange: Exchange, pool: Pool, deployment: Deployment) -> bytes:
+            return await exchange.read(limit_bytes)
+
+        sent = self._sent = await self._send(read)
+        sent.pool.leave(sent.deployment)
+        sent.exchange.close()
+        self._answered()
+        # nothing of it is billed
+        self._served = False
+        return sent.opening
+
+    def may_have_happened(self, attempts_before: int) -> bool:
+        """Return whether a request that failed may have been carried out: none of the tries since `attempts_before` was refused for certain."""
+        return any(not (try_.outcome in CERTAIN or (try_.outcome.isdecimal() and try_.status < 500)) for try_ in self.attempts[attempts_before:])
+
+    def prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
+        """Return head and body of what is asked now. Raises JournalBroken."""
+        self._intend(deployment, pool)
+        head = pool.raw_head(*self._request, self._kind)
+        if self.call.headers and pool.provider.tells is not None:
+            head = replaced(head, pool.provider.tells(self.call.headers)[0])
+        return pool.signed(head, self._content), self._content
