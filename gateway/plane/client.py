@@ -1,15 +1,13 @@
 """The data plane's own HTTP/1.1 client: one pool per endpoint, exact deadlines, instant cancel. Knows bytes and headers, not vendors."""
 
 import asyncio
-import os
-import ssl
 from typing import Self
 
 import aiofastnet
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from gateway.errors import UpstreamFault
-from gateway.plane.endpoint import Endpoint, endpoint_of, resolve, tls_context
+from gateway.plane.endpoint import Endpoint, endpoint_of, reach, tls_context
 from gateway.plane.inflate import Inflater, inflater_for
 from gateway.terms import Deadlines, Frozen, Header
 
@@ -473,26 +471,8 @@ class Client:
         raise UpstreamFault(kind, message, sent=True)
 
     async def _connect(self, deadlines: Deadlines, ends_at: float) -> Connection:
-        """Return a new connection to a checked address, trying each in turn; raises UpstreamFault, nothing having been sent."""
-        endpoint = self.endpoint
-        whole_s = ends_at - self.loop.time()
-        connect_s = deadlines.connect_ms / 1000
-        try:
-            async with asyncio.timeout(min(connect_s, whole_s)):
-                failure = "no address"
-                for address in await resolve(self.loop, endpoint):
-                    try:
-                        return await self._connect_to(address)
-                    except ssl.SSLError as error:
-                        reason = getattr(error, "verify_message", "") or error.reason or "handshake failed"
-                        raise UpstreamFault("tls", f"{endpoint.host}: {reason}", sent=False) from None
-                    except OSError as error:
-                        failure = os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
-                raise UpstreamFault("connect", f"{endpoint.host}:{endpoint.port}: {failure}", sent=False)
-        except TimeoutError:
-            if whole_s < connect_s:
-                raise UpstreamFault("total_timeout", "the call's total time is used up", sent=False) from None
-            raise UpstreamFault("connect_timeout", f"no connection to {endpoint.host} within {connect_s:g} s", sent=False) from None
+        """Return a new connection to a checked address; raises UpstreamFault, nothing having been sent."""
+        return await reach(self.loop, self.endpoint, deadlines, ends_at, self._connect_to)
 
     async def _connect_to(self, address: str) -> Connection:
         if self._tls is None:

@@ -5,11 +5,15 @@ import functools
 import os
 import socket
 import ssl
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from accounts.addresses import AddressRules
 from gateway.errors import UpstreamFault
 from gateway.terms import Deadlines, Frozen
+
+T = TypeVar("T")
 
 
 class Endpoint(Frozen, frozen=True):
@@ -70,3 +74,25 @@ async def resolve(loop: asyncio.AbstractEventLoop, endpoint: Endpoint) -> list[s
         if not endpoint.allow_private.check(address, endpoint.host):
             raise UpstreamFault("address_refused", f"{endpoint.host} has an address that private_upstreams does not allow", sent=False)
     return addresses
+
+
+async def reach(loop: asyncio.AbstractEventLoop, endpoint: Endpoint, deadlines: Deadlines, ends_at: float, connect_to: Callable[[str], Awaitable[T]]) -> T:
+    """Return a connection made by `connect_to` to one of the endpoint's checked addresses, trying each in turn; raises UpstreamFault, nothing sent."""
+    whole_s = ends_at - loop.time()
+    connect_s = deadlines.connect_ms / 1000
+    try:
+        async with asyncio.timeout(min(connect_s, whole_s)):
+            failure = "no address"
+            for address in await resolve(loop, endpoint):
+                try:
+                    return await connect_to(address)
+                except ssl.SSLError as error:
+                    reason = getattr(error, "verify_message", "") or error.reason or "handshake failed"
+                    raise UpstreamFault("tls", f"{endpoint.host}: {reason}", sent=False) from None
+                except OSError as error:
+                    failure = os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
+            raise UpstreamFault("connect", f"{endpoint.host}:{endpoint.port}: {failure}", sent=False)
+    except TimeoutError:
+        if whole_s < connect_s:
+            raise UpstreamFault("total_timeout", "the call's total time is used up", sent=False) from None
+        raise UpstreamFault("connect_timeout", f"no connection to {endpoint.host} within {connect_s:g} s", sent=False) from None
