@@ -16,9 +16,9 @@ def _headers(credential: str) -> Headers:
 
 
 def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
-    if endpoint == "responses":
-        # served by the undated v1 API alone, which finds the deployment in the body
-        return "/openai/v1/responses"
+    if endpoint in ("responses", "realtime"):
+        # served by the undated v1 API alone, which finds the deployment in the body or in the query
+        return f"/openai/v1/{endpoint}"
     version = options.get("api_version") or API_VERSION
     return f"/openai/deployments/{quote(model, safe='')}/{endpoint}?api-version={quote(version, safe='')}"
 
@@ -46,6 +46,7 @@ PROVIDER = Provider(
         "audio/speech": "openai_chat",
         "audio/transcriptions": "openai_chat",
         "audio/translations": "openai_chat",
+        "realtime": "openai_chat",
     },
     headers=_headers,
     path=_path,

@@ -17,6 +17,7 @@ PROVIDER = Provider(
         "audio/speech": "openai_chat",
         "audio/transcriptions": "openai_chat",
         "audio/translations": "openai_chat",
+        "realtime": "openai_chat",
     },
     base_url="https://api.openai.com/v1",
     reads_headers=frozenset((b"openai-processing-ms", b"openai-version")),

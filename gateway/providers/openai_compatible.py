@@ -14,6 +14,7 @@ PROVIDER = Provider(
         "audio/speech": "openai_chat",
         "audio/transcriptions": "openai_chat",
         "audio/translations": "openai_chat",
+        "realtime": "openai_chat",
         "rerank": "openai_chat",
     },
     needs_credential=False,

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from gateway.providers import Provider
 from gateway.terms import Headers
-from gateway.wire.gemini.path import listed, locate, other_path, write_path
+from gateway.wire.gemini.path import LIVE, listed, locate, other_path, write_path
 
 ENDPOINTS = ("generateContent", "countTokens", "embedContent", "batchEmbedContents")
+LIVE_PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 
 
 def _headers(credential: str) -> Headers:
@@ -14,7 +15,7 @@ def _headers(credential: str) -> Headers:
 
 
 def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
-    return "/v1beta/" + write_path(model, endpoint, stream=stream)
+    return LIVE_PATH if endpoint == LIVE else "/v1beta/" + write_path(model, endpoint, stream=stream)
 
 
 def _locate(rest: str) -> str:
@@ -24,7 +25,7 @@ def _locate(rest: str) -> str:
 PROVIDER = Provider(
     slug="simulator_google",
     title="Simulator (Gemini wire, simulated)",
-    wires=dict.fromkeys(ENDPOINTS, "gemini"),
+    wires=dict.fromkeys((*ENDPOINTS, LIVE), "gemini"),
     headers=_headers,
     path=_path,
     locate=_locate,

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from gateway.terms import Answer, Ask, Chunk, EmbedAsk, Embedded, Frozen, Ties, Usage
+from gateway.wire.live import Live
 
 
 class WireError(Exception):
@@ -243,7 +244,7 @@ class Wire(Frozen, frozen=True):
     """One wire.
 
     `surface` names the SDKs whose shape its errors have. `also` are endpoints with its usage that are never translated, `plain` those with rules of their own,
-    `embedding` those of both for embeddings, which are translated among themselves.
+    `embedding` those of both for embeddings, which are translated among themselves, `live` those that are WebSockets.
     `output_limits` are the top-level request fields that bound an answer's tokens, `output_limit` the one to set;
     `limit_output` returns the changes that set such a bound, where it
     is no top-level field. `usage_member` is the answer's field that holds the usage. `names_model` is whether the body does.
@@ -266,6 +267,7 @@ class Wire(Frozen, frozen=True):
     also: tuple[str, ...] = ()
     embedding: Mapping[str, Embedding] = {}
     plain: Mapping[str, Plain] = {}
+    live: Mapping[str, Live] = {}
     counting: Mapping[str, Callable[[int], bytes]] = {}
     names_model: bool = True
     output_limits: frozenset[str] = frozenset()
@@ -321,6 +323,12 @@ def batching_endpoints() -> Mapping[str, Batching]:
 def usage_readers() -> Mapping[str, Callable[[bytes], tuple[Usage | None, str]]]:
     """Return what reads the usage of a whole answer, by the endpoint it is from."""
     return {name: wire.read_usage for name, wire in by_endpoint().items()} | {name: plain.read_usage for name, plain in plain_endpoints().items()}
+
+
+@cache
+def live_endpoints() -> Mapping[str, tuple[Wire, Live]]:
+    """Return the endpoints that are WebSockets, with the wires they belong to."""
+    return {endpoint: (wire, live) for wire in shelf().values() for endpoint, live in wire.live.items()}
 
 
 @cache

@@ -14,6 +14,7 @@ from gateway.wire.gemini.embed import EMBEDDING, PLAIN
 from gateway.wire.gemini.events import KEEP_ALIVE, ChunkWriter
 from gateway.wire.gemini.foreign import rename_model, without_foreign
 from gateway.wire.gemini.head import candidates, read_head
+from gateway.wire.gemini.live import LIVE
 from gateway.wire.gemini.path import read_path
 from gateway.wire.gemini.stream import ChunkReader, Meter
 from gateway.wire.gemini.thoughts import NAME, SEALED
@@ -57,6 +58,7 @@ WIRE = Wire(
     ),
     upstream=UpstreamSide(compose=compose, read_answer=read_answer, chunk_reader=ChunkReader),
     plain=PLAIN,
+    live=LIVE,
     embedding=EMBEDDING,
     counting={"countTokens": write_count},
     names_model=False,

@@ -1,5 +1,6 @@
 """Reads and writes Gemini's paths: `models/{model}:{method}`. A model's name may hold slashes and colons; the last colon ends it."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, unquote
@@ -10,6 +11,9 @@ STREAMED = "streamGenerateContent"
 _METHODS = {"generateContent": ("generateContent", False), STREAMED: ("generateContent", True)}
 _VERSIONS = ("v1beta/", "v1/", "v1alpha/")
 _NAME_CHARS = 400
+# the Live API is a WebSocket beside the versions; its model stands in the first message
+LIVE = "BidiGenerateContent"
+LIVE_PATH = re.compile(r"ws/google\.ai\.generativelanguage\.v1(?:beta|alpha)\.GenerativeService\." + LIVE)
 
 
 def read_path(path: str, others: frozenset[str] = frozenset()) -> Named | None:
@@ -39,6 +43,8 @@ def write_path(model: str, endpoint: str, *, stream: bool) -> str:
 
 def locate(rest: str, others: frozenset[str]) -> str:
     """Return the endpoint that the rest of a provider path stands for; a rest that names no method stands for itself."""
+    if LIVE_PATH.fullmatch(rest):
+        return LIVE
     named = read_path(rest, others)
     return rest if named is None else named.endpoint
 

@@ -10,6 +10,7 @@ from gateway.wire.openai_chat.events import ChunkWriter
 from gateway.wire.openai_chat.head import read_head
 from gateway.wire.openai_chat.media import PLAIN
 from gateway.wire.openai_chat.meter import Meter, error_message, message_bytes, read_usage, usage_from
+from gateway.wire.openai_chat.realtime import LIVE
 from gateway.wire.openai_chat.stream import ChunkReader
 from gateway.wire.openai_chat.told import error_body, error_event, write_answer
 from gateway.wire.sse import EventBuffer
@@ -46,6 +47,7 @@ WIRE = Wire(
     also=("embeddings",),
     embedding=EMBEDDING,
     plain=PLAIN,
+    live=LIVE,
     output_limits=frozenset({"max_tokens", "max_completion_tokens"}),
     output_limit="max_tokens",
     terminal=b"data: [DONE]\n\n",

@@ -113,7 +113,7 @@ def _rerank_usage(body: bytes) -> tuple[Usage | None, str]:
     return (usage, problem) if usage is not None or problem == "usage_invalid" else _without_usage(body)
 
 
-def _media_usage(body: bytes) -> tuple[Usage | None, str]:
+def media_usage(body: bytes) -> tuple[Usage | None, str]:
     """Return tokens of images and transcripts; of models billed by time, a second is a token of sound (docs/how-to/prices.md)."""
     try:
         told = _ANSWER.decode(body).usage
@@ -135,16 +135,16 @@ def _media_usage(body: bytes) -> tuple[Usage | None, str]:
 
 PLAIN: Mapping[str, Plain] = {
     "moderations": Plain(kind="moderation", read_head=_moderation, read_usage=_without_usage),
-    "images/generations": Plain(kind="image", read_head=_images, read_usage=_media_usage, item_tokens=IMAGE_TOKENS),
+    "images/generations": Plain(kind="image", read_head=_images, read_usage=media_usage, item_tokens=IMAGE_TOKENS),
     "images/edits": Plain(
-        kind="image", read_head=_images, read_usage=_media_usage, is_form=True, bytes_per_token=PICTURE_BYTES_PER_TOKEN, item_tokens=IMAGE_TOKENS
+        kind="image", read_head=_images, read_usage=media_usage, is_form=True, bytes_per_token=PICTURE_BYTES_PER_TOKEN, item_tokens=IMAGE_TOKENS
     ),
-    "audio/speech": Plain(kind="speech", read_head=_speech, read_usage=_media_usage, answers_bytes=True),
+    "audio/speech": Plain(kind="speech", read_head=_speech, read_usage=media_usage, answers_bytes=True),
     "audio/transcriptions": Plain(
-        kind="transcription", read_head=_transcription, read_usage=_media_usage, is_form=True, answers_bytes=True, bytes_per_token=SOUND_BYTES_PER_TOKEN
+        kind="transcription", read_head=_transcription, read_usage=media_usage, is_form=True, answers_bytes=True, bytes_per_token=SOUND_BYTES_PER_TOKEN
     ),
     "audio/translations": Plain(
-        kind="transcription", read_head=_transcription, read_usage=_media_usage, is_form=True, answers_bytes=True, bytes_per_token=SOUND_BYTES_PER_TOKEN
+        kind="transcription", read_head=_transcription, read_usage=media_usage, is_form=True, answers_bytes=True, bytes_per_token=SOUND_BYTES_PER_TOKEN
     ),
     "rerank": Plain(kind="rerank", read_head=_rerank, read_usage=_rerank_usage),
 }
