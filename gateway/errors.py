@@ -108,6 +108,10 @@ class SlowSender(Refusal):
     status, code, kind, retryable = 408, "request_timeout", "invalid_request_error", True
 
 
+class SessionExpired(Refusal):
+    status, code, kind, retryable = 408, "session_expired", "invalid_request_error", True
+
+
 class TooLarge(Refusal):
     status, code, kind = 413, "request_too_large", "invalid_request_error"
 

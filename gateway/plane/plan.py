@@ -8,14 +8,17 @@ from billing.money import TOKENS_PER_RATE
 from gateway.errors import BadRequest, DataClassNotAllowed, NoSuchModel, NotAllowed, PriceUnknown
 from gateway.plane.snapshot import Snapshot
 from gateway.terms import Call, Caller, Deployment, Model, Plan
-from gateway.wire import Plain, chat_endpoints, counting_endpoints, plain_endpoints
+from gateway.wire import Plain, chat_endpoints, counting_endpoints, live_endpoints, plain_endpoints
 
 KIND_OF_ENDPOINT = (
     dict.fromkeys(chat_endpoints() | counting_endpoints(), "chat")
     | {"embeddings": "embeddings"}
     | {name: plain.kind for name, plain in plain_endpoints().items()}
+    | {name: live.kind for name, (_, live) in live_endpoints().items()}
 )
 CHAT, PLAIN = chat_endpoints(), plain_endpoints()
+# where a call says itself how much output it is held for
+BOUNDED = PLAIN.keys() | live_endpoints().keys()
 # the class of data that what is not in the catalogue may get: internal, as a model that nobody cleared for more
 UNLISTED_CLEARANCE = 1
 NOT_SERVED = frozenset({"requested", "retired"})
@@ -123,7 +126,7 @@ def quoted(call: Call, model: Model, deployments: tuple[Deployment, ...], snapsh
     """Return the plan with its upper bound: every byte a token, the output limit reached, at the dearest deployment's dearest rates."""
     input_tokens = (call.most_input_tokens or len(call.body)) + FRAMING_TOKENS + call.history_tokens
     assumed = BLOCK_TOKENS if call.stream else ASSUMED_OUTPUT_TOKENS
-    output_tokens = call.max_output_tokens or assumed if call.endpoint in CHAT else call.max_output_tokens if call.endpoint in PLAIN else 0
+    output_tokens = call.max_output_tokens or assumed if call.endpoint in CHAT else call.max_output_tokens if call.endpoint in BOUNDED else 0
     input_rate = output_rate = request = 0
     for deployment in deployments:
         if deployment.price is not None:

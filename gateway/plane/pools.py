@@ -54,10 +54,11 @@ class Client(Protocol):
 class Pool:
     """One account in use."""
 
-    __slots__ = ("_busy", "_heads", "_routes", "_sign", "_told", "_via", "account", "client", "in_flight", "provider", "tokens")
+    __slots__ = ("_busy", "_heads", "_routes", "_sign", "_told", "_via", "account", "client", "in_flight", "provider", "sockets", "tokens")
 
-    def __init__(self, account: Account, provider: Provider, client: Client, via: bytes) -> None:
-        self.account, self.provider, self.client = account, provider, client
+    def __init__(self, account: Account, provider: Provider, client: Client, via: bytes, sockets: Client | None = None) -> None:
+        """`sockets` opens WebSockets where `client` makes requests."""
+        self.account, self.provider, self.client, self.sockets = account, provider, client, sockets
         self.in_flight = 0
         self._busy: dict[str, int] = {}
         self._via = via
@@ -158,10 +159,11 @@ class Pools:
         via: bytes,
         make_token_client: Callable[[Account, str], TokenClient] | None = None,
         wall: Callable[[], float] = time.time,
+        make_sockets: Callable[[Account], Client] | None = None,
     ) -> None:
         """`make_token_client` makes the client to an account's token endpoint from its URL; `wall` gives Unix seconds."""
         self._shelf, self._make_client, self._via = shelf, make_client, via
-        self._make_token_client, self._wall = make_token_client, wall
+        self._make_token_client, self._wall, self._make_sockets = make_token_client, wall, make_sockets
         self._pools: dict[str, Pool] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -174,7 +176,8 @@ class Pools:
         for slug, account in accounts.items():
             pool = self._pools.get(slug)
             if pool is None or pool.account.revision != account.revision:
-                pool = Pool(account, self._shelf[account.provider], self._make_client(account), self._via)
+                sockets = self._make_sockets(account) if self._make_sockets is not None else None
+                pool = Pool(account, self._shelf[account.provider], self._make_client(account), self._via, sockets)
                 if pool.provider.token_request is not None and self._make_token_client is not None:
                     pool.exchange(partial(self._make_token_client, account), self._wall)
             pools[slug] = pool

@@ -50,6 +50,6 @@ def find(provider: Provider, endpoint: str) -> Route | None:
     if endpoint in chat_endpoints():
         for name, wire_name in provider.wires.items():
             wire = wires[wire_name]
-            if wire.upstream is not None and name not in wire.also and name not in wire.plain and name not in wire.counting:
+            if wire.upstream is not None and name not in wire.also and name not in wire.plain and name not in wire.counting and name not in wire.live:
                 return Route(endpoint=name, wire=wire, client=client, is_same=False, read_usage=wire.read_usage)
     return None

@@ -3,12 +3,13 @@
 from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
 from math import ceil
+from operator import attrgetter
 from typing import Generic, Protocol, TypeVar
 
 from billing.receipts import Charge
 from gateway.errors import Overloaded, Refusal, TooFast, UpstreamFailed, UpstreamFault, UpstreamTimeout
 from gateway.plane.health import Health
-from gateway.plane.pools import Exchange, Pool, Pools
+from gateway.plane.pools import Client, Exchange, Pool, Pools
 from gateway.terms import Attempt, Deadlines, Deployment, Frozen, Headers
 
 T = TypeVar("T")
@@ -92,10 +93,19 @@ class Sender:
     """Sends calls of one worker; `clock` and `wall` give monotonic and Unix seconds."""
 
     def __init__(
-        self, pools: Pools, health: Health, clock: Callable[[], float], wall: Callable[[], float], stable: Callable[[], Awaitable[None]] | None = None
+        self,
+        pools: Pools,
+        health: Health,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        stable: Callable[[], Awaitable[None]] | None = None,
+        client_of: Callable[[Pool], Client] = attrgetter("client"),
     ) -> None:
-        """`stable`, if given, is awaited between preparing a try and its first byte: it returns once what was noted is on stable storage."""
-        self._pools, self._health, self._clock, self._wall, self._stable = pools, health, clock, wall, stable
+        """`stable`, if given, is awaited between preparing a try and its first byte: it returns once what was noted is on stable storage.
+
+        `client_of` tells which of a pool's clients opens the exchanges.
+        """
+        self._pools, self._health, self._clock, self._wall, self._stable, self._client_of = pools, health, clock, wall, stable, client_of
 
     async def send(
         self,
@@ -171,7 +181,7 @@ class Sender:
             if self._stable is not None:
                 await self._stable()
             asked = True
-            exchange = await pool.client.open(head, body, deadlines(pool.account.deadlines, timeout_ms) if timeout_ms else None)
+            exchange = await self._client_of(pool).open(head, body, deadlines(pool.account.deadlines, timeout_ms) if timeout_ms else None)
             status = exchange.status
             if 200 <= status < 300:
                 opening = await first(exchange, pool, deployment)

@@ -110,8 +110,8 @@ class Walk:
     __slots__ = (
         "_beat", "_board", "_body", "_charges", "_corridor", "_covered_bytes", "_hold", "_is_unheld", "_progress_at", "_resumed", "_served", "answered_at",
         "attempts", "began", "billed_nanousd",
-        "call", "caller", "deployment", "dropped", "error_code", "first_byte_at", "outcome", "plan", "problem", "provider", "reader", "reply", "route",
-        "sent_at", "settled", "status", "text_bytes", "usage",
+        "call", "caller", "deployment", "dropped", "error_code", "first_byte_at", "outcome", "partial", "plan", "problem", "provider", "reader", "reply",
+        "route", "sent_at", "settled", "status", "text_bytes", "usage",
     )
 
     def __init__(self, corridor: Corridor, call: Call, caller: Caller, reply: Reply, began: float) -> None:
@@ -123,7 +123,9 @@ class Walk:
         self.dropped: tuple[str, ...] = ()
         self.reader: speak.Reader | None = None
         self.route: Route | None = None
+        # the vendor's usage, whole or as far as it was told
         self.usage: Usage | None = None
+        self.partial: Usage | None = None
         self.problem = ""
         self._is_unheld = False
         self.text_bytes = 0
@@ -505,9 +507,9 @@ class Walk:
         self.settled = True
         corridor, now = self._corridor, self._corridor.clock()
         if self.reader is not None:
-            self.usage, self.problem, self.text_bytes = self.reader.usage, self.reader.problem, self.reader.text_bytes
-        partial = self.reader.partial if self.reader is not None else None
-        own = billed = bill(self.call, self.deployment, self.usage, partial, self.problem, self.text_bytes, self._served)
+            reader = self.reader
+            self.usage, self.partial, self.problem, self.text_bytes = reader.usage, reader.partial, reader.problem, reader.text_bytes
+        own = billed = bill(self.call, self.deployment, self.usage, self.partial, self.problem, self.text_bytes, self._served)
         attempts, hold = self.attempts, self._hold
         if self._charges and self.deployment is not None:
             billed, attempts = together(own, attempts, self.deployment, self.provider)

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network
+from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
 
@@ -31,6 +32,7 @@ from gateway.plane.pools import Pools
 from gateway.plane.send import Sender
 from gateway.plane.serve import Corridor
 from gateway.plane.snapshot import BadSnapshot, Snapshot, Update
+from gateway.plane.sockets import Sockets
 from gateway.plane.stored import Stored
 from gateway.providers import shelf
 from gateway.terms import Account, Caller, Frozen
@@ -80,6 +82,8 @@ class Worker:
         self.deadlines: dict[asyncio.Task[object], float] = {}
         # ends the running calls of keys revoked as compromised and returns how many there were; the door knows them
         self.on_compromised: Callable[[frozenset[str]], int] = lambda _: 0
+        # told of every new configuration: sessions last long enough to see several
+        self.on_adopted: Callable[[], None] = lambda: None
         self.via = b"symbiosis-" + settings.instance.encode()
         self._opener = opener
         self._verified = Verified()
@@ -91,9 +95,11 @@ class Worker:
         """Open the journal, load the last good snapshot, hear the steward if it is there in time. Raises JournalBroken."""
         settings = self.settings
         self.journal = Journal(settings.journal_dir, self.name, strict=settings.journal_strict)
-        self.pools = Pools(shelf(), self._make_client, self.via, self._make_token_client)
+        self.pools = Pools(shelf(), self._make_client, self.via, self._make_token_client, make_sockets=self._make_sockets)
         self.calllog = CallLog(os.dup(1))
-        sender = Sender(self.pools, self.health, time.monotonic, time.time, self.journal.flushed if self.journal.strict else None)
+        stable = self.journal.flushed if self.journal.strict else None
+        sender = Sender(self.pools, self.health, time.monotonic, time.time, stable)
+        self.socket_sender = Sender(self.pools, self.health, time.monotonic, time.time, stable, attrgetter("sockets"))
         self.link = Link(settings.steward_socket, self.name, self._adopt, self._flat)
         self.holds = Holds(self.link, time.monotonic)
         self.link.on_granted, self.link.on_recall, self.link.on_jump = self.holds.granted, self.holds.recalled, self.holds.retime
@@ -158,6 +164,9 @@ class Worker:
         make: Callable[..., AnyClient] = HttpxClient if account.transport == "httpx" else Client
         return make(endpoint)
 
+    def _make_sockets(self, account: Account) -> Sockets:
+        return Sockets(endpoint_of(account.base_url, ca_pem=account.ca_pem, rules=self._rules, deadlines=account.deadlines))
+
     def _make_token_client(self, account: Account, url: str) -> Client:
         return Client(endpoint_of(url, ca_pem=account.ca_pem, rules=self._rules, deadlines=account.deadlines))
 
@@ -179,6 +188,7 @@ class Worker:
             log.error("a configuration was refused, the one before stays", revision=update.revision, reason=str(error))
             return
         self.snapshot = new
+        self.on_adopted()
         compromised = frozenset(key.id for key in update.keys if key.is_compromised)
         cut = self.on_compromised(compromised) if compromised else 0
         if cut:
