@@ -7,13 +7,14 @@ from urllib.parse import parse_qs, unquote
 
 import orjson
 
-from gateway.simulator import anthropic_wire, faults, gemini_wire, openai_embeddings, openai_media, openai_wire, responses_wire
+from gateway.simulator import anthropic_wire, faults, gemini_live, gemini_wire, openai_embeddings, openai_media, openai_realtime, openai_wire, responses_wire
 from gateway.simulator import directives as sim
 from gateway.simulator.answers import Prompt, Reply, answer, seed_of
 from gateway.simulator.connection import Connection, Receive, Scope, Send
 from gateway.simulator.directives import BadDirective
 from gateway.simulator.kept import Batches, Files, MessageBatches, read_form
 from gateway.simulator.problems import Problem
+from gateway.simulator.sockets import Socket
 from gateway.simulator.stored import Stored
 
 BODY_LIMIT_BYTES = 64 * 1024 * 1024
@@ -39,7 +40,10 @@ class Simulator:
         self.message_batches = MessageBatches(self._in_a_batch)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, or speak with one client."""
+        if scope["type"] == "websocket":
+            await self._speak(Socket(scope, receive, send))
+            return
         connection = Connection(scope, receive, send)
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         path = scope["path"]
@@ -60,6 +64,23 @@ class Simulator:
             await _refused(connection, wire, error)
         except BadDirective as error:
             await _refused(connection, wire, Problem(400, str(error), "bad_directive"))
+
+    async def _speak(self, socket: Socket) -> None:
+        path: str = socket.scope["path"]
+        wire = gemini_wire if path.endswith(gemini_live.PATH) else openai_wire
+        try:
+            _check_credential(dict(socket.scope["headers"]), socket.scope["query_string"])
+            if wire is gemini_wire:
+                await gemini_live.serve(socket, self.any_model, self.pace_ms)
+            elif path in ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime"):
+                await openai_realtime.serve(socket, self.any_model, self.pace_ms)
+            else:
+                raise Problem(404, f"Invalid URL (GET {path})", "unknown_url")
+        except Problem as error:
+            await socket.refuse(error.status, wire.problem(error))
+        except OSError:
+            # the client has left in the middle of a sentence
+            pass
 
     def _prompt(self, wire: ModuleType, fields: dict[str, Any]) -> tuple[Prompt, list[Reply]]:
         try:

@@ -33,6 +33,8 @@ MODELS: dict[str, SimModel] = {
         SimModel("sim-speech", "Simulated Speech", kind="speech"),
         SimModel("sim-transcribe", "Simulated Transcription", kind="transcription"),
         SimModel("sim-rerank", "Simulated Reranking", kind="rerank"),
+        SimModel("sim-realtime", "Simulated Realtime", kind="realtime"),
+        SimModel("sim-gemini-live", "Simulated Gemini Live", kind="realtime", vendor="google"),
         SimModel("sim-flat", "Simulated Chat at one price a call"),
     )
 }

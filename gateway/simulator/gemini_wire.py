@@ -24,6 +24,7 @@ FINISHES = {"length": "MAX_TOKENS", "content_filter": "SAFETY"}
 UNSIGNED = "skip_thought_signature_validator"
 SIGNED = b"simulated "
 DIMENSIONS = 256
+METHODS = {"chat": ["generateContent", "countTokens"], "embedding": ["embedContent", "batchEmbedContents"], "realtime": ["bidiGenerateContent"]}
 # members whose inside is the caller's own
 THEIRS = frozenset({"args", "response", "parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema"})
 
@@ -335,7 +336,7 @@ def headers(seed: bytes) -> list[tuple[bytes, bytes]]:
 
 def model_row(model: SimModel) -> dict[str, Any]:
     """Return a model as the model list shows it."""
-    methods = ["generateContent", "countTokens"] if model.kind == "chat" else ["embedContent", "batchEmbedContents"]
+    methods = METHODS[model.kind]
     return {
         "name": f"models/{model.id}",
         "version": "001",

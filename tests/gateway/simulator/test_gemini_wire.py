@@ -72,7 +72,7 @@ def test_tokens_are_counted_and_texts_embedded(google: genai.Client) -> None:
 
 
 def test_models_are_listed_and_errors_have_googles_shape(google: genai.Client) -> None:
-    assert [model.name for model in google.models.list()] == ["models/sim-gemini", "models/sim-gemini-embed"]
+    assert [model.name for model in google.models.list()] == ["models/sim-gemini", "models/sim-gemini-embed", "models/sim-gemini-live"]
     with pytest.raises(errors.ClientError) as caught:
         google.models.generate_content(model="sim-nothing", contents="x")
     assert (caught.value.code, caught.value.status) == (404, "NOT_FOUND")
