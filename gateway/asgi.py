@@ -20,6 +20,7 @@ from gateway.direct import Turn  # noqa: E402
 from gateway.doors import BESIDE  # noqa: E402
 from gateway.insight import Insight, answer  # noqa: E402
 from gateway.plane.worker import Settings, Worker  # noqa: E402
+from gateway.realtime import Realtime  # noqa: E402
 from gateway.settings import settings  # noqa: E402
 from gateway.visitors import Receive, Scope, Send  # noqa: E402
 
@@ -61,6 +62,7 @@ class Application:
         self.worker = make_worker()
         self.insight = Insight(self.worker, settings.metrics_token)
         self._plane = GatewayConsumer(self.worker)
+        self._realtime = Realtime(self.worker)
         self._serves_calls = settings.role != "portal"
         # our own server's short way for calls; it begins after lifespan's start-up
         self.meet: Callable[[Turn], None] | None = self._plane.meet if self._serves_calls else None
@@ -88,7 +90,10 @@ class Application:
             return await self._rest(scope, receive, send if scope["method"] in SAFE_METHODS else self._once_in_force(send))  # type: ignore[no-any-return]
         if scope["type"] == "lifespan":
             return await self._lifespan(receive, send)
-        if scope["type"] == "websocket":
+        if scope["type"] == "websocket" and self._serves_calls:
+            await self.start()
+            await self._realtime(scope, receive, send)
+        elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000})
         return None
@@ -109,6 +114,10 @@ class Application:
             self._starting = asyncio.ensure_future(self.worker.start())
         await asyncio.shield(self._starting)
         self._has_started = True
+
+    def drain(self) -> None:
+        """Let sessions end once their responses have come; the server stops."""
+        self._realtime.drain()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

@@ -3,7 +3,9 @@
 import asyncio
 import re
 import time
+from collections.abc import Mapping
 from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlencode
 
@@ -252,15 +254,10 @@ class GatewayConsumer(AsyncHttpConsumer):
         )
 
     def _check_ip(self, visitor: Visitor, caller: Caller) -> None:
-        """Raise IpNotAllowed unless the caller's address lies in the ranges of the key."""
-        ip = self._ip(visitor)
-        if not is_within(ip, caller.key.allowed_ips):
-            raise IpNotAllowed(f"This key may not be used from {ip or 'an unknown address'}. Ask the owner of its project to add the address to its IP ranges.")
+        check_ip(self._ip(visitor), caller)
 
     def _ip(self, visitor: Visitor) -> str:
-        peer = visitor.client[0] if visitor.client else ""
-        proxies = self.worker.settings.trusted_proxies
-        return addresses.visitor(peer, visitor.headers.get(b"x-forwarded-for", b"").decode("latin-1"), proxies) if proxies else peer
+        return ip_of(visitor.client, visitor.headers, self.worker.settings.trusted_proxies)
 
     # ---- the less travelled ways ------------------------------------------------------------------------------------
 
@@ -382,22 +379,42 @@ class GatewayConsumer(AsyncHttpConsumer):
         """Answer with a refusal in the surface's shape; the connection ends, for the body may not have been read."""
         if visitor.reply.started:
             return
-        detail = {"call_id": visitor.id, **refusal.detail}
-        if refusal.remedy and self.worker.settings.public_url:
-            filled = urlencode({name: detail[name] for name in refusal.remedy_fields if name in detail})
-            detail["request_url"] = f"{self.worker.settings.public_url}/requests/new/{refusal.remedy}{'?' if filled else ''}{filled}"
+        detail = detail_of(refusal, visitor.id, self.worker.settings.public_url)
         body = visitor.door.client.error_body(refusal.status, refusal.code, refusal.kind, refusal.message, refusal.param, detail)
-        head = head_of(visitor, body)
-        if refusal.retry_after_s is not None:
-            head += b"retry-after: %d\r\n" % refusal.retry_after_s
-        if not refusal.retryable:
-            head += b"x-should-retry: false\r\n"
-        if refusal.status == 401:
-            head += b"www-authenticate: Bearer\r\n"
+        head = head_of(visitor, body) + advice(refusal)
         if isinstance(refusal, BadKey) or refusal.status in (408, 413, 415):
             head += CLOSE
             self.worker.figures.add("sgw_refusals", refusal.code)
         await visitor.reply.whole(refusal.status, head, body)
+
+
+def detail_of(refusal: Refusal, call_id: str, public_url: str) -> dict[str, object]:
+    """Return what stands under `error.sgw`, with the address of the request that would let the call pass, where there is one."""
+    detail = {"call_id": call_id, **refusal.detail}
+    if refusal.remedy and public_url:
+        filled = urlencode({name: detail[name] for name in refusal.remedy_fields if name in detail})
+        detail["request_url"] = f"{public_url}/requests/new/{refusal.remedy}{'?' if filled else ''}{filled}"
+    return detail
+
+
+def advice(refusal: Refusal) -> bytes:
+    """Return the header lines that tell a client what to do about a refusal."""
+    head = b"" if refusal.retry_after_s is None else b"retry-after: %d\r\n" % refusal.retry_after_s
+    if not refusal.retryable:
+        head += b"x-should-retry: false\r\n"
+    return head + b"www-authenticate: Bearer\r\n" if refusal.status == 401 else head
+
+
+def ip_of(client: tuple[str, int] | None, headers: Mapping[bytes, bytes], proxies: tuple[IPv4Network | IPv6Network, ...]) -> str:
+    """Return the address of whoever calls, behind proxies that are trusted to tell it."""
+    peer = client[0] if client else ""
+    return addresses.visitor(peer, headers.get(b"x-forwarded-for", b"").decode("latin-1"), proxies) if proxies else peer
+
+
+def check_ip(ip: str, caller: Caller) -> None:
+    """Raise IpNotAllowed unless an address lies in the ranges of the caller's key."""
+    if not is_within(ip, caller.key.allowed_ips):
+        raise IpNotAllowed(f"This key may not be used from {ip or 'an unknown address'}. Ask the owner of its project to add the address to its IP ranges.")
 
 
 def credential_of(visitor: Visitor) -> bytes:

@@ -54,8 +54,12 @@ CATALOGUE = {
     "sim-speech": ("speech", "sim-openai", 600_000_000, None, 12_000_000_000),
     "sim-transcribe": ("transcription", "sim-openai", 2_500_000_000, None, 10_000_000_000),
     "sim-rerank": ("rerank", "sim-openai", 50_000_000, None, 0),
+    "sim-realtime": ("realtime", "sim-openai", 4_000_000_000, 400_000_000, 16_000_000_000),
+    "sim-gemini-live": ("realtime", "sim-google", 500_000_000, None, 2_000_000_000),
     "sim-flat": ("chat", "sim-openai", 0, None, 0),
 }
+# Models that hear and speak: nano-USD per million tokens of sound heard and spoken.
+SOUND = {"sim-realtime": (32_000_000_000, 64_000_000_000), "sim-gemini-live": (3_000_000_000, 12_000_000_000)}
 # Models priced by the call, in nano-USD: what they cost is known before.
 FEES = {"sim-flat": 10_000_000}
 BATCHED = ("sim-openai", "sim-anthropic")
@@ -228,6 +232,7 @@ def _catalogue(simulator: str) -> list[Deployment]:
     deployments = []
     for name, (kind, slug, per_input, per_cached, per_output) in CATALOGUE.items():
         account = accounts[slug]
+        heard, spoken = SOUND.get(name, (None, None))
         price = Price.objects.get_or_create(
             provider=account.provider,
             upstream_model=name,
@@ -240,6 +245,8 @@ def _catalogue(simulator: str) -> list[Deployment]:
                 "request_nanousd": FEES.get(name, 0),
                 # as most vendors', batches cost half
                 "modes": [{"name": "batch", "rates": {"input_nanousd": per_input // 2, "output_nanousd": per_output // 2}}] if slug in BATCHED else [],
+                "audio_input_nanousd": heard,
+                "audio_output_nanousd": spoken,
             },
         )[0]
         model = Model.objects.filter(name=name).first()

@@ -133,6 +133,7 @@ class Model(models.Model):
         SPEECH = "speech", "speech (text to sound)"
         TRANSCRIPTION = "transcription", "transcription (sound to text)"
         RERANK = "rerank", "reranking"
+        REALTIME = "realtime", "realtime (sessions of speech)"
 
     class Lifecycle(models.TextChoices):
         """Requested models wait for approval and are not served; deprecated ones are, until they retire."""
@@ -182,7 +183,7 @@ class Model(models.Model):
         constraints = (
             models.UniqueConstraint(Lower("name"), name="model_name_once"),
             models.CheckConstraint(
-                condition=Q(kind__in=["chat", "embeddings", "moderation", "image", "speech", "transcription", "rerank"]), name="model_kind_known"
+                condition=Q(kind__in=["chat", "embeddings", "moderation", "image", "speech", "transcription", "rerank", "realtime"]), name="model_kind_known"
             ),
             models.CheckConstraint(condition=Q(unknown_price__in=["refuse", "assume", "free"]), name="model_unknown_price_known"),
             models.CheckConstraint(condition=Q(lifecycle__in=["requested", "approved", "deprecated", "retired"]), name="model_lifecycle_known"),

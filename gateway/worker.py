@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import gc
+import logging
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -10,15 +11,25 @@ from typing import Any
 import uvicorn
 import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from gateway.direct import EXTENSION, Connection, Turn
 from gateway.doors import BESIDE
 
 HEADERS_WITHIN_S = 10.0
 SWEEP_S = 1.0
+# how long a caller may take to answer that a session ends
+CLOSE_S = 2.0
+# the longest message of a session, a little more than OpenAI takes
+MESSAGE_BYTES = 16 * 1024 * 1024
 GC_THRESHOLDS = (20_000, 20, 20)
 # the paths of nearly every call: their URL needs no parsing
 HOT = {b"/v1/chat/completions": "/v1/chat/completions", b"/v1/embeddings": "/v1/embeddings"}
+
+# uvicorn tells every upgrade, which the log of calls does too
+quiet = logging.getLogger("gateway.websockets")
+quiet.setLevel(logging.WARNING)
 
 
 class Protocol(HttpToolsProtocol):
@@ -138,8 +149,41 @@ class Protocol(HttpToolsProtocol):
         self.idle_since = self.loop.time()
 
 
+class LiveProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket protocol that leaves it to the session when it ends."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.logger = self.conn.logger = quiet
+
+    async def send(self, message: Any) -> None:
+        """Send what the session says; nobody hears it once the server itself has closed. Raises ClientDisconnected then."""
+        if self.close_sent:
+            raise ClientDisconnected
+        await super().send(message)
+        if self.close_timer is not None:
+            # a caller who reads nothing never empties what waits for them, and closing would wait for that
+            self.close_timer.cancel()
+            self.close_timer = self.loop.call_later(CLOSE_S, self.transport.abort)
+
+    def keepalive_timeout(self) -> None:
+        """Drop a caller who answers no ping."""
+        super().keepalive_timeout()
+        self.transport.abort()
+
+    def shutdown(self) -> None:
+        """Stop at once what is no session yet; a session is told by its application, which closes it."""
+        if not self.handshake_complete or self.close_sent:
+            super().shutdown()
+
+
 class Server(uvicorn.Server):
     """uvicorn's server with a deadline for request headers."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let sessions end, and stop."""
+        self.config.app.drain()  # type: ignore[union-attr]  # our own application
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then take everything that stays out of the garbage collector's sight."""
@@ -186,6 +230,9 @@ def main() -> None:
     config = uvicorn.Config(
         application,
         http=Protocol,
+        ws=LiveProtocol,
+        ws_max_size=MESSAGE_BYTES,
+        ws_per_message_deflate=False,
         loop="none",
         lifespan="on",
         interface="asgi3",

@@ -93,7 +93,7 @@ class Models(Makes, Changes, PlatformResource):
 
     resource, prefix = "models", "mdl_"
     shows, makes, changes = ModelShown, ModelGiven, ModelChange
-    filters = {"name": "The model of this name.", "kind": "chat, embeddings, moderation, image, speech, transcription or rerank."}
+    filters = {"name": "The model of this name.", "kind": "chat, embeddings, moderation, image, speech, transcription, rerank or realtime."}
     live = frozenset({"served", "prices"})
 
     def rows(self) -> QuerySet[Model]:

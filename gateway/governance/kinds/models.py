@@ -16,7 +16,7 @@ class ModelEntry(Entry, frozen=True):
     """A model; `assumed_price` is the book's price of `[provider, upstream model]`."""
 
     name: str
-    kind: Literal["chat", "embeddings", "moderation", "image", "speech", "transcription", "rerank"] | UnsetType = UNSET
+    kind: Literal["chat", "embeddings", "moderation", "image", "speech", "transcription", "rerank", "realtime"] | UnsetType = UNSET
     owned_by: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
     is_active: bool | UnsetType = UNSET
