@@ -13,7 +13,7 @@ _VERSIONS = ("v1beta/", "v1/", "v1alpha/")
 _NAME_CHARS = 400
 # the Live API is a WebSocket beside the versions; its model stands in the first message
 LIVE = "BidiGenerateContent"
-LIVE_PATH = re.compile(r"ws/google\.ai\.generativelanguage\.v1(?:beta|alpha)\.GenerativeService\." + LIVE)
+LIVE_PATH = re.compile(r"ws/google\.ai\.generativelanguage\.v1(?:beta|alpha)?\.GenerativeService\." + LIVE)
 
 
 def read_path(path: str, others: frozenset[str] = frozenset()) -> Named | None:
