@@ -177,7 +177,7 @@ async def test_a_session_ends_when_its_budget_does(service: Service) -> None:
                         await live.recv_bytes()
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "budget_exceeded")
-    rows = turns(service, "journey-poor", 2)
+    rows = turns(service, "journey-poor", 3)
     # the last could not be held for, all before it stayed within
     assert [(row["status"], row["error_code"]) for row in rows] == [(200, "")] * (len(rows) - 1) + [(402, "budget_exceeded")]
     assert 0 < sum(row["cost_nanousd"] for row in rows) <= 115_000_000
