@@ -8,7 +8,7 @@ KINDS = ["chat", "embeddings", "moderation", "image", "speech", "transcription",
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("gateway", "0008_lifecycle"),
+        ("gateway", "0011_batches"),
     ]
 
     operations = [
