@@ -68,6 +68,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 item("Credit accounts", "account_balance_wallet", "billing_creditaccount_changelist"),
                 item("Windows", "calendar_month", "billing_window_changelist"),
                 item("Leases", "handshake", "billing_lease_changelist"),
+                item("Batches", "stacks", "gateway_batch_changelist"),
                 item("Disputed holds", "gavel", "billing_disputedhold_changelist"),
                 item("Changes of budgets", "history", "billing_budgetchange_changelist"),
                 item("Postings", "menu_book", "billing_posting_changelist"),

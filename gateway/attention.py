@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import AuditAnchor, OutboxMessage, ScimToken, ServiceAccount, User, VirtualKey
 from accounts.requests import access
 from billing.models import AlertEvent, DisputedHold, QuarantinedReceipt
-from gateway.models import Model, ProviderAccount, State
+from gateway.models import Batch, Model, ProviderAccount, State
 from gateway.verifications import REMIND_DAYS, today
 
 SOON = timedelta(days=14)
@@ -58,6 +58,8 @@ def _all() -> Iterator[Matter]:
         yield _matter(known, f"{words} have a secret that somebody who left knows", f"accounts_{model._meta.model_name}")
     yield _matter(OutboxMessage.objects.filter(state="dead"), "notices and webhook messages were given up", "accounts_outboxmessage", "state__exact=dead")
     yield _matter(DisputedHold.objects.filter(released_at=None), "holds are disputed", "billing_disputedhold")
+    unsettled = Batch.objects.exclude(state=Batch.State.SETTLED).exclude(problem="")
+    yield _matter(unsettled, "batches cannot be settled", "gateway_batch")
     yield _matter(QuarantinedReceipt.objects.all(), "receipts are in quarantine", "billing_quarantinedreceipt")
     yield _matter(AuditAnchor.objects.exclude(last_error=""), "audit anchors take no checkpoint", "accounts_auditanchor")
 

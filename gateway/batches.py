@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from urllib.parse import quote
 
 import structlog
 from django.db import transaction
@@ -17,7 +18,7 @@ from billing.rows import mended, row_of
 from gateway import discovery, objects
 from gateway.actions import address_rules, opened_credential
 from gateway.discovery import ProbeFailed
-from gateway.models import Batch, ProviderAccount
+from gateway.models import Batch, ProviderAccount, VendorObject
 from gateway.plane.batch import ITEMS, LEASES, TICKETS, CloseBatch, OpenBatch, StartedBatch, settled
 from gateway.plane.objects import MOST_SEEN_BYTES, Note
 from gateway.providers import shelf
@@ -32,11 +33,15 @@ LOOK_TAKES = timedelta(minutes=15)
 SAID_WITHIN = timedelta(minutes=10)
 MOST_AT_ONCE, LOOKING_S = 20, 30.0
 RECEIPTS_AT_ONCE = 500
-RESULTS_WITHIN_S, MOST_RESULTS_BYTES = 600.0, 1 << 30
+RESULTS_WITHIN_S, MOST_RESULTS_BYTES, MOST_PAGES = 600.0, 1 << 30, 100
 
 
 class Unsettled(Exception):
     """Why a batch cannot be settled now, in words."""
+
+
+class Lost(Unsettled):
+    """Why it never will be by itself."""
 
 
 # ---- what the plane asks ---------------------------------------------------------------------------------------------------
@@ -102,17 +107,20 @@ def look(batch: Batch) -> bool:
         # its worker never heard that it may begin
         close(CloseBatch(batch.id))
         return False
+    failure: Exception | None = None
     try:
-        if not batch.object_id:
-            raise Unsettled("The vendor may have taken it, and nobody heard its name. What it holds stays held until it is released by hand.")
-        done, problem = Vendor(batch).settle_if_over(), ""
+        vendor = Vendor(batch)
+        if not batch.object_id and not vendor.took_it():
+            close(CloseBatch(batch.id))
+            return False
+        done, problem = vendor.settle_if_over(), ""
     except (Unsettled, ProbeFailed, SealBroken, WireError) as error:
-        done, problem = False, str(error)
+        done, problem, failure = False, str(error), error
         log.error("a batch cannot be settled", batch=batch.id, account=batch.account, reason=problem)
     if not done:
         now = timezone.now()
         wait = min(max((now - batch.created_at) / 10, SOONEST), LATEST)
-        state = Batch.State.OPEN if batch.object_id else Batch.State.LOST
+        state = Batch.State.OPEN if batch.object_id or not isinstance(failure, Lost) else Batch.State.LOST
         Batch.objects.filter(pk=batch.pk).update(next_look_at=now + wait, problem=problem[:300], state=state)
     return done
 
@@ -127,6 +135,7 @@ class Vendor:
             raise Unsettled(f"The provider account {batch.account} is gone.")
         self._batch, self._spoken = batch, batching_endpoints()[batch.resource]
         self._account, self._provider, self._rules = account, provider, address_rules()
+        self._key = TICKETS.decode(bytes(batch.tickets))[0].receipt.key
         self._headers = discovery.presented(provider, opened_credential(account), account.ca_pem, self._rules)
 
     def settle_if_over(self) -> bool:
@@ -141,9 +150,26 @@ class Vendor:
         settle(self._batch, self._results(told))
         return True
 
+    def took_it(self) -> bool:
+        """Find a batch whose name nobody heard, by the file it is made of; False when the vendor has none. Raises Lost where files are no part of batches."""
+        batch, find, after = self._batch, self._spoken.find, ""
+        if find is None:
+            raise Lost("The vendor may have taken it, and nobody heard its name. What it holds stays held until it is released by hand.")
+        for _ in range(MOST_PAGES):
+            page = self._get(batch.resource, f"?limit=100{'&after=' + quote(after, safe='') if after else ''}")
+            names, after = find(page, batch.input_id)
+            known = set(VendorObject.objects.filter(account=batch.account, object_id__in=names).values_list("object_id", flat=True))
+            for name in names:
+                if name not in known and start(StartedBatch(batch.id, self._key, name, b"")):
+                    batch.object_id = name
+                    return True
+            if not after:
+                return False
+        raise Unsettled("The vendor lists more batches than anybody can read.")
+
     def _url(self, resource: str, object_id: str) -> str:
         options = {str(name): str(value) for name, value in self._account.options.items()}
-        return self._account.base_url.rstrip("/") + self._provider.path(resource, "-", options, False) + "/" + object_id
+        return self._account.base_url.rstrip("/") + self._provider.path(resource, "-", options, False) + ("" if object_id.startswith("?") else "/") + object_id
 
     def _get(self, resource: str, object_id: str) -> bytes:
         status, body = discovery.ask("GET", self._url(resource, object_id), self._headers, self._account.ca_pem, self._rules)
@@ -153,9 +179,8 @@ class Vendor:
 
     def _note(self, kind: str, object_id: str, seen: bytes) -> None:
         """Note what was told; what it names belongs to the batch's project."""
-        key = TICKETS.decode(bytes(self._batch.tickets))[0].receipt.key
         seen = seen if len(seen) <= MOST_SEEN_BYTES else b""
-        if not objects.note(Note(str(self._batch.project_id), key, self._batch.account, kind, object_id, seen)).found:
+        if not objects.note(Note(str(self._batch.project_id), self._key, self._batch.account, kind, object_id, seen)).found:
             raise Unsettled(f"The provider names {object_id[:100]}, which is another project's.")
 
     def _results(self, told: BatchTold) -> Iterator[BatchResult]:

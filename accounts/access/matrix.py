@@ -348,6 +348,7 @@ billing.statement                     isfa  if    -      -      -     pdf=isfa x
 billing.usagerecord                   isfa  -     -      -      -
 billing.window                        isfa  -     -      -      -
 
+gateway.batch                         isfa  -     -      -      -
 gateway.model                         isfa  i     i      i      i
 gateway.provideraccount               isfa  i     i      i      i     connection=i
 gateway.responseretention             isfa  i     i      -      -

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from gateway.errors import Refusal, UpstreamFailed
 from gateway.plane.pools import Exchange, Pool
 from gateway.plane.relay import Reply
 from gateway.plane.send import Sent
@@ -13,6 +14,12 @@ from gateway.wire.lines import replaced
 JSON_TYPE = b"application/json"
 # of a try that ended so, no byte was believed by the vendor
 CERTAIN = frozenset({"connect", "tls", "address_refused", "connect_timeout", "busy"})
+
+
+class Conflict(Refusal):
+    """What was asked for does not fit how the vendor's object stands, such as to cancel what is over."""
+
+    status, code, kind = 409, "conflict", "invalid_request_error"
 
 
 class Errand(Unmetered):
@@ -43,7 +50,12 @@ class Errand(Unmetered):
         async def read(exchange: Exchange, pool: Pool, deployment: Deployment) -> bytes:
             return await exchange.read(limit_bytes)
 
-        sent = self._sent = await self._send(read)
+        try:
+            sent = self._sent = await self._send(read)
+        except UpstreamFailed:
+            if self.attempts and self.attempts[-1].status == 409:
+                raise Conflict("The provider does not do that now: what it is about has gone on meanwhile. Look at it again.") from None
+            raise
         sent.pool.leave(sent.deployment)
         sent.exchange.close()
         self._answered()

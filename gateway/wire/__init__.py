@@ -227,7 +227,8 @@ class Batching(Frozen, frozen=True):
 
     `read_asks` takes the file or request that holds a batch's calls, `rewrite` returns it with some of their bodies, by their place, replaced; `read_told`
     takes an answer about a batch, `read_result` a line of its results, found in files or (`results`) at a path of the batch's own. All raise WireError.
-    `with_results_at` returns an answer about a batch with the address of its results, where it has one, below another base URL.
+    `find` takes a page of a vendor's list of batches and a file's id; it returns the batches made of that file, and where the next page begins, "" behind the
+    last. `with_results_at` returns an answer about a batch with the address of its results, where it has one, below another base URL.
     """
 
     kind: str
@@ -237,6 +238,7 @@ class Batching(Frozen, frozen=True):
     read_told: Callable[[bytes], BatchTold]
     read_result: Callable[[bytes], BatchResult]
     results: str = ""
+    find: Callable[[bytes, str], tuple[tuple[str, ...], str]] | None = None
     with_results_at: Callable[[bytes, str], bytes] | None = None
 
 

@@ -34,7 +34,7 @@ from billing.models import (
     ReconciliationImport,
     Window,
 )
-from gateway.models import ResponseRetention
+from gateway.models import Batch, ResponseRetention
 from tests.gateway.api.company import Company
 
 
@@ -93,6 +93,9 @@ BUILT: dict[type[Row], Callable[[Company], Row]] = {
     ScimToken: _scim_token,
     ResponseRetention: lambda made: ResponseRetention.objects.create(project=made.project, days=7),
     UsePolicy: lambda made: UsePolicy.objects.create(version=1, text="Be kind."),
+    Batch: lambda made: Batch.objects.create(
+        id="call_1", project=made.project, account="a", resource="batches", tickets=b"t", items=b"i", created_at=timezone.now(), next_look_at=timezone.now()
+    ),
     BudgetChange: lambda made: BudgetChange.objects.create(subject="bud_1", kind="amount", before="1", after="2"),
     DisputedHold: lambda made: DisputedHold.objects.create(call_id="call_1", window=_window(made), amount=1),
     Entry: _entry,

@@ -39,10 +39,14 @@ class AtVendor:
     def __init__(self) -> None:
         self.batch = {"id": "batch_1", "object": "batch", "status": "in_progress", "output_file_id": None, "error_file_id": None}
         self.files: dict[str, bytes] = {}
+        # pages of the list by their query
+        self.lists: dict[str, dict[str, object]] = {}
 
     async def __call__(self, turn: Turn) -> None:
         found = FILE.fullmatch(turn.request.path)
-        if turn.request.path == "/v1/batches/batch_1":
+        if turn.request.path.startswith("/v1/batches?"):
+            await turn.answer(orjson.dumps(self.lists.pop(turn.request.path.partition("?")[2])))
+        elif turn.request.path == "/v1/batches/batch_1":
             await turn.answer(orjson.dumps(self.batch))
         elif found is None or found[1] not in self.files:
             await turn.answer(b"{}", status="404 Not Found")
@@ -170,8 +174,8 @@ def test_the_hold_of_a_batch_outlives_its_workers_and_its_host(vendor: AtVendor,
     refused = leases.take("here", taking(want(capped, rest + 1)))
     # it does not come back in a moment
     assert [(grant.amount, grant.reason) for grant in refused.grants] == [(0, "exhausted")]
-    with time_machine.travel(timezone.now() + timedelta(days=4), tick=False):
-        assert [lease.worker for lease in leases.abandoned()] == [LEASES + ID]
+    Lease.objects.update(at=timezone.now() - timedelta(days=4))
+    assert [lease.worker for lease in leases.abandoned()] == [LEASES + ID]
     assert figures(wanted.window)["held"] == drafted.quote_nanousd
 
 
@@ -188,11 +192,38 @@ def test_a_batch_that_began_is_not_closed(vendor: AtVendor, capped: Budget) -> N
     assert (figures(wanted.window)["held"], Batch.objects.count()) == (drafted.quote_nanousd, 1)
 
 
-def test_a_batch_nobody_heard_of_again_stays_held_for_and_is_shown(capped: Budget) -> None:
-    wanted, drafted = opened(capped)
+def in_eleven_minutes() -> int:
     assert settle_batches() == 0
-    with time_machine.travel(timezone.now() + timedelta(minutes=11), tick=False):
-        assert settle_batches() == 0
+    with time_machine.travel(timezone.now() + timedelta(minutes=11), tick=True):
+        return settle_batches()
+
+
+def test_a_batch_nobody_heard_of_again_is_found_by_its_file(vendor: AtVendor, capped: Budget) -> None:
+    wanted, _ = opened(capped)
+    other = Project.objects.create(name="Other", business_unit=project().business_unit)
+    objects.answer(Note(str(other.pk), "k", "acme", "batch", "batch_0"))
+    theirs = [{"id": "batch_0", "input_file_id": "file-in"}, {"id": "batch_9", "input_file_id": "file-9"}]
+    vendor.lists = {
+        "limit=100": {"data": theirs, "has_more": True},
+        "limit=100&after=batch_9": {"data": [{"id": "batch_1", "input_file_id": "file-in"}], "has_more": True},
+    }
+    vendor.end("completed", ("c0", 200))
+    assert in_eleven_minutes() == 1
+    assert (figures(wanted.window)["spent"], figures(wanted.window)["held"], explained()) == (COST, 0, "")
+    assert VendorObject.objects.get(object_id="batch_1").project == project()
+
+
+def test_a_batch_its_vendor_never_took_holds_nothing_after_a_while(vendor: AtVendor, capped: Budget) -> None:
+    wanted, _ = opened(capped)
+    vendor.lists = {"limit=100": {"data": [{"id": "batch_9", "input_file_id": "file-9"}], "has_more": False}}
+    assert in_eleven_minutes() == 0
+    assert (figures(wanted.window)["held"], Batch.objects.count(), explained()) == (0, 0, "")
+
+
+def test_a_batch_that_cannot_be_found_stays_held_for_and_is_shown(vendor: AtVendor, capped: Budget) -> None:
+    wanted, drafted = opened(capped)
+    Batch.objects.update(resource="messages/batches")
+    assert in_eleven_minutes() == 0
     batch = Batch.objects.get()
     assert (batch.state, batch.problem[:32]) == ("lost", "The vendor may have taken it, an")
     assert figures(wanted.window)["held"] == drafted.quote_nanousd

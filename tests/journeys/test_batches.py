@@ -52,13 +52,13 @@ def stranger(service: Service) -> Budgeted:
     return Budgeted(service, "0.000001")
 
 
-@pytest.mark.parametrize("path", ["/v1", "/v1/sim-openai"])
-def test_openais_client_batches_and_the_ledger_explains_it(service: Service, budgeted: Budgeted, stranger: Budgeted, path: str) -> None:
+def batched(service: Service, budgeted: Budgeted, stranger: Budgeted, path: str) -> tuple[openai.OpenAI, str, str]:
+    """Begin a batch, fetch its results, and see that another project finds nothing of it; return the client, the call that began it and its output."""
     client = openai.OpenAI(base_url=service.origin + path, api_key=budgeted.key, max_retries=0)
     file = client.files.create(file=jsonl("one", "two"), purpose="batch")
     assert (client.files.retrieve(file.id).filename, file.id in [one.id for one in client.files.list(purpose="batch")]) == ("requests.jsonl", True)
     raw = client.batches.with_raw_response.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h", metadata={"team": "x"})
-    batch, call = raw.parse(), raw.headers["x-request-id"]
+    batch = raw.parse()
     assert (batch.status, batch.metadata, budgeted.figures()[2] > 0) == ("validating", {"team": "x"}, True)
     done = client.batches.retrieve(batch.id)
     assert (done.status, done.request_counts and done.request_counts.completed) == ("completed", 2)
@@ -78,13 +78,19 @@ def test_openais_client_batches_and_the_ledger_explains_it(service: Service, bud
         with pytest.raises(openai.NotFoundError):
             attempt()
     assert ([*foreign.files.list()], [*foreign.batches.list()]) == ([], [])
-    rows = settled(service, budgeted, call, 2)
-    assert [(row["client_request_id"], row["model"], row["endpoint"], row["flags"]) for row in rows] == [
-        (name, "sim-chat", "chat/completions", "tier_batch") for name in ("one", "two")
-    ]
-    # half of 0.15 and 0.60 USD a million
-    assert [row["cost_nanousd"] for row in rows] == [(row["input_tokens"] * 75_000_000 + row["output_tokens"] * 300_000_000 + 500_000) // 10**6 for row in rows]
-    assert client.files.delete(done.output_file_id).deleted
+    return client, raw.headers["x-request-id"], done.output_file_id
+
+
+def test_openais_client_batches_and_each_request_is_billed(service: Service, budgeted: Budgeted, stranger: Budgeted) -> None:
+    for client, call, output in [batched(service, budgeted, stranger, path) for path in ("/v1", "/v1/sim-openai")]:
+        rows = settled(service, budgeted, call, 2)
+        assert [(row["client_request_id"], row["model"], row["endpoint"], row["flags"]) for row in rows] == [
+            (name, "sim-chat", "chat/completions", "tier_batch") for name in ("one", "two")
+        ]
+        # half of 0.15 and 0.60 USD a million
+        rates = [(row["input_tokens"] * 75_000_000 + row["output_tokens"] * 300_000_000 + 500_000) // 10**6 for row in rows]
+        assert [row["cost_nanousd"] for row in rows] == rates
+        assert client.files.delete(output).deleted
 
 
 def test_what_a_budget_does_not_cover_does_not_begin(service: Service, stranger: Budgeted) -> None:
@@ -104,26 +110,31 @@ def test_a_cancelled_batch_is_settled_for_what_was_done_though_nobody_fetches_it
     file = client.files.create(file=jsonl("sim-wait", "two"), purpose="batch")
     raw = client.batches.with_raw_response.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
     assert client.batches.cancel(raw.parse().id).status == "cancelled"
+    with pytest.raises(openai.ConflictError):
+        client.batches.cancel(raw.parse().id)
     rows = settled(service, budgeted, raw.headers["x-request-id"], 2)
     assert [(row["client_request_id"], row["outcome"], row["cost_nanousd"] > 0) for row in rows] == [("sim-wait", "ok", True), ("two", "aborted", False)]
 
 
-@pytest.mark.parametrize("path", ["", "/v1/sim-anthropic"])
-def test_anthropics_client_batches_messages(service: Service, budgeted: Budgeted, stranger: Budgeted, path: str) -> None:
-    client = anthropic.Anthropic(base_url=service.origin + path, api_key=budgeted.key, max_retries=0)
-    asks: Any = [{"custom_id": name, "params": {"model": "sim-claude", "max_tokens": 50, "messages": [say(name)]}} for name in ("one", "two")]
-    raw = client.messages.batches.with_raw_response.create(requests=asks)
-    batch, call = raw.parse(), raw.headers["x-request-id"]
-    assert (batch.processing_status, batch.results_url, budgeted.figures()[2] > 0) == ("in_progress", None, True)
-    done = client.messages.batches.retrieve(batch.id)
-    assert (done.processing_status, str(done.results_url).startswith(f"http://localhost:{service.port}/v1/")) == ("ended", True)
-    told: Any = [one.result for one in client.messages.batches.results(batch.id)]
-    assert [one.message.content[0].text for one in told] == ["To one.", "To two."]
-    assert batch.id in [one.id for one in client.messages.batches.list(limit=5)]
-    foreign = anthropic.Anthropic(base_url=service.origin + path, api_key=stranger.key, max_retries=0)
-    for attempt in (lambda: foreign.messages.batches.retrieve(batch.id), lambda: foreign.messages.batches.results(batch.id)):
-        with pytest.raises(anthropic.NotFoundError):
-            attempt()
-    rows = settled(service, budgeted, call, 2)
-    assert [(row["client_request_id"], row["model"], row["flags"]) for row in rows] == [(name, "sim-claude", "tier_batch") for name in ("one", "two")]
-    assert client.messages.batches.delete(batch.id).id == batch.id
+def test_anthropics_client_batches_messages(service: Service, budgeted: Budgeted, stranger: Budgeted) -> None:
+    begun = []
+    for path in ("", "/v1/sim-anthropic"):
+        client = anthropic.Anthropic(base_url=service.origin + path, api_key=budgeted.key, max_retries=0)
+        asks: Any = [{"custom_id": name, "params": {"model": "sim-claude", "max_tokens": 50, "messages": [say(name)]}} for name in ("one", "two")]
+        raw = client.messages.batches.with_raw_response.create(requests=asks)
+        batch = raw.parse()
+        assert (batch.processing_status, batch.results_url, budgeted.figures()[2] > 0) == ("in_progress", None, True)
+        done = client.messages.batches.retrieve(batch.id)
+        assert (done.processing_status, str(done.results_url).startswith(f"http://localhost:{service.port}/v1/")) == ("ended", True)
+        told: Any = [one.result for one in client.messages.batches.results(batch.id)]
+        assert [one.message.content[0].text for one in told] == ["To one.", "To two."]
+        assert batch.id in [one.id for one in client.messages.batches.list(limit=5)]
+        foreign = anthropic.Anthropic(base_url=service.origin + path, api_key=stranger.key, max_retries=0)
+        for attempt in (foreign.messages.batches.retrieve, foreign.messages.batches.results, foreign.messages.batches.delete):
+            with pytest.raises(anthropic.NotFoundError):
+                attempt(batch.id)
+        begun.append((client, raw.headers["x-request-id"], batch.id))
+    for client, call, name in begun:
+        rows = settled(service, budgeted, call, 2)
+        assert [(row["client_request_id"], row["model"], row["flags"]) for row in rows] == [(one, "sim-claude", "tier_batch") for one in ("one", "two")]
+        assert client.messages.batches.delete(name).id == name

@@ -123,5 +123,7 @@ def with_results_at(body: bytes, base: str) -> bytes:
 
 
 BATCHING = {
-    "messages/batches": Batching("message_batch", frozenset({"messages"}), read_asks, rewrite, read_told, read_result, "results", with_results_at)
+    "messages/batches": Batching(
+        "message_batch", frozenset({"messages"}), read_asks, rewrite, read_told, read_result, "results", with_results_at=with_results_at
+    )
 }

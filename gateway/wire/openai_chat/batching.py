@@ -32,6 +32,16 @@ class _Told(msgspec.Struct):
     error_file_id: str | None = None
 
 
+class _Listed(msgspec.Struct):
+    id: str
+    input_file_id: str = ""
+
+
+class _List(msgspec.Struct):
+    data: list[_Listed]
+    has_more: bool = False
+
+
 class _Response(msgspec.Struct):
     status_code: int = 0
     body: msgspec.Raw = msgspec.Raw(b"null")
@@ -48,6 +58,7 @@ class _Result(msgspec.Struct):
 
 
 _TOLD = msgspec.json.Decoder(_Told)
+_LIST = msgspec.json.Decoder(_List)
 _RESULT = msgspec.json.Decoder(_Result)
 
 
@@ -90,6 +101,16 @@ def read_told(body: bytes) -> BatchTold:
     return BatchTold(told.id, told.status in OVER, tuple(name for name in (told.output_file_id, told.error_file_id) if name))
 
 
+def find(page: bytes, file_id: str) -> tuple[tuple[str, ...], str]:
+    """Return the batches of a list's page that are made of a file, and where the next page begins, "" behind the last. Raises WireError."""
+    try:
+        listed = _LIST.decode(page)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise WireError("garbage", "the provider's answer is no list of batches") from None
+    rows = listed.data
+    return tuple([row.id for row in rows if row.input_file_id == file_id]), rows[-1].id if listed.has_more and rows else ""
+
+
 def read_result(line: bytes) -> BatchResult:
     """Return what became of a request. Raises WireError."""
     try:
@@ -112,4 +133,4 @@ def _code_in(body: bytes) -> str:
     return code if isinstance(code, str) and code.isascii() and 0 < len(code) <= 40 else "vendor_refused"
 
 
-BATCHING = {"batches": Batching("batch", ENDPOINTS, read_asks, rewrite, read_told, read_result)}
+BATCHING = {"batches": Batching("batch", ENDPOINTS, read_asks, rewrite, read_told, read_result, find=find)}
