@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from billing.money import Mode, Rates
-from gateway.errors import BadRequest, NoSuchModel, NotAllowed, Refusal
+from gateway.errors import BadRequest, NoSuchModel, NotAllowed, Refusal, UnsupportedField
 from gateway.plane import batch
 from gateway.plane.batch import Drafted, Planned, drafted, planned, settled, surveyed
 from gateway.plane.snapshot import Snapshot
@@ -72,6 +72,7 @@ def test_every_request_is_quoted_as_a_call_would_be() -> None:
         (lines({}, url="/v1/audio/speech"), {}, BadRequest, "Request 1 ('c0'): Calls to 'audio/speech' are not batched"),
         (lines({}) + b"\n" + lines({}), {}, BadRequest, "The custom_id 'c0' stands twice"),
         (lines({"previous_response_id": "resp_1", "input": "x"}, url="/v1/responses"), {}, BadRequest, "Request 1 ('c0'): A request of a batch cannot go on"),
+        (lines({"messages": [{"content": [{"file": {"file_id": "f"}}]}]}), {}, UnsupportedField, "Request 1 ('c0'): A request of a batch cannot name"),
         (b"\n", {}, BadRequest, "The batch holds no request."),
     ],
 )
@@ -79,6 +80,26 @@ def test_what_would_be_refused_as_a_call_is_refused_in_a_batch(content: bytes, w
     with pytest.raises(kind) as caught:
         read(content, caller(**who))
     assert caught.value.message.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"input": [{"content": [{"type": "input_file", "file_id": "file-1"}]}]}, "file_id"),
+        ({"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}, "vector_store_ids"),
+        ({"tools": [{"type": "code_interpreter", "container": {"type": "auto", "file_ids": ["file-1"]}}]}, "file_ids"),
+        ({"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}, ""),
+        ({"container": {"id": "container_1"}}, "container"),
+        ({"container": "container_1"}, "container"),
+        ({"prompt": {"id": "pmpt_1"}}, "prompt"),
+        # the caller's own data
+        ({"prompt": "file_id", "metadata": {"file_id": "mine"}, "file_id": None}, ""),
+        ({"tools": [{"function": {"parameters": {"properties": {"file_id": {"type": "string"}}}}}]}, ""),
+        ({"messages": [{"content": [{"type": "tool_use", "input": {"file_id": "mine"}}]}]}, ""),
+    ],
+)
+def test_what_a_vendor_keeps_is_not_named_in_a_batch(body: dict[str, Any], named: str) -> None:
+    assert batch.kept_name(body) == named
 
 
 def test_data_too_close_for_a_model_are_refused_in_a_batch_too() -> None:
