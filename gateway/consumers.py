@@ -15,12 +15,13 @@ from msgspec import structs
 
 from accounts import addresses
 from accounts.ranges import is_within, joined_tags
-from gateway import doors, filing, listings, provider_path, retrieval
+from gateway import doors, filing, keeping, listings, provider_path, retrieval, tickets
 from gateway.direct import CLOSE, Turn
 from gateway.doors import KNOWN, Door
 from gateway.errors import (
     BadKey,
     BadRequest,
+    DependencyUnavailable,
     IpNotAllowed,
     KeyRevoked,
     LoopDetected,
@@ -40,10 +41,11 @@ from gateway.plane.serve import JSON, SAFE
 from gateway.plane.worker import Worker
 from gateway.provider_path import Place
 from gateway.providers import shelf
-from gateway.terms import Call, Caller, Header
+from gateway.terms import Call, Caller, Ties
 from gateway.visitors import Receive, Scope, Send, Visitor, visitor_by_asgi, visitor_by_turn
 from gateway.watchmen import Watchmen
 from gateway.wire import Head, Plain, WireError, auth, forms, strict
+from gateway.wire.references import references
 
 log = structlog.get_logger("gateway.door")
 
@@ -101,11 +103,15 @@ class GatewayConsumer(AsyncHttpConsumer):
 
     async def _serve(self, visitor: Visitor) -> None:
         headers, path = visitor.headers, visitor.path
-        if len(headers) != len(visitor.listed):
-            refuse_repeated(visitor.listed)
-        if b"host" not in headers and visitor.version == "1.1":
-            raise BadRequest("Send a Host header.")
-        credential = credential_of(visitor)
+        if len(headers) != len(visitor.listed) or b"host" not in headers:
+            check_headers(visitor)
+        try:
+            credential = credential_of(visitor)
+        except BadKey:
+            if tickets.NAME not in visitor.query:
+                raise
+            await self._send_file(visitor)
+            return
         try:
             caller = self.worker.caller_now(credential)
         except UnknownKey:
@@ -117,13 +123,8 @@ class GatewayConsumer(AsyncHttpConsumer):
         visitor.key = caller.key.id
         account = ""
         if not visitor.door.endpoint:
-            path = doors.beside(path)
-            if await self._list(visitor, path, caller) or await self._retrieve(visitor, path, caller) or await self._file(visitor, path, caller, credential):
-                return
-            assert self.worker.snapshot is not None
-            place = provider_path.place_of(path, self.worker.snapshot)
-            if place.endpoint not in KNOWN:
-                await self._unmetered(visitor, caller, place)
+            place = await self._elsewhere(visitor, doors.beside(path), caller, credential)
+            if place is None:
                 return
             account = place.account
             visitor.door = doors.behind(place.endpoint, place.rest)
@@ -213,6 +214,9 @@ class GatewayConsumer(AsyncHttpConsumer):
         end_user = label(headers.get(b"x-sgw-user"))
         if not end_user and head.end_user:
             end_user = label(head.end_user.encode("utf-8", "replace"))
+        ties, may_name = head.ties, door.client.may_name
+        if may_name is not None and may_name(parsed):
+            ties = tied(ties, parsed)
         call = Call(
             visitor.id,
             door.wire.surface,
@@ -232,9 +236,9 @@ class GatewayConsumer(AsyncHttpConsumer):
             max_output_tokens=head.max_output_tokens,
             fields=parsed.keys(),
         )
-        return call if door.is_usual and head.ties is None else self._unusual(visitor, door, head, call, parsed)
+        return call if door.is_usual and ties is None else self._unusual(visitor, door, head, call, parsed, ties)
 
-    def _unusual(self, visitor: Visitor, door: Door, head: Head, call: Call, parsed: dict[str, Any]) -> Call:
+    def _unusual(self, visitor: Visitor, door: Door, head: Head, call: Call, parsed: dict[str, Any], ties: Ties | None) -> Call:
         """Return a call with what only some doors ask for."""
         headers, plain = visitor.headers, door.plain
         if door.model and door.wire.names_model:
@@ -250,7 +254,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             headers=tuple([(name, headers[name]) for name in door.client.passed if name in headers]),
             content_type=headers.get(b"content-type", b"") if plain is not None and plain.is_form else b"",
             most_input_tokens=most_input_tokens(head, plain, call.body, parsed),
-            ties=head.ties,
+            ties=ties,
         )
 
     def _check_ip(self, visitor: Visitor, caller: Caller) -> None:
@@ -260,6 +264,19 @@ class GatewayConsumer(AsyncHttpConsumer):
         return ip_of(visitor.client, visitor.headers, self.worker.settings.trusted_proxies)
 
     # ---- the less travelled ways ------------------------------------------------------------------------------------
+
+    async def _elsewhere(self, visitor: Visitor, path: bytes, caller: Caller, credential: bytes) -> Place | None:
+        """Serve a path that is no endpoint, or return the known one that it leads to at a provider account."""
+        if await self._list(visitor, path, caller) or await self._retrieve(visitor, path, caller) or await self._file(visitor, path, caller, credential):
+            return None
+        snapshot = self.worker.snapshot
+        assert snapshot is not None
+        at_root = await keeping.at_root(self.worker, visitor, caller, path) if visitor.door.wire.surface == "gemini" else None
+        place = at_root or provider_path.place_of(path, snapshot)
+        if place.endpoint in KNOWN:
+            return place
+        await self._unmetered(visitor, caller, place)
+        return None
 
     async def _list(self, visitor: Visitor, path: bytes, caller: Caller) -> bool:
         """Answer GET /v1/models, /v1/models/{id} and /v1/key from the snapshot, in the shape the caller's SDK expects; False for any other path."""
@@ -339,27 +356,44 @@ class GatewayConsumer(AsyncHttpConsumer):
             timeout_ms=timeout_ms(headers.get(b"x-sgw-timeout-ms")), tags=joined_tags(own, given) if own else given,
         )  # fmt: skip
 
+    async def _send_file(self, visitor: Visitor) -> None:
+        """Take a piece of a file at an address that is a credential itself."""
+        snapshot, settings = self.worker.snapshot, self.worker.settings
+        if snapshot is None:
+            raise DependencyUnavailable("The gateway is starting and has no configuration yet. Try again in a moment.", retry_after_s=1)
+        caller = tickets.caller(visitor.path, visitor.query, snapshot, settings.peppers, time.time())
+        if caller.key.allowed_ips:
+            self._check_ip(visitor, caller)
+        visitor.key = caller.key.id
+        await self._unmetered(visitor, caller, provider_path.place_of(visitor.path, snapshot))
+
     async def _unmetered(self, visitor: Visitor, caller: Caller, place: Place) -> None:
-        """Pass a call the gateway cannot meter to an account that allows it."""
-        snapshot, method = self.worker.snapshot, visitor.method
+        """Pass a call the gateway cannot meter to an account that allows it, or where the vendor keeps things free of charge."""
+        snapshot, method, headers = self.worker.snapshot, visitor.method, visitor.headers
         assert snapshot is not None
         account = snapshot.accounts[place.account]
-        provider_path.check_passes(method, place, is_allowed=account.allow_unknown_endpoints)
+        found = keeping.found_at(place, snapshot)
+        is_free = found is not None and found.collection.is_free
+        provider_path.check_passes(method, place, is_allowed=account.allow_unknown_endpoints or is_free)
+        if found is None:
+            keeping.check_apart(method, place, shelf()[account.provider])
         check_unlisted(caller)
-        if method not in ("GET", "POST", "DELETE"):
+        is_upload = place.rest.startswith(keeping.UPLOAD)
+        if method not in ("GET", "POST", "DELETE", *(("PATCH",) if found is not None else ()), *(("PUT",) if is_upload else ())):
             raise MethodNotAllowed("Use GET, POST or DELETE here.")
-        self._check_transport(visitor.headers, JSON_TYPE)
+        content_type = headers.get(b"content-type", b"application/octet-stream" if is_upload else JSON_TYPE)
+        bare = content_type.partition(b";")[0].strip().lower()
+        self._check_transport(headers, bare if is_upload or bare == FORM else JSON_TYPE)
         body = visitor.body
         if body is None:
             body = await self._body(visitor)
         elif len(body) > self.worker.settings.body_limit_bytes:
             raise too_large(self.worker.settings.body_limit_bytes)
-        query = auth.without_key(visitor.query).decode("latin-1")
+        query = tickets.without(auth.without_key(visitor.query)).decode("latin-1")
         provider_path.check_query(query)
         call = self._unlisted(visitor, caller, place.account, place.endpoint, body)
         self._watchmen.note(visitor)
-        request = (method, shelf()[account.provider].other_path(place.rest) + (f"?{query}" if query else ""))
-        await self.worker.corridor.carry_unmetered(call, caller, snapshot, visitor.reply, visitor.began, request)
+        await keeping.serve(self.worker, visitor, call, caller, place, found, (query, content_type))
 
     # ---- endings ----------------------------------------------------------------------------------------------------
 
@@ -459,6 +493,15 @@ def most_input_tokens(head: Head, plain: Plain | None, body: bytes, parsed: dict
     return text_bytes + -(-len(body) // plain.bytes_per_token)
 
 
+def tied(ties: Ties | None, parsed: dict[str, Any]) -> Ties | None:
+    """Return a call's ties with what its request names that a vendor keeps. Raises BadRequest."""
+    try:
+        objects = references(parsed)
+    except WireError as error:
+        raise BadRequest(error.message, param=error.param) from None
+    return structs.replace(ties or Ties(), objects=objects) if objects else ties
+
+
 def parse_any(body: bytes, headers: dict[bytes, bytes], plain: Plain | None) -> dict[str, Any]:
     """Return a request body parsed, of a form its text fields. Raises BadRequest."""
     if plain is None or not plain.is_form:
@@ -469,11 +512,13 @@ def parse_any(body: bytes, headers: dict[bytes, bytes], plain: Plain | None) -> 
         raise BadRequest(error.message, param=error.param) from None
 
 
-def refuse_repeated(headers: list[Header]) -> None:
-    """Raise BadRequest when a header that must stand once stands twice (RFC 9110 §5.3, RFC 9112 §3.2)."""
+def check_headers(visitor: Visitor) -> None:
+    """Raise BadRequest when a header that must stand once stands twice, or Host does not stand at all (RFC 9110 §5.3, RFC 9112 §3.2)."""
     for name in SINGLE:
-        if sum(1 for given, _ in headers if given == name) > 1:
+        if sum(1 for given, _ in visitor.listed if given == name) > 1:
             raise BadRequest(f"The header {name.decode()} stands more than once.")
+    if b"host" not in visitor.headers and visitor.version == "1.1":
+        raise BadRequest("Send a Host header.")
 
 
 def too_large(limit_bytes: int) -> TooLarge:

@@ -3,12 +3,12 @@
 Projects share a provider account's credential, so the vendor would give each of them the objects of all. What was not noted for a project is not there for it.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 
-from gateway.errors import DependencyUnavailable, Refusal
-from gateway.terms import Frozen
+from gateway.errors import BadRequest, DependencyUnavailable, Refusal
+from gateway.terms import Frozen, Reference
 
 # the vendors' own are below 100
 MOST_ID_CHARACTERS = 200
@@ -124,6 +124,11 @@ class Ownership:
             raise _missing(kind, object_id, param)
         return found[0]
 
+    async def owners_of(self, project: str, object_ids: Iterable[str], account: str = "") -> dict[str, Thing]:
+        """Return those of a project's objects that have these ids, of one account or of all, by id."""
+        known = await self._known(Search(project, tuple(dict.fromkeys(object_ids)), account))
+        return {thing.object_id: thing for thing in known.found}
+
     async def filter_list(self, project: str, account: str, object_ids: Iterable[str]) -> frozenset[str]:
         """Return those ids of an account's objects that are this project's."""
         known = await self._known(Search(project, tuple(object_ids), account))
@@ -150,3 +155,20 @@ class Ownership:
 
 def _missing(kind: str, object_id: str, param: str | None) -> NoSuchObject:
     return NoSuchObject(f"There is no {kind.replace('_', ' ')} {object_id[:100]!r} in this project.", param=param)
+
+
+async def holder_of(ownership: Ownership, project: str, named: Sequence[Reference], account: str = "") -> str:
+    """Return the account that holds everything a call names, "" where it names nothing; `account` where it came on a provider path.
+
+    Raises NoSuchObject with the field that names what is not the project's, BadRequest for things of several accounts, DependencyUnavailable.
+    """
+    if not named:
+        return ""
+    found = await ownership.owners_of(project, [one.object_id for one in named], account)
+    for one in named:
+        if one.object_id not in found:
+            raise NoSuchObject(f"What {one.param} names, {one.object_id[:100]!r}, is not kept for this project.", param=one.param)
+    holders = {thing.account for thing in found.values()}
+    if len(holders) > 1:
+        raise BadRequest("What this call names is kept at several provider accounts, and no call goes to two.", param=named[0].param)
+    return holders.pop()

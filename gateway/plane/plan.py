@@ -108,7 +108,7 @@ def within(plan: Plan, account: str) -> Plan:
     deployments = tuple(d for d in plan.deployments if d.account == account)
     if not deployments:
         raise BadRequest(
-            f"What this call goes on from is stored by a provider that does not serve {plan.model.name!r}. Use its model again, or send the conversation.",
+            f"What this call goes on from or names is kept by a provider account that does not serve {plan.model.name!r}. Use a model that is served there.",
             param="model",
         )
     return structs.replace(plan, deployments=deployments)

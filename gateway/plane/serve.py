@@ -11,13 +11,13 @@ from msgspec import structs
 
 from billing.money import NANOUSD_PER_USD
 from billing.receipts import Charge, Settle, encode
-from gateway.errors import DependencyUnavailable, OverBudget, Refusal, UpstreamFailed, UpstreamFault, UpstreamTimeout
+from gateway.errors import BadRequest, DependencyUnavailable, OverBudget, Refusal, UpstreamFailed, UpstreamFault, UpstreamTimeout
 from gateway.plane import speak
 from gateway.plane.calllog import Line
 from gateway.plane.figures import Figures
 from gateway.plane.hold import NO_AMOUNTS, NO_BOARD, Board, Hold, Holds
 from gateway.plane.journal import Journal, JournalBroken
-from gateway.plane.objects import Ownership
+from gateway.plane.objects import NoSuchObject, Ownership, Thing, holder_of
 from gateway.plane.plan import BLOCK_TOKENS, block_nanousd, capped, lowered, within
 from gateway.plane.plan import plan as make_plan
 from gateway.plane.pools import Exchange, Pool
@@ -26,8 +26,8 @@ from gateway.plane.route import Route
 from gateway.plane.send import Sender, Sent, VendorRefusal
 from gateway.plane.settle import NOTHING_HELD, Held, Times, attempted, bill, charge, flagged, intent, progress, receipt, together
 from gateway.plane.snapshot import Snapshot
-from gateway.plane.stored import Resumed, Stored, response_in, unstored
-from gateway.terms import Account, Attempt, Call, Caller, Deployment, Model, Plan, Usage
+from gateway.plane.stored import Resumed, Stored, containers_in, response_in, unstored
+from gateway.terms import Account, Attempt, Call, Caller, Deployment, Model, Plan, Ties, Usage
 from gateway.wire import Wire, by_endpoint, chat_endpoints, plain_endpoints, shelf
 from gateway.wire.lines import lines, replaced
 
@@ -168,8 +168,7 @@ class Walk:
     async def _carry(self, snapshot: Snapshot) -> None:
         corridor = self._corridor
         if self.call.ties is not None:
-            resumed = self._resumed = await corridor.stored.resume(self.call, self.caller)
-            self.call = resumed.call
+            await self._resume(self.call.ties)
         plan = self.plan = make_plan(self.call, self.caller, snapshot, corridor.draw)
         if self._resumed is not None and self._resumed.account:
             plan = self.plan = within(plan, self._resumed.account)
@@ -188,6 +187,15 @@ class Walk:
             await self._bytes()
         else:
             await self._whole()
+
+    async def _resume(self, ties: Ties) -> None:
+        """Find whose the things are that the call names, and put what it goes on from before it. Raises NoSuchObject, and what `resume` raises."""
+        corridor, call = self._corridor, self.call
+        holder = await holder_of(corridor.ownership, self.caller.project.id, ties.objects, call.account)
+        resumed = await corridor.stored.resume(call, self.caller)
+        if holder and resumed.account not in ("", holder):
+            raise BadRequest("What this call names is kept at another provider account than the response it goes on from.", param=ties.objects[0].param)
+        self._resumed, self.call = structs.replace(resumed, account=resumed.account or holder), resumed.call
 
     async def _take(self, board: Board) -> None:
         """Hold what the call may cost, with a lower output limit if only that fits. Raises OverBudget, TooFast, DependencyUnavailable."""
@@ -498,7 +506,19 @@ class Walk:
         is_kept = await self._corridor.stored.keep(resumed, self.caller.project.id, deployment.account if route.is_same else "", response, used)
         if not is_kept:
             self._corridor.figures.add("sgw_unstored")
+        elif route.is_same and b'"container_id"' in response:
+            await self._note_containers(deployment.account, response)
         return is_kept
+
+    async def _note_containers(self, account: str, response: bytes) -> None:
+        """Note the containers that the vendor made for an answer, so that its project may name them in later calls."""
+        project, key, ownership = self.caller.project.id, self.caller.key.id, self._corridor.ownership
+        for container in containers_in(response):
+            try:
+                await ownership.note(project, key, Thing(account=account, kind="container", object_id=container))
+            except (DependencyUnavailable, NoSuchObject):
+                # the answer is given all the same; whoever names the container later hears that it is not known
+                self._corridor.figures.add("sgw_unstored")
 
     def settle(self) -> None:
         """Write the receipt, once; runs before the last bytes leave and at the latest when the walk ends."""

@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from gateway.terms import Frozen, Headers
+from gateway.wire.kept import Collection
+from gateway.wire.openai_chat.kept import COLLECTIONS
 
 
 def bearer(credential: str) -> Headers:
@@ -72,6 +74,8 @@ class Provider(Frozen, frozen=True):
     `reads_headers` are vendor answer headers worth passing to the caller. `models_path` lists models ("" : no listing).
     `token_request`, for vendors that take an access token in exchange for the credential, returns the token endpoint's URL and the form to post there from
     the credential and Unix seconds (raises ValueError), `read_token` the token and its seconds to live from the answer; `headers` gets that token then.
+    `collections` are what the vendor keeps for all who share an account's credential (what OpenAI does, unless said otherwise), None for servers that keep
+    nothing; `also_told` are the caller's headers that its unmetered endpoints may be told.
     `signer`, for vendors whose requests are signed one by one, returns what makes a request's own headers from method, URL and body, made once from
     credential and options; None where this credential is not one to sign with. `base_url` may hold options in braces.
     `keeps` are the endpoints of what it keeps for callers that the gateway keeps account of: `files`, `batches`, `messages/batches`.
@@ -102,6 +106,8 @@ class Provider(Frozen, frozen=True):
     read_token: Callable[[bytes], tuple[str, float]] = read_oauth
     signer: Callable[[str, Mapping[str, str]], Signer | None] | None = None
     keeps: frozenset[str] = frozenset()
+    collections: tuple[Collection, ...] | None = COLLECTIONS
+    also_told: frozenset[bytes] = frozenset({b"openai-beta"})
 
 
 @cache

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from gateway.providers import Provider, rest_below_v1
 from gateway.terms import Headers
 from gateway.wire.anthropic_messages.betas import VERSION, tells
+from gateway.wire.anthropic_messages.kept import COLLECTIONS
 
 KINDS, WHAT = ("requests", "tokens", "input-tokens", "output-tokens"), ("limit", "remaining", "reset")
 RATE_LIMITS = frozenset(f"anthropic-ratelimit-{kind}-{what}".encode() for kind in KINDS for what in WHAT)
@@ -27,6 +28,8 @@ PROVIDER = Provider(
     headers=_headers,
     path=_path,
     other_path=rest_below_v1,
+    collections=COLLECTIONS,
+    also_told=frozenset({b"anthropic-version", b"anthropic-beta"}),
     tells=tells,
     reads_headers=RATE_LIMITS,
     models_path="/v1/models?limit=1000",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from gateway.providers import Provider
 from gateway.terms import Headers
+from gateway.wire.gemini.kept import COLLECTIONS, UPLOADING
 from gateway.wire.gemini.path import LIVE, listed, locate, other_path, write_path
 
 ENDPOINTS = ("generateContent", "countTokens", "embedContent", "batchEmbedContents")
@@ -30,6 +31,8 @@ PROVIDER = Provider(
     path=_path,
     locate=_locate,
     other_path=other_path,
+    collections=COLLECTIONS,
+    also_told=UPLOADING,
     models_path="/v1beta/models?pageSize=1000",
     read_models=listed,
     base_url="https://generativelanguage.googleapis.com",

@@ -13,4 +13,5 @@ PROVIDER = Provider(
     },
     base_url="http://localhost:8080/v1",
     needs_credential=False,
+    collections=None,
 )

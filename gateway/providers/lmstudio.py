@@ -8,4 +8,5 @@ PROVIDER = Provider(
     wires={"chat/completions": "openai_chat", "completions": "openai_completions", "embeddings": "openai_chat"},
     base_url="http://localhost:1234/v1",
     needs_credential=False,
+    collections=None,
 )

@@ -10,4 +10,5 @@ PROVIDER = Provider(
     needs_credential=False,
     # Read by no released version: telling the caller is better than ignoring it in silence.
     drop=frozenset(("logit_bias",)),
+    collections=None,
 )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from gateway.providers import Provider, rest_below_v1
 from gateway.terms import Headers
+from gateway.wire.anthropic_messages.kept import COLLECTIONS
 
 
 def _headers(credential: str) -> Headers:
@@ -27,6 +28,8 @@ PROVIDER = Provider(
     headers=_headers,
     path=_path,
     other_path=rest_below_v1,
+    collections=COLLECTIONS,
+    also_told=frozenset({b"anthropic-version", b"anthropic-beta"}),
     tells=_tells,
     reads_headers=frozenset(f"anthropic-ratelimit-{kind}-{what}".encode() for kind in ("requests", "tokens") for what in ("limit", "remaining", "reset")),
     models_path="/v1/models",

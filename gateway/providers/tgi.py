@@ -8,4 +8,5 @@ PROVIDER = Provider(
     wires={"chat/completions": "openai_chat"},
     base_url="http://localhost:8080/v1",
     needs_credential=False,
+    collections=None,
 )

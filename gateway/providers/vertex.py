@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 import jwt
 
 from gateway.providers import Provider
+from gateway.wire.gemini.kept import COLLECTIONS
 from gateway.wire.gemini.path import listed, locate, other_path, write_path
 
 ENDPOINTS = ("generateContent", "countTokens")
@@ -48,6 +49,7 @@ PROVIDER = Provider(
     path=_path,
     locate=_locate,
     other_path=other_path,
+    collections=COLLECTIONS,
     options={"project": "Google Cloud project, for example my-project-123", "location": "place the models run, for example global or europe-west4"},
     models_path="",
     read_models=listed,

@@ -15,4 +15,5 @@ PROVIDER = Provider(
     },
     base_url="http://localhost:8000/v1",
     needs_credential=False,
+    collections=None,
 )

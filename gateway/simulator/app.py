@@ -1,5 +1,6 @@
 """The simulator's doors: routes, credentials, and which wire answers. Knows neither shapes nor faults in detail."""
 
+import re
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
@@ -13,6 +14,7 @@ from gateway.simulator.answers import Prompt, Reply, answer, seed_of
 from gateway.simulator.connection import Connection, Receive, Scope, Send
 from gateway.simulator.directives import BadDirective
 from gateway.simulator.kept import Batches, Files, MessageBatches, read_form
+from gateway.simulator.objects import Collections, GoogleFiles
 from gateway.simulator.problems import Problem
 from gateway.simulator.sockets import Socket
 from gateway.simulator.stored import Stored
@@ -38,6 +40,7 @@ class Simulator:
         self.files = Files()
         self.batches = Batches(self.files, self._in_a_batch)
         self.message_batches = MessageBatches(self._in_a_batch)
+        self.collections, self.google_files = Collections(), GoogleFiles()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or speak with one client."""
@@ -55,9 +58,10 @@ class Simulator:
             await _plain(connection, wire, b'{"status":"ok"}')
             return
         try:
-            _check_credential(named, scope["query_string"])
+            if not (path.startswith("/upload/") and b"upload_id=" in scope["query_string"]):
+                _check_credential(named, scope["query_string"])
             if wire is gemini_wire:
-                await self._gemini(connection, scope["method"], path, b"alt=sse" in scope["query_string"].split(b"&"), headers)
+                await self._google(connection, scope, path, headers)
             else:
                 await self._routed(connection, scope["method"], path, wire, headers)
         except Problem as error:
@@ -103,6 +107,9 @@ class Simulator:
             await _plain(connection, wire, self.stored.answer(method, path[len("/v1/responses/") :]))
         elif path.startswith(("/v1/files", "/v1/batches", "/v1/messages/batches")):
             await self._kept(connection, method, path, wire, headers)
+        elif self.collections.has(path):
+            raw = await _read(connection)
+            await _plain(connection, wire, self.collections.answer(method, path, connection.scope["query_string"], _fields(raw) if raw else {}))
         elif path in openai_media.KINDS and method == "POST":
             await self._made(connection, path, headers)
         elif path not in POSTED:
@@ -159,6 +166,19 @@ class Simulator:
             return error.status, wire.problem(error)
         except BadDirective as error:
             return 400, wire.problem(Problem(400, str(error), "bad_directive"))
+
+    async def _google(self, connection: Connection, scope: Scope, path: str, headers: list[tuple[bytes, bytes]]) -> None:
+        bare = re.sub(r"^/v1(?:beta|alpha)?/", "", path)
+        if path.startswith("/upload/"):
+            told, body = self.google_files.upload(dict(headers), path, scope["query_string"], await _read(connection))
+            kind = [faults.JSON] if body else []
+            await connection.start(200, [*kind, SIMULATED, *told, (b"content-length", str(len(body)).encode())])
+            await connection.finish(body)
+        elif self.google_files.has(bare):
+            raw = await _read(connection)
+            await _plain(connection, gemini_wire, self.google_files.answer(scope["method"], bare, _fields(raw) if raw else {}))
+        else:
+            await self._gemini(connection, scope["method"], path, b"alt=sse" in scope["query_string"].split(b"&"), headers)
 
     async def _gemini(self, connection: Connection, method: str, path: str, is_sse: bool, headers: list[tuple[bytes, bytes]]) -> None:
         rest = path.partition("/models")[2]
@@ -247,7 +267,7 @@ class Simulator:
 
 
 def _wire(path: str, headers: Mapping[bytes, bytes]) -> ModuleType:
-    if path.startswith(("/v1beta/", "/v1alpha/")) or (path.startswith("/v1/models") and b"x-goog-api-key" in headers):
+    if path.startswith(("/v1beta/", "/v1alpha/", "/upload/")) or (path.startswith("/v1/") and b"x-goog-api-key" in headers):
         return gemini_wire
     if path.startswith("/v1/messages") or b"anthropic-version" in headers:
         return anthropic_wire

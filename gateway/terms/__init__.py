@@ -17,6 +17,7 @@ from gateway.terms.call import (
     Person,
     Plan,
     Project,
+    Reference,
     Rules,
     Ties,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "Person",
     "Plan",
     "Project",
+    "Reference",
     "Rules",
     "Ties",
     "Tool",

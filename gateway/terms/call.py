@@ -171,12 +171,23 @@ class Caller(Frozen, frozen=True):
     project: Project
 
 
+class Reference(Frozen, frozen=True):
+    """Something a vendor keeps, by its id, and the field of a request that names it."""
+
+    param: str
+    object_id: str
+
+
 class Ties(Frozen, frozen=True):
-    """What a call has to do with stored ones: the response it goes on from, the items it refers to by their ids, and whether it is to be stored."""
+    """What a call has to do with stored ones: the response it goes on from, the items it refers to by their ids, and whether it is to be stored.
+
+    `objects` is what else it names that its vendor keeps.
+    """
 
     previous: str = ""
     references: tuple[str, ...] = ()
     keeps: bool = False
+    objects: tuple[Reference, ...] = ()
 
 
 class Call(Frozen, frozen=True):

@@ -171,6 +171,7 @@ class ClientSide(Frozen, frozen=True):
 
     `read_ask` takes a request's raw fields, the model and whether it streams. Raises WireError. `read_path` finds what a path names, where it names
     models (the path without its first slash, the wire's other endpoints); `keep_alive` is what a waiting stream gets, nothing to the wire's SDKs.
+    `may_name`, if there is one, says at a glance whether a parsed request may name things that its vendor keeps.
     `answer_lines`, if there is one, returns an answer's header lines with those its SDKs look for, at a Unix time. `passed` are headers that a provider
     of the same wire may be told.
     """
@@ -186,6 +187,7 @@ class ClientSide(Frozen, frozen=True):
     keep_alive: bytes = b": keep-alive\n\n"
     answer_lines: Callable[[bytes, float], bytes] | None = None
     passed: frozenset[bytes] = frozenset()
+    may_name: Callable[[Mapping[str, Any]], bool] | None = None
 
 
 class UpstreamSide(Frozen, frozen=True):

@@ -14,6 +14,7 @@ from gateway.wire.gemini.embed import EMBEDDING, PLAIN
 from gateway.wire.gemini.events import KEEP_ALIVE, ChunkWriter
 from gateway.wire.gemini.foreign import rename_model, without_foreign
 from gateway.wire.gemini.head import candidates, read_head
+from gateway.wire.gemini.kept import may_name
 from gateway.wire.gemini.live import LIVE
 from gateway.wire.gemini.path import read_path
 from gateway.wire.gemini.stream import ChunkReader, Meter
@@ -53,6 +54,7 @@ WIRE = Wire(
         chunk_writer=ChunkWriter,
         error_body=error_body,
         error_event=error_event,
+        may_name=may_name,
         read_path=read_path,
         keep_alive=KEEP_ALIVE,
     ),

@@ -8,6 +8,7 @@ from gateway.wire.openai_chat.compose import compose
 from gateway.wire.openai_chat.embed import EMBEDDING
 from gateway.wire.openai_chat.events import ChunkWriter
 from gateway.wire.openai_chat.head import read_head
+from gateway.wire.openai_chat.kept import may_name
 from gateway.wire.openai_chat.media import PLAIN
 from gateway.wire.openai_chat.meter import Meter, error_message, message_bytes, read_usage, usage_from
 from gateway.wire.openai_chat.realtime import LIVE
@@ -42,6 +43,7 @@ WIRE = Wire(
         chunk_writer=ChunkWriter,
         error_body=error_body,
         error_event=error_event,
+        may_name=may_name,
     ),
     upstream=UpstreamSide(compose=compose, read_answer=read_answer, chunk_reader=ChunkReader),
     also=("embeddings",),

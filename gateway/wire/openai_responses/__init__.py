@@ -11,6 +11,7 @@ from gateway.wire.openai_responses.compose import compose
 from gateway.wire.openai_responses.events import ChunkWriter
 from gateway.wire.openai_responses.foreign import without_foreign
 from gateway.wire.openai_responses.head import read_head
+from gateway.wire.openai_responses.kept import may_name
 from gateway.wire.openai_responses.reasoning import NAME
 from gateway.wire.openai_responses.stream import ChunkReader
 from gateway.wire.openai_responses.told import error_body, error_event, write_answer
@@ -29,6 +30,7 @@ WIRE = Wire(
         chunk_writer=ChunkWriter,
         error_body=error_body,
         error_event=error_event,
+        may_name=may_name,
     ),
     upstream=UpstreamSide(compose=compose, read_answer=read_answer, chunk_reader=ChunkReader),
     output_limits=frozenset({"max_output_tokens"}),

@@ -22,6 +22,7 @@ class _Fields(msgspec.Struct):
     store: bool | None = None
     previous_response_id: str | None = None
     conversation: object = None
+    prompt: object = None
 
 
 def read_head(parsed: Mapping[str, Any]) -> Head:
@@ -39,6 +40,9 @@ def read_head(parsed: Mapping[str, Any]) -> Head:
     if fields.conversation is not None:
         # conversations belong to the vendor's account, not to a project of ours
         raise WireError("unsupported_field", "conversation is not served by this gateway: use previous_response_id instead.", "conversation")
+    if fields.prompt is not None:
+        # made in the vendor's console, for everybody who holds the account's credential
+        raise WireError("unsupported_field", "prompt is not served by this gateway: write what it says into instructions and input.", "prompt")
     ties = Ties(fields.previous_response_id or "", _references(parsed.get("input")), fields.store is not False)
     return Head(fields.model, bool(fields.stream), output_tokens, True, fields.safety_identifier or fields.user or "", ties=ties)
 

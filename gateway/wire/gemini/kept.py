@@ -1,0 +1,42 @@
+"""What Google keeps for a key of the Gemini API. Paths: https://ai.google.dev/api."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.wire.kept import Collection
+
+
+def _named(path: str, kind: str, tells: tuple[tuple[str, str], ...] = (), *, is_free: bool = False) -> Collection:
+    return Collection(
+        path=path, kind=kind, name="name", is_name_whole=True, rows=path, cursor="pageToken", next_page="nextPageToken", tells=tells, is_free=is_free
+    )
+
+
+COLLECTIONS = (
+    # the end of an upload tells the file inside an object
+    _named("files", "google_file", (("google_file", "file.name"),), is_free=True),
+    _named("cachedContents", "cached_content"),
+    _named("fileSearchStores", "file_search_store"),
+)
+
+_UPLOAD = ("protocol", "command", "offset", "header-content-length", "header-content-type", "file-name")
+# what Google's resumable uploads say in headers
+UPLOADING = frozenset(f"x-goog-upload-{word}".encode() for word in _UPLOAD)
+_FILES = frozenset({"fileData", "file_data"})
+
+
+def may_name(parsed: Mapping[str, Any]) -> bool:
+    """Return whether a request may name any of it: files stand among parts, stores among tools."""
+    if "cachedContent" in parsed or "cached_content" in parsed or "tools" in parsed:
+        return True
+    contents = parsed.get("contents")
+    if type(contents) is not list or "requests" in parsed or "generateContentRequest" in parsed:
+        return True
+    for content in contents:
+        parts = content.get("parts") if type(content) is dict else None
+        if type(parts) is not list:
+            return True
+        for part in parts:
+            if type(part) is not dict or not _FILES.isdisjoint(part) or "functionResponse" in part or "function_response" in part:
+                return True
+    return False

@@ -1,0 +1,23 @@
+"""Where a Responses request names what its vendor keeps: files among parts, stores and containers among tools."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.wire.references import has_other
+
+_PLAIN = frozenset({"input_text", "output_text", "refusal", "summary_text", "reasoning_text"})
+_TOOLS = frozenset({"function", "custom", "web_search"})
+# kinds of items that name nothing; those without one are messages
+_ITEMS = frozenset({None, "message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output", "reasoning", "item_reference"})
+
+
+def may_name(parsed: Mapping[str, Any]) -> bool:
+    """Return whether a request may name any of it."""
+    tools, given = parsed.get("tools"), parsed.get("input")
+    if tools is not None and (type(tools) is not list or any(type(tool) is not dict or tool.get("type") not in _TOOLS for tool in tools)):
+        return True
+    if type(given) is not list:
+        return False
+    if any(type(item) is not dict or item.get("type") not in _ITEMS for item in given):
+        return True
+    return has_other(given, _PLAIN) or has_other(given, _PLAIN, "output")

@@ -1,0 +1,113 @@
+"""What a request names that a vendor keeps: files, containers, caches and their like, by the vendors' own ids. Knows nothing of whose they are."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from gateway.terms import Reference
+from gateway.wire import WireError
+
+MOST_REFERENCES = 200
+# fields that hold an id, a list of ids, or an object with an id, wherever they stand
+_ID_WORDS = """
+    file_id file_ids input_file_id training_file validation_file vector_store_id vector_store_ids container container_id skill_id conversation
+    assistant_id thread_id video_id character_id cachedContent cached_content fileSearchStoreNames file_search_store_names
+    agent agent_id environment_id environment_template_id vault_id vault_ids session_id memory_store_id tunnel_id credential_id automation_id
+"""
+_IDS = frozenset(_ID_WORDS.split())
+# the same, where texts in these fields are no ids
+_OBJECTS = frozenset({"prompt", "video"})
+_URIS = frozenset({"fileUri", "file_uri", "fileName", "file_name"})
+# fields whose contents are the caller's own data, which no vendor takes for names of things
+_DATA_WORDS = """
+    parameters parametersJsonSchema parameters_json_schema input_schema schema item_schema responseSchema response_schema responseJsonSchema
+    response_json_schema metadata args functionResponse function_response annotations citations
+"""
+_DATA = frozenset(_DATA_WORDS.split())
+# calls of tools, with the field that holds their arguments, and reports of tools the vendor itself ran: what they name is told, not asked for
+_CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+_REPORTS = frozenset(
+    {
+        "code_interpreter_call",
+        "file_search_call",
+        "code_execution_tool_result",
+        "bash_code_execution_tool_result",
+        "text_editor_code_execution_tool_result",
+    }
+)
+# Google's names of files, and addresses of them; whatever else a URI says is fetched from elsewhere
+_GOOGLE_FILE = re.compile(r"(?:/?(?:v1|v1beta|v1alpha)/)?(files/[a-z0-9-]+)(?::[a-zA-Z]+)?/?", re.IGNORECASE)
+
+
+def has_other(items: Any, plain: frozenset[str], member: str = "content") -> bool:
+    """Return whether a list's items hold anything in their `member` but texts and parts of these types: only there vendors look things up."""
+    if type(items) is not list:
+        return items is not None and type(items) is not str
+    for item in items:
+        held = item.get(member) if type(item) is dict else item
+        if type(held) is list:
+            for part in held:
+                if type(part) is not dict or part.get("type") not in plain:
+                    return True
+        elif type(held) is dict:
+            return True
+    return False
+
+
+def references(parsed: Mapping[str, Any]) -> tuple[Reference, ...]:
+    """Return what a parsed request names, in order. Raises WireError for more than anybody needs."""
+    found: list[Reference] = []
+    _walk(parsed, "", found)
+    return tuple(found)
+
+
+def _walk(node: Any, place: str, found: list[Reference]) -> None:
+    if isinstance(node, list):
+        for index, child in enumerate(node):
+            if isinstance(child, dict | list):
+                _walk(child, f"{place}[{index}]", found)
+        return
+    kind = node.get("type")
+    kind = kind if isinstance(kind, str) else ""
+    if kind in _REPORTS:
+        return
+    for key, value in node.items():
+        if key in _DATA or (key == "input" and kind in _CALLS):
+            continue
+        here = f"{place}.{key}" if place else key
+        for object_id in _named(key, value, kind):
+            found.append(Reference(param=here, object_id=object_id))
+            if len(found) > MOST_REFERENCES:
+                raise WireError("invalid_request", f"a call may name at most {MOST_REFERENCES} files and other things kept by a provider", here)
+        if isinstance(value, dict | list):
+            _walk(value, here, found)
+
+
+def _named(key: str, value: Any, kind: str) -> list[str]:
+    key = key.removesuffix("[]")
+    if key in _IDS and not (key == "skill_id" and kind == "anthropic"):
+        return _ids(value)
+    if key in _OBJECTS and isinstance(value, dict):
+        return _ids(value)
+    if key in _URIS and isinstance(value, str):
+        file = google_file(value)
+        return [file] if file else []
+    return [value] if key == "id" and kind == "file_id" and isinstance(value, str) else []
+
+
+def _ids(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        value = value.get("id")
+    values = value if isinstance(value, list) else [value]
+    return [one for one in values if isinstance(one, str) and one]
+
+
+def google_file(uri: str) -> str:
+    """Return the name of a file kept at Google that an address or a name stands for, "" for any other."""
+    try:
+        parts = urlsplit(uri.strip())
+    except ValueError:
+        return ""
+    found = _GOOGLE_FILE.fullmatch(unquote(parts.path)) if parts.scheme in ("", "http", "https") else None
+    return found[1].lower() if found is not None else ""

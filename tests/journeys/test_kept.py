@@ -1,0 +1,167 @@
+"""What vendors keep, by the vendors' own SDKs on provider paths: each project sees its own, and names nothing else, wherever ids stand."""
+
+import io
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+from google import genai
+from google.genai import errors, types
+
+from tests.fakes.service import Service
+
+pytestmark = pytest.mark.journey
+
+OPENAI, GOOGLE, PLAIN = "t-kept-chat-0", "t-kept-gemini-0", "t-kept-plain-0"
+OUTSIDER = """
+from datetime import timedelta
+from django.utils import timezone
+from accounts.models import Project
+from gateway.actions import create_virtual_key
+sandbox = Project.objects.get(name="Sandbox")
+other = Project.objects.create(name="Outsider", business_unit=sandbox.business_unit)
+print(create_virtual_key(project=other, name="outsider", models=["*"], expires_at=timezone.now() + timedelta(days=1))[1])
+"""
+
+
+@pytest.fixture(scope="module")
+def outsider(service: Service) -> str:
+    """The accounts of this module, and the key of another project."""
+    service.add_models(
+        {
+            "kept-chat": [{"allow_unknown_endpoints": True}],
+            "kept-plain": [{}],
+            "kept-gemini": [{"provider": "simulator_google", "upstream_model": "sim-gemini", "allow_unknown_endpoints": True}],
+        }
+    )
+    return service.manage("shell", "-v", "0", "-c", OUTSIDER).strip()
+
+
+def client_of(service: Service, key: str = "", path: str = f"/{OPENAI}") -> openai.OpenAI:
+    return openai.OpenAI(base_url=service.base_url + path, api_key=key or service.key, max_retries=0)
+
+
+def google_of(service: Service, key: str = "", path: str = f"/v1/{GOOGLE}", **headers: str) -> genai.Client:
+    return genai.Client(api_key=key or service.key, http_options=types.HttpOptions(base_url=service.origin + path, headers=headers))
+
+
+def file_of(client: genai.Client, content: bytes = b"Hello") -> types.File:
+    return client.files.upload(file=io.BytesIO(content), config=types.UploadFileConfig(mime_type="text/plain", display_name="a"))
+
+
+def test_objects_are_their_projects_alone(service: Service, outsider: str) -> None:
+    with client_of(service) as own, client_of(service, outsider) as other:
+        first = own.vector_stores.create(name="first")
+        theirs = [other.vector_stores.create(name="theirs") for _ in range(5)]
+        second = own.vector_stores.create(name="second")
+        # pages that hold nothing of the project are passed over
+        assert [row.id for row in own.vector_stores.list(limit=2)] == [second.id, first.id]
+        assert {row.id for row in other.vector_stores.list(limit=2)} == {row.id for row in theirs}
+        assert own.vector_stores.retrieve(first.id).name == "first"
+        for stranger in (theirs[0].id, "vs_never"):
+            for reach in (own.vector_stores.retrieve, own.vector_stores.delete, own.vector_stores.files.list):
+                with pytest.raises(openai.NotFoundError) as caught:
+                    list(reach(stranger))
+                assert caught.value.code == "not_found"
+        assert own.vector_stores.delete(first.id).deleted
+        with pytest.raises(openai.NotFoundError):
+            own.vector_stores.retrieve(first.id)
+        assert [row.id for row in own.vector_stores.list()] == [second.id]
+        assert other.vector_stores.retrieve(theirs[0].id).id == theirs[0].id
+
+
+def test_ids_in_bodies_are_looked_up_too(service: Service, outsider: str) -> None:
+    with client_of(service) as own, client_of(service, outsider) as other:
+        store, thread = own.vector_stores.create(), other.beta.threads.create()
+        with pytest.raises(openai.NotFoundError) as caught:
+            own.vector_stores.files.create(vector_store_id=store.id, file_id="file-other")
+        assert caught.value.param == "file_id"
+        with pytest.raises(openai.NotFoundError):
+            own.beta.threads.messages.list(thread.id).data  # noqa: B018
+        part: Any = {"type": "file", "file": {"file_id": "file-other"}}
+        for model, path in (("kept-chat", ""), ("sim-chat", f"/{OPENAI}")):
+            with client_of(service, path=path) as asking, pytest.raises(openai.NotFoundError) as caught:
+                asking.chat.completions.create(model=model, messages=[{"role": "user", "content": [part]}])
+            assert (caught.value.code, caught.value.param) == ("not_found", "messages[0].content[0].file.file_id")
+        hidden = b'{"model":"sim-chat","messages":[{"role":"user","content":[{"type":"file","file":{"file\\u005fid":"file-other"}}]}]}'
+        address = f"{service.base_url}/{OPENAI}/chat/completions"
+        answer = httpx2.post(address, content=hidden, headers={"authorization": f"Bearer {service.key}", "content-type": "application/json"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+def test_a_file_goes_to_google_and_is_used_by_its_project_alone(service: Service, outsider: str) -> None:
+    own, other = google_of(service), google_of(service, outsider)
+    mine, theirs = file_of(own), file_of(other, b"Goodbye")
+    assert (mine.mime_type, mine.size_bytes, mine.display_name) == ("text/plain", 5, "a")
+    assert mine.name and theirs.name and mine.uri
+    assert mine.name in [file.name for file in own.files.list()] and theirs.name not in [file.name for file in own.files.list()]
+    assert own.files.get(name=mine.name).uri == mine.uri
+    with pytest.raises(errors.ClientError) as caught:
+        own.files.get(name=theirs.name)
+    assert (caught.value.code, caught.value.status) == (404, "NOT_FOUND")
+    asked: Any = [mine, "What does it say?"]
+    for client, model in ((own, "sim-gemini"), (google_of(service, path=""), "kept-gemini")):
+        assert client.models.generate_content(model=model, contents=asked).text
+    for client, model in ((other, "sim-gemini"), (google_of(service, outsider, ""), "kept-gemini")):
+        with pytest.raises(errors.ClientError) as caught:
+            client.models.generate_content(model=model, contents=asked)
+        assert caught.value.code == 404
+    own.files.delete(name=mine.name)
+    with pytest.raises(errors.ClientError):
+        own.files.get(name=mine.name)
+
+
+def test_caches_are_their_projects_alone(service: Service, outsider: str) -> None:
+    own, other = google_of(service), google_of(service, outsider)
+    cache = own.caches.create(model="sim-gemini", config=types.CreateCachedContentConfig(contents="A long text.", ttl="300s"))
+    assert cache.name
+    config = types.GenerateContentConfig(cached_content=cache.name)
+    assert own.models.generate_content(model="sim-gemini", contents="Hello", config=config).text
+    with pytest.raises(errors.ClientError) as caught:
+        other.models.generate_content(model="sim-gemini", contents="Hello", config=config)
+    assert caught.value.code == 404
+    assert [one.name for one in own.caches.list()] == [cache.name]
+    assert list(other.caches.list()) == []
+
+
+def test_googles_own_paths_find_the_account(service: Service, outsider: str) -> None:
+    named, plain, other = google_of(service, path="", **{"x-sgw-provider": GOOGLE}), google_of(service, path=""), google_of(service, outsider, "")
+    file = file_of(named, b"x" * 20_000_000)
+    assert (file.size_bytes, file.name) == (20_000_000, plain.files.get(name=file.name or "").name)
+    with pytest.raises(errors.ClientError) as caught:
+        file_of(plain)
+    assert (caught.value.code, "x-sgw-provider" in str(caught.value)) == (400, True)
+    with pytest.raises(errors.ClientError):
+        other.files.get(name=file.name or "")
+
+
+def test_an_upload_address_is_good_for_that_upload_alone(service: Service, outsider: str) -> None:
+    start = {"x-goog-api-key": service.key, "x-goog-upload-protocol": "resumable", "x-goog-upload-command": "start"}
+    begun = httpx2.post(f"{service.origin}/v1/{GOOGLE}/upload/v1beta/files", json={"file": {}}, headers=start)
+    address = begun.headers["x-goog-upload-url"]
+    place = address.partition("://")[2].partition("/")[2]
+    assert (begun.status_code, place.startswith(f"v1/{GOOGLE}/upload/v1beta/files?upload_id="), service.key in address) == (200, True, False)
+    send = {"x-goog-upload-command": "upload, finalize", "x-goog-upload-offset": "0"}
+    for wrong in (address.partition("&sgw_upload=")[0], address.replace("upload_id=", "upload_id=0"), address.replace("/upload/v1beta/files", "/v1beta/files")):
+        assert httpx2.post(wrong, content=b"Hello", headers=send).status_code == 401
+    done = httpx2.post(address, content=b"Hello", headers=send)
+    assert (done.status_code, done.headers["x-goog-upload-status"], done.json()["file"]["sizeBytes"]) == (200, "final", "5")
+    own = google_of(service)
+    assert own.files.get(name=done.json()["file"]["name"]).size_bytes == 5
+
+
+def test_what_cannot_be_told_apart_is_not_reached(service: Service, outsider: str) -> None:
+    with httpx2.Client(base_url=service.base_url, headers={"authorization": f"Bearer {service.key}"}) as asking:
+        for method, path in (
+            ("GET", f"/{OPENAI}/organization/admin_api_keys"), ("POST", f"/{OPENAI}/realtime/client_secrets"), ("GET", f"/{OPENAI}/widgets"),
+            ("POST", f"/{OPENAI}/widgets/widget_1"), ("GET", f"/{OPENAI}/vector_stores/"), ("GET", f"/{OPENAI}/Vector_Stores"),
+            ("GET", f"/{PLAIN}/vector_stores"), ("DELETE", f"/{OPENAI}/models/sim-chat"), ("GET", f"/{OPENAI}/vector_stores/%2e%2e/x"),
+        ):  # fmt: skip
+            answer = asking.request(method, path)
+            assert (path, answer.status_code, answer.json()["error"]["code"]) == (path, 404, "unknown_endpoint")
+        assert asking.get(f"/{OPENAI}/models/sim-chat").json()["id"] == "sim-chat"
+        refused = asking.get(f"/{OPENAI}/vector_stores?k%65y=sk-other")
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "key")
+        # what has no ids passes, and is the vendor's to answer
+        assert asking.post(f"/{OPENAI}/tokenize", json={}).json()["error"]["sgw"]["from_provider"]
