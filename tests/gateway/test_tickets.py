@@ -46,7 +46,11 @@ GOOD = tickets.sealed(TARGET, KEY.id, PEPPERS, NOW_S)
         (f"{TARGET}&sgw_upload={KEY.id}.9999999999.\xe9", NOW_S),
         (f"{TARGET}&sgw_upload={KEY.id}.\xb2\xb2.x", NOW_S),
     ],
-)
+    ids=[
+        "another upload", "another account", "another path", "more", "another proof", "two tickets", "too late", "another pepper", "no such key", "empty",
+        "no numbers", "odd letters", "odd digits",
+    ],
+)  # fmt: skip
 def test_any_other_address_is_nobodys(address: str, now_s: float) -> None:
     path, _, query = address.partition("?")
     with pytest.raises(BadKey):
