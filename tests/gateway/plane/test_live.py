@@ -27,6 +27,7 @@ from gateway.providers import shelf as providers
 from gateway.terms import Account, Call, Caller, Model, Rules
 from gateway.wire import live_endpoints
 from tests.fakes.live import WITHIN_S, Listener, LiveVendor, silent, vendor
+from tests.fakes.upstream import Upstream, whole
 from tests.gateway.plane import builders
 from tests.gateway.plane.corridor import NOW_S, Records
 from tests.gateway.plane.corridor import Vendor as Nobody
@@ -670,3 +671,38 @@ async def test_googles_callers_are_told_by_closing() -> None:
         stage = Stage(one, provider="google")
         closing = await stage.run(Listener("{}", "[1]"), setup='{"setup":{"model":"talk"}}', endpoint="BidiGenerateContent")
     assert (closing.code, closing.refusal is not None and closing.refusal.code) == (1008, "invalid_request")
+
+
+async def test_a_budget_that_is_used_up_refuses_the_session_itself() -> None:
+    async with speaking() as one:
+        stage = Stage(one, these=rules(budget("p", "project:prj", period="daily")), bank=Bank(**{"p:2026-11-24": 1_000}))
+        side = Listener()
+        with pytest.raises(OverBudget):
+            await stage.run(side)
+    assert (side.head, one.paths, stage.told) == (None, [], [("call_1", 402, "refused", "budget_exceeded", "none", 0)])
+
+
+@pytest.mark.parametrize(("status", "expected"), [(404, (404, "model_gone")), (401, (502, "upstream_error")), (429, (429, "rate_limited"))])
+async def test_a_vendors_refusal_is_the_callers_where_it_is_about_the_request(status: int, expected: tuple[int, str]) -> None:
+    error = b'{"error":{"message":"no, by s3cret","code":"model_gone"}}'
+    async with Upstream(whole(error, f"{status} No")) as upstream:
+        stage, side = Stage(upstream.url), Listener()
+        with pytest.raises(Refusal) as caught:
+            await stage.run(side)
+    assert ((caught.value.status, caught.value.code), "s3cret" in caught.value.message, side.head) == (expected, False, None)
+    (receipt,) = stage.receipts
+    assert (receipt.status, receipt.usage_source, receipt.cost_nanousd) == (expected[0], "none", 0)
+
+
+async def test_what_cannot_be_recorded_is_not_made() -> None:
+    async with speaking() as one:
+        stage, side = Stage(one), Listener(ASK)
+
+        async def play(_: Session) -> None:
+            await side.until("response.done")
+            stage.records.writable = False
+            side.say(ASK)
+
+        closing = await stage.run(side, play)
+    assert (closing.code, closing.reason) == (1011, "dependency_unavailable")
+    assert len(one.heard) == 1
