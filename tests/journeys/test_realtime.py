@@ -39,6 +39,19 @@ budgets.save_budget(Budget(name="Talk", amount=115_000_000, key=VirtualKey.objec
 GOOGLE = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 
 
+@pytest.fixture(scope="module")
+def keys(service: Service) -> dict[str, str]:
+    """Return keys that differ in what they may do."""
+    everything = ["*"]
+    wanted = {
+        "live-narrow": (["sim-chat"], "active"),
+        "live-frozen": (everything, "suspended"),
+        "live-doomed": (everything, "active"),
+        "live-poor": (everything, "active"),
+    }
+    return issue(service, wanted)
+
+
 def text(words: str) -> dict[str, Any]:
     """Return an item of text."""
     return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": words}]}
@@ -116,8 +129,7 @@ async def refused(service: Service, path: str, headers: dict[str, str] | None = 
     return caught.value.response.status_code, json.loads(caught.value.response.body)["error"]
 
 
-async def test_refusals_come_before_the_session_with_a_status_of_their_own(service: Service) -> None:
-    keys = issue(service, {"live-narrow": (["sim-chat"], "active"), "live-frozen": (["*"], "suspended")})
+async def test_refusals_come_before_the_session_with_a_status_of_their_own(service: Service, keys: dict[str, str]) -> None:
     mine = {"authorization": f"Bearer {service.key}"}
     asked = [
         ("/v1/realtime?model=sim-realtime", {}),
@@ -145,9 +157,8 @@ async def test_refusals_come_before_the_session_with_a_status_of_their_own(servi
     assert (status, error["status"]) == (401, "UNAUTHENTICATED")
 
 
-async def test_a_key_that_is_suspended_ends_its_session_within_a_second(service: Service) -> None:
-    key = issue(service, {"live-doomed": (["*"], "active")})["live-doomed"]
-    client = AsyncOpenAI(api_key=key, base_url=service.base_url)
+async def test_a_key_that_is_suspended_ends_its_session_within_a_second(service: Service, keys: dict[str, str]) -> None:
+    client = AsyncOpenAI(api_key=keys["live-doomed"], base_url=service.base_url)
     async with client.realtime.connect(model="sim-realtime") as live:
         assert (await live.recv()).type == "session.created"
         await asyncio.to_thread(service.change, SUSPEND)
@@ -160,10 +171,9 @@ async def test_a_key_that_is_suspended_ends_its_session_within_a_second(service:
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "key_suspended")
 
 
-async def test_a_session_ends_when_its_budget_does(service: Service) -> None:
-    key = issue(service, {"live-poor": (["*"], "active")})["live-poor"]
+async def test_a_session_ends_when_its_budget_does(service: Service, keys: dict[str, str]) -> None:
     service.change(POOR)
-    client = AsyncOpenAI(api_key=key, base_url=service.base_url)
+    client = AsyncOpenAI(api_key=keys["live-poor"], base_url=service.base_url)
     async with client.realtime.connect(model="sim-realtime", extra_headers={"x-sgw-session": "journey-poor"}) as live:
         assert (await live.recv()).type == "session.created"
         with pytest.raises(ConnectionClosed) as closed:
