@@ -19,14 +19,10 @@ from gateway.plane.snapshot import Snapshot
 from gateway.providers import shelf as providers
 from gateway.terms import Call, Caller, Deployment, Frozen, Plan, Usage
 from gateway.wire import BatchAsk, Batching, BatchResult, Head, WireError, by_endpoint, plain_endpoints, usage_readers
+from gateway.wire.references import references
 from gateway.wire.strict import fields as fields_of
 from gateway.wire.strict import splice
 
-# Fields that name what a vendor keeps for whoever holds the account's credential, and fields whose contents are the caller's own data.
-NAMING = frozenset({"file_id", "file_ids", "vector_store_ids", "container", "container_id", "skill_id", "conversation"})
-# The same where they are objects with an id: one without is made for the request.
-OBJECTS = frozenset({"container", "conversation", "prompt"})
-DATA = frozenset({"input_schema", "parameters", "schema", "arguments", "metadata"})
 # Vendors serve batches at rates of their own.
 TIER = "batch"
 NOTHING_BILLED = Billed(Usage(), "none", 0, "")
@@ -148,9 +144,11 @@ def _planned(batching: Batching, ask: BatchAsk, call: Call, caller: Caller, snap
     ties = head.ties
     if ties is not None and (ties.previous or ties.references):
         raise BadRequest("A request of a batch cannot go on from stored responses. Send the conversation itself.", param="previous_response_id")
-    named = kept_name(ask.parsed)
+    named = references(ask.parsed)
     if named:
-        raise UnsupportedField(f"A request of a batch cannot name what a provider keeps: put it into the request itself instead of {named!r}.", param=named)
+        # nobody would look whose that is once the vendor reads it
+        where = named[0].param
+        raise UnsupportedField(f"A request of a batch cannot name what a provider keeps: put it into the request itself instead of {where!r}.", param=where)
     one = structs.replace(
         call,
         endpoint=ask.endpoint,
@@ -161,24 +159,6 @@ def _planned(batching: Batching, ask: BatchAsk, call: Call, caller: Caller, snap
         ties=ties,
     )
     return Planned(ask.custom_id, one, head, make_plan(one, caller, snapshot, draw))
-
-
-def kept_name(parsed: Any) -> str:
-    """Return a field that names something a vendor keeps, "" for none: nobody would look whose that is once the vendor reads it."""
-    waiting = [parsed]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, list):
-            waiting += node
-        elif isinstance(node, dict):
-            # what a tool was called with is told, not asked for
-            own = DATA | {"input"} if node.get("type") == "tool_use" else DATA
-            for name, value in node.items():
-                if (name in NAMING and value and isinstance(value, str | list)) or (name in OBJECTS and isinstance(value, dict) and "id" in value):
-                    return str(name)
-                if name not in own:
-                    waiting.append(value)
-    return ""
 
 
 def read_head(ask: BatchAsk) -> Head:
