@@ -29,6 +29,7 @@ from gateway.changes import publish_change
 from gateway.demo_usage import past_usage
 from gateway.models import Change, Deployment, Model, ProviderAccount
 from gateway.settings import settings
+from gateway.simulator import signatures
 
 KEY_NAME = "Demo key"
 SERVICE_ACCOUNT_NAME = "IT automation"
@@ -49,6 +50,7 @@ CATALOGUE = {
     "sim-claude": ("chat", "sim-anthropic", 3_000_000_000, 300_000_000, 15_000_000_000),
     "sim-gemini": ("chat", "sim-google", 300_000_000, 75_000_000, 2_500_000_000),
     "sim-gemini-embed": ("embeddings", "sim-google", 150_000_000, None, 0),
+    "sim-nova": ("chat", "sim-bedrock", 800_000_000, 200_000_000, 3_200_000_000),
     "sim-moderation": ("moderation", "sim-openai", 0, None, 0),
     "sim-image": ("image", "sim-openai", 5_000_000_000, None, 40_000_000_000),
     "sim-speech": ("speech", "sim-openai", 600_000_000, None, 12_000_000_000),
@@ -228,6 +230,7 @@ def _catalogue(simulator: str) -> list[Deployment]:
         "sim-openai": _account("sim-openai", "Simulated OpenAI", "simulator", f"{simulator}/v1"),
         "sim-anthropic": _account("sim-anthropic", "Simulated Anthropic", "simulator_anthropic", simulator),
         "sim-google": _account("sim-google", "Simulated Google", "simulator_google", simulator),
+        "sim-bedrock": _account("sim-bedrock", "Simulated Bedrock", "simulator_bedrock", simulator, signatures.CREDENTIAL),
     }
     deployments = []
     for name, (kind, slug, per_input, per_cached, per_output) in CATALOGUE.items():
@@ -267,11 +270,11 @@ def _catalogue(simulator: str) -> list[Deployment]:
     return deployments
 
 
-def _account(slug: str, name: str, provider: str, base_url: str) -> ProviderAccount:
+def _account(slug: str, name: str, provider: str, base_url: str, credential: str = CREDENTIAL) -> ProviderAccount:
     account = ProviderAccount.objects.filter(slug=slug).first() or ProviderAccount(slug=slug, is_demo=True)
     if account._state.adding or account.base_url != base_url:
         account.name, account.provider, account.base_url = name, provider, base_url
-        actions.save_provider_account(account, CREDENTIAL)
+        actions.save_provider_account(account, credential)
     return account
 
 

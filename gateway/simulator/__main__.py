@@ -23,7 +23,7 @@ class Announcing(uvicorn.Server):
 
 def main() -> int:
     """Serve until a signal comes; return 0, or 1 when the port could not be taken."""
-    parser = argparse.ArgumentParser(prog="python -m gateway.simulator", description="A simulated OpenAI and Anthropic upstream.")
+    parser = argparse.ArgumentParser(prog="python -m gateway.simulator", description="A simulated upstream that speaks the wires of OpenAI, Anthropic, Google and AWS.")
     parser.add_argument("--host", default="127.0.0.1")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--port", type=int, help="0 takes a free port and prints it")

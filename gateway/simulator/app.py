@@ -8,7 +8,19 @@ from urllib.parse import parse_qs, unquote
 
 import orjson
 
-from gateway.simulator import anthropic_wire, faults, gemini_live, gemini_wire, openai_embeddings, openai_media, openai_realtime, openai_wire, responses_wire
+from gateway.simulator import (
+    anthropic_wire,
+    bedrock_wire,
+    faults,
+    gemini_live,
+    gemini_wire,
+    openai_embeddings,
+    openai_media,
+    openai_realtime,
+    openai_wire,
+    responses_wire,
+    signatures,
+)
 from gateway.simulator import directives as sim
 from gateway.simulator.answers import Prompt, Reply, answer, seed_of
 from gateway.simulator.connection import Connection, Receive, Scope, Send
@@ -24,6 +36,7 @@ SIMULATED = (b"x-simulated", b"true")
 POSTED = ("/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1/messages", "/v1/messages/count_tokens")
 CREDENTIALS = (b"x-api-key", b"api-key", b"x-goog-api-key")
 Keep = Callable[[bytes], bytes]
+Header = tuple[bytes, bytes]
 
 
 def _keep_nothing(said: bytes) -> bytes:
@@ -58,6 +71,9 @@ class Simulator:
             await _plain(connection, wire, b'{"status":"ok"}')
             return
         try:
+            if wire is bedrock_wire:
+                await self._bedrock(connection, scope, named)
+                return
             if not (path.startswith("/upload/") and b"upload_id=" in scope["query_string"]):
                 _check_credential(named, scope["query_string"])
             if wire is gemini_wire:
@@ -195,7 +211,16 @@ class Simulator:
             elif called in ("embedContent", "batchEmbedContents"):
                 await _plain(connection, gemini_wire, gemini_wire.embed(fields, self.any_model, many=called == "batchEmbedContents"))
             else:
-                await self._answered(connection, gemini_wire, fields, raw, headers, is_array=not is_sse)
+                await self._answered(connection, gemini_wire, fields, raw, headers, faults.SSE if is_sse else faults.JSON)
+
+    async def _bedrock(self, connection: Connection, scope: Scope, named: Mapping[bytes, bytes]) -> None:
+        raw = await _read(connection)
+        if signatures.is_signed(named):
+            signatures.check(scope["method"], scope["raw_path"], scope["query_string"], named, raw)
+        else:
+            _check_credential(named, scope["query_string"])
+        model, streams = bedrock_wire.place(scope["raw_path"])
+        await self._answered(connection, bedrock_wire, {**_fields(raw), "model": model, "stream": streams}, raw, scope["headers"], bedrock_wire.EVENTS)
 
     async def _posted(
         self, connection: Connection, path: str, wire: ModuleType, fields: dict[str, Any], raw: bytes, headers: list[tuple[bytes, bytes]]
@@ -211,7 +236,7 @@ class Simulator:
             await self._answered(connection, wire, fields, raw, headers)
 
     async def _answered(
-        self, connection: Connection, wire: ModuleType, fields: dict[str, Any], raw: bytes, headers: list[tuple[bytes, bytes]], is_array: bool = False
+        self, connection: Connection, wire: ModuleType, fields: dict[str, Any], raw: bytes, headers: list[tuple[bytes, bytes]], kind: Header = faults.SSE
     ) -> None:
         prompt, replies = self._prompt(wire, fields)
         echo = prompt.directives.word("echo")
@@ -220,7 +245,7 @@ class Simulator:
             prompt = prompt._replace(echo=shown.decode("utf-8", "replace"))
             replies = [answer(prompt)]
         keep = self.stored.keeper(fields) if wire is responses_wire else _keep_nothing
-        await self._spoken(connection, wire, prompt, replies, keep, is_array)
+        await self._spoken(connection, wire, prompt, replies, keep, kind)
 
     async def _embedded(self, connection: Connection, fields: dict[str, Any]) -> None:
         directives = openai_embeddings.read_directives(fields)
@@ -242,7 +267,7 @@ class Simulator:
         kind, body = openai_media.make(path, fields, directives, self.any_model)
         await faults.whole(connection, directives, [(b"content-type", kind), SIMULATED, *openai_wire.headers(seed)], body)
 
-    async def _spoken(self, connection: Connection, wire: ModuleType, prompt: Prompt, replies: list[Reply], keep: Keep, is_array: bool) -> None:
+    async def _spoken(self, connection: Connection, wire: ModuleType, prompt: Prompt, replies: list[Reply], keep: Keep, kind: Header) -> None:
         directives = prompt.directives
         if await faults.before_answer(connection, directives, wire, prompt.seed):
             return
@@ -254,8 +279,8 @@ class Simulator:
                 connection,
                 directives,
                 wire,
-                [faults.JSON if is_array else faults.SSE, (b"cache-control", b"no-cache"), *headers],
-                map(keep, gemini_wire.as_array(events) if is_array else events),
+                [kind, (b"cache-control", b"no-cache"), *headers],
+                map(keep, gemini_wire.as_array(events) if kind is faults.JSON else events),
                 2 + spoken // 2,
                 directives.number("pace", self.pace_ms),
                 lambda text: wire.text_event(prompt, text),
@@ -267,6 +292,8 @@ class Simulator:
 
 
 def _wire(path: str, headers: Mapping[bytes, bytes]) -> ModuleType:
+    if path.startswith("/model/"):
+        return bedrock_wire
     if path.startswith(("/v1beta/", "/v1alpha/", "/upload/")) or (path.startswith("/v1/") and b"x-goog-api-key" in headers):
         return gemini_wire
     if path.startswith("/v1/messages") or b"anthropic-version" in headers:

@@ -28,6 +28,8 @@ MODELS: dict[str, SimModel] = {
         SimModel("sim-claude", "Simulated Claude", vendor="anthropic"),
         SimModel("sim-gemini", "Simulated Gemini", vendor="google"),
         SimModel("sim-gemini-embed", "Simulated Gemini Embeddings", kind="embedding", vendor="google"),
+        SimModel("sim-nova", "Simulated Nova", vendor="aws"),
+        SimModel("sim.anthropic.claude-sonnet-4-5", "Simulated Claude at AWS", vendor="aws"),
         SimModel("sim-moderation", "Simulated Moderation", kind="moderation"),
         SimModel("sim-image", "Simulated Pictures", kind="image"),
         SimModel("sim-speech", "Simulated Speech", kind="speech"),

@@ -30,7 +30,10 @@ from django.db import transaction
 from billing.models import Price
 from gateway import actions
 from gateway.models import Deployment, Model, ProviderAccount
+from gateway.simulator import signatures
 simulators = dict(ProviderAccount.objects.filter(is_demo=True).values_list("provider", "base_url"))
+simulators |= dict.fromkeys(("simulator_responses", "openai_compatible"), simulators["simulator"])
+credentials = {"simulator_bedrock": signatures.CREDENTIAL}
 with transaction.atomic():
     price = Price.objects.get_or_create(provider="tests", upstream_model="any", valid_from=datetime(2026, 1, 1, tzinfo=UTC),
         defaults={"input_nanousd": 1_000_000_000, "output_nanousd": 2_000_000_000, "source": "simulated"})[0]
@@ -39,7 +42,7 @@ with transaction.atomic():
         actions.save_row(model)
         for order, wish in enumerate(deployments):
             provider, upstream_model = wish.pop("provider", "simulator"), wish.pop("upstream_model", "sim-chat")
-            base_url, credential = wish.pop("base_url", "") or simulators[provider], wish.pop("credential", "a-credential")
+            base_url, credential = wish.pop("base_url", "") or simulators[provider], wish.pop("credential", credentials.get(provider, "a-credential"))
             account = ProviderAccount(slug=f"t-{name}-{order}", name=name, provider=provider, base_url=base_url, **wish)
             actions.save_provider_account(account, credential)
             actions.save_row(Deployment(model=model, account=account, upstream_model=upstream_model, order=order, price=price))

@@ -24,7 +24,7 @@ def test_demo_content_is_loaded_once_kept_and_removed(django_capture_on_commit_c
     assert written
     assert {table.__name__: count for table, count in counts.items() if table is not UsageRecord} == {
         "User": 5, "BusinessUnit": 2, "Project": 1, "VirtualKey": 1, "ServiceAccount": 1, "Budget": 3, "Limit": 2, "CreditGrant": 1,
-        "ProviderAccount": 3, "Model": 15, "Deployment": 15
+        "ProviderAccount": 4, "Model": 16, "Deployment": 16
     }  # fmt: skip
     assert 2000 < counts[UsageRecord] < 6000
     assert (demo.facts(), demo.facts_path().stat().st_mode & 0o777) == (facts, 0o600)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.fakes.oidc_provider import RealProvider
 from tests.fakes.service import Service
+from tests.journeys import upstreams
 from tests.journeys.siege import Siege, siege
 from tests.journeys.single_sign_on import trusting
 
@@ -24,6 +25,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     finally:
         if running.process is not None and running.process.poll() is None:
             running.kill()
+
+
+@pytest.fixture(scope="session")
+def wired(service: Service) -> Service:
+    """The product with a model and a thinker for each upstream wire; their providers serve all clients, so nobody makes them fail often."""
+    upstreams.add_models(service)
+    return service
 
 
 @pytest.fixture(scope="session")

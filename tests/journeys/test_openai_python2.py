@@ -21,5 +21,5 @@ CLASSES = {
 }
 
 
-def test_openai_2_for_python_meets_all_it_relies_on(service: Service) -> None:
-    assert play([OPENAI2, "-I", CLIENTS / "openai2" / "play.py"], task(service, "p2")) == expected(CLASSES)
+def test_openai_2_for_python_meets_all_it_relies_on(wired: Service) -> None:
+    assert play([OPENAI2, "-I", CLIENTS / "openai2" / "play.py"], task(wired, "p2")) == expected(CLASSES)

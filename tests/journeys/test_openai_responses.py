@@ -21,6 +21,7 @@ UPSTREAMS = {
     "chat": ("openai_compatible", "sim-chat"),
     "anthropic": ("simulator_anthropic", "sim-claude"),
     "google": ("simulator_google", "sim-gemini"),
+    "bedrock": ("simulator_bedrock", "sim.anthropic.claude-sonnet-4-5"),
 }
 EVERY = pytest.mark.parametrize("wire", UPSTREAMS)
 WEATHER: Any = {
@@ -55,12 +56,7 @@ def model_of(wire: str) -> str:
 @pytest.fixture(scope="module")
 def served(service: Service) -> Service:
     """The service, with a model for each upstream wire."""
-    plain = service.query("SELECT base_url FROM gateway_provideraccount WHERE slug = 'sim-openai'")[0]["base_url"]
-    wishes: dict[str, list[dict[str, Any]]] = {}
-    for wire, (provider, upstream) in UPSTREAMS.items():
-        here = {"base_url": plain} if wire in ("responses", "chat") else {}
-        wishes[model_of(wire)] = [{"provider": provider, "upstream_model": upstream, **here}]
-    service.add_models(wishes)
+    service.add_models({model_of(wire): [{"provider": provider, "upstream_model": upstream}] for wire, (provider, upstream) in UPSTREAMS.items()})
     return service
 
 
@@ -159,7 +155,7 @@ def test_a_failing_stream_raises_and_nonsense_is_named(client: openai.OpenAI, wi
 def test_a_conversation_moves_between_vendors_with_their_reasoning(client: openai.OpenAI) -> None:
     first = client.responses.create(model=model_of("anthropic"), input="Think about Rome.", reasoning={"effort": "low", "summary": "auto"})
     assert [item.type for item in first.output] == ["reasoning", "message"]
-    for wire in ("responses", "chat", "google"):
+    for wire in ("responses", "chat", "google", "bedrock"):
         moved = client.responses.with_raw_response.create(model=model_of(wire), input="And now?", previous_response_id=first.id)
         assert (moved.parse().status, moved.headers["x-sgw-dropped"]) == ("completed", "reasoning")
     back = client.responses.with_raw_response.create(model=model_of("anthropic"), input="And now?", previous_response_id=first.id)

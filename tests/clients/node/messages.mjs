@@ -45,7 +45,7 @@ for (const [name, asked] of Object.entries(task.refused)) {
   }
 }
 
-const broken = client.messages.stream({ model: task.models.openai, max_tokens: 100, messages: task.broken });
+const broken = client.messages.stream({ model: task.models.chat, max_tokens: 100, messages: task.broken });
 try {
   await broken.finalMessage();
   met.broken = "answered";

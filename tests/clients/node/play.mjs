@@ -63,7 +63,7 @@ async function streamedTools(client, model) {
   return { calls: read(calls), finish };
 }
 
-async function withModel(client, model) {
+async function withModel(client, model, parallel) {
   const create = (asked) => client.chat.completions.create({ model, ...asked });
   const { data: whole, response } = await create({ messages: say("Hello from the other side.") }).withResponse();
   const first = (await create({ messages: CITIES, tools: [WEATHER] })).choices[0];
@@ -79,7 +79,7 @@ async function withModel(client, model) {
   });
   const image = [{ type: "text", text: "What is this?" }, { type: "image_url", image_url: { url: PIXEL } }];
   const seen = (await create({ messages: [{ role: "user", content: image }] })).choices[0].message.content;
-  const many = await Promise.all(Array.from({ length: task.parallel }, (_, n) => create({ messages: say(`Answer ${n}.`) })));
+  const many = await Promise.all(Array.from({ length: parallel }, (_, n) => create({ messages: say(`Answer ${n}.`) })));
   return {
     whole: {
       content: whole.choices[0].message.content,
@@ -164,7 +164,7 @@ const [narrow] = clientOf({ key: task.narrow_key, maxRetries: 0 });
 const [direct] = clientOf({ path: "/sim-openai", maxRetries: 0 });
 const longWay = await direct.chat.completions.create({ model: "sim-chat", messages: say("The long way.") }).withResponse();
 const models = {};
-for (const model of task.models) models[model] = await withModel(client, model);
+for (const [model, parallel] of Object.entries(task.models)) models[model] = await withModel(client, model, parallel);
 console.log(
   JSON.stringify({
     models,

@@ -65,7 +65,7 @@ async def streamed_tools(client: openai.AsyncOpenAI, model: str) -> Any:
     return {"calls": [[name, json.loads(text)] for name, text in calls.values()], "finish": finish}
 
 
-async def with_model(task: Any, client: openai.AsyncOpenAI, model: str) -> Any:
+async def with_model(client: openai.AsyncOpenAI, model: str, parallel: int) -> Any:
     create = client.chat.completions.create
     raw = await client.chat.completions.with_raw_response.create(model=model, messages=say("Hello from the other side."))
     whole = raw.parse()
@@ -75,7 +75,7 @@ async def with_model(task: Any, client: openai.AsyncOpenAI, model: str) -> Any:
     parsed = await client.chat.completions.parse(model=model, messages=[{"role": "user", "content": "2 + 2"}], response_format=Solution)
     image = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": PIXEL}}]
     seen = (await create(model=model, messages=[{"role": "user", "content": image}])).choices[0].message.content
-    many = await asyncio.gather(*(create(model=model, messages=say(f"Answer {n}.")) for n in range(task["parallel"])))
+    many = await asyncio.gather(*(create(model=model, messages=say(f"Answer {n}.")) for n in range(parallel)))
     return {
         "whole": {
             "content": whole.choices[0].message.content,
@@ -164,7 +164,7 @@ async def main() -> None:
         faults = await asyncio.gather(*(fault(task, one) for one in task["faults"]))
         in_stream = await asyncio.gather(*(cut_short(task, one) for one in task["in_stream"]))
         met = {
-            "models": {model: await with_model(task, client, model) for model in task["models"]},
+            "models": {model: await with_model(client, model, parallel) for model, parallel in task["models"].items()},
             "embeddings": await embeddings(client),
             "catalogue": {
                 "listed": [model.id for model in (await narrow.models.list()).data],

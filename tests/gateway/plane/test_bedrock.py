@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from tests.fakes.eventstream import frame
+from gateway.simulator.event_stream import frame
 from tests.gateway.plane.builders import call, caller
 from tests.gateway.plane.corridor import Answer, Scene, Vendor, sse
 

@@ -196,7 +196,8 @@ def test_embeddings_take_tokens_too(openai_client: openai.OpenAI) -> None:
 
 def test_models_are_listed_and_found(openai_client: openai.OpenAI) -> None:
     names = ["sim-chat", "sim-chat-large", "sim-reasoner", "sim-embed", "sim-claude", "sim-gemini", "sim-gemini-embed"]
-    names += ["sim-moderation", "sim-image", "sim-speech", "sim-transcribe", "sim-rerank", "sim-realtime", "sim-gemini-live", "sim-flat"]
+    names += ["sim-nova", "sim.anthropic.claude-sonnet-4-5", "sim-moderation", "sim-image", "sim-speech", "sim-transcribe", "sim-rerank"]
+    names += ["sim-realtime", "sim-gemini-live", "sim-flat"]
     assert [model.id for model in openai_client.models.list()] == names
     assert openai_client.models.retrieve("sim-chat").owned_by == "simulated"
     with pytest.raises(openai.NotFoundError):

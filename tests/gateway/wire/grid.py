@@ -9,10 +9,10 @@ import orjson
 
 from gateway.plane import speak
 from gateway.plane.route import Route
+from gateway.simulator.event_stream import frame
 from gateway.terms import Usage
 from gateway.wire import Told, Wire, shelf
 from gateway.wire.sse import EventBuffer, data_of
-from tests.fakes.eventstream import frame
 from tests.gateway.plane.builders import call
 
 ROOT = Path(__file__).parents[2] / "cases" / "wires"

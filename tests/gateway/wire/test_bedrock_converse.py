@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.simulator.event_stream import frame
 from gateway.terms import Ask, Chunk, ChunkKind, Message, Part, PartKind, Tool, Usage
 from gateway.wire import WireError
 from gateway.wire.bedrock_converse import WIRE, ChunkReader, FrameBuffer, compose, read_answer
-from tests.fakes.eventstream import frame
 
 CLAUDE = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 ONE, TWO = frame("messageStart", b'{"role":"assistant"}'), frame("messageStop", b'{"stopReason":"end_turn"}')
