@@ -8,6 +8,7 @@ import msgspec
 from gateway.terms import Chunk, ChunkKind, Usage
 from gateway.wire import WireError
 from gateway.wire.openai_chat.answer import arguments_of, call_signature, citation_of, finish_of, text_of
+from gateway.wire.openai_chat.calls import CallOrder
 from gateway.wire.openai_chat.meter import error_message, usage_in
 from gateway.wire.openai_chat.turns import REASONING_FIELDS, WIRE_NAME
 from gateway.wire.sse import data_of
@@ -47,7 +48,7 @@ _START = ChunkKind.START
 class ChunkReader:
     """Reads the events of one stream, in order. Usage is told once, right before END, whichever events it came in; after END or ERROR nothing comes."""
 
-    __slots__ = ("_arguments", "_calls", "_closed", "_finished", "_ids", "_problem", "_reasoning", "_started", "_usage")
+    __slots__ = ("_calls", "_closed", "_finished", "_ids", "_order", "_problem", "_reasoning", "_started", "_usage")
 
     def __init__(self) -> None:
         self._started = self._finished = self._closed = False
@@ -55,10 +56,10 @@ class ChunkReader:
         self._problem = ""
         # the field reasoning is coming in, until something else comes
         self._reasoning = ""
-        # by the vendor's index: our number; by our number: the call's id, and whether arguments came
+        # by the vendor's index: our number; by our number: the call's id
         self._calls: dict[object, int] = {}
         self._ids: list[str] = []
-        self._arguments: list[bool] = []
+        self._order = CallOrder()
 
     @property
     def usage_so_far(self) -> Usage | None:
@@ -176,8 +177,7 @@ class ChunkReader:
             fields: Mapping[str, Any] = function if isinstance(function, dict) else {}
             number = self._number(call, fields, chunks)
             if arguments := arguments_of(fields.get("arguments")):
-                self._arguments[number] = True
-                chunks.append(Chunk(kind=ChunkKind.TOOL_ARGUMENTS, index=number, text=arguments))
+                chunks += self._order.arguments(number, arguments)
 
     def _number(self, call: Mapping[str, Any], function: Mapping[str, Any], chunks: list[Chunk]) -> int:
         """Return which call of ours a piece belongs to. Some servers leave the index out, give every call the same one, or repeat the id in every piece."""
@@ -189,24 +189,17 @@ class ChunkReader:
         if known is not None and not (call_id and name and call_id != self._ids[known]):
             return known
         number = self._calls[index] = len(self._ids)
-        self._fill(chunks)
         self._ids.append(call_id or f"call_{number}")
-        self._arguments.append(False)
-        if signature := call_signature(call):
-            chunks.append(Chunk(kind=ChunkKind.SIGNATURE, text=signature, signed_by=WIRE_NAME))
-        chunks.append(Chunk(kind=ChunkKind.TOOL_START, index=number, id=self._ids[number], name=name if isinstance(name, str) else ""))
+        opening = Chunk(kind=ChunkKind.TOOL_START, index=number, id=self._ids[number], name=name if isinstance(name, str) else "")
+        signature = call_signature(call)
+        signed = (Chunk(kind=ChunkKind.SIGNATURE, text=signature, signed_by=WIRE_NAME),) if signature else ()
+        chunks += self._order.start((*signed, opening))
         return number
-
-    def _fill(self, chunks: list[Chunk]) -> None:
-        """Give the last call the arguments {} if none came: "" would not be JSON for the caller."""
-        if self._arguments and not self._arguments[-1]:
-            self._arguments[-1] = True
-            chunks.append(Chunk(kind=ChunkKind.TOOL_ARGUMENTS, index=len(self._arguments) - 1, text="{}"))
 
     def _finish(self, reason: object, chunks: list[Chunk]) -> None:
         self._finished = True
         self._settle_reasoning(chunks)
-        self._fill(chunks)
+        chunks += self._order.finish()
         chunks.append(Chunk(kind=ChunkKind.FINISH, finish=finish_of(reason, has_calls=bool(self._ids))))
 
     def _error(self, data: bytes, error: object) -> list[Chunk]:
