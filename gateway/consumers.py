@@ -235,6 +235,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             timeout_ms=timeout_ms(headers.get(b"x-sgw-timeout-ms")),
             max_output_tokens=head.max_output_tokens,
             fields=parsed.keys(),
+            answers=head.answers,
         )
         return call if door.is_usual and ties is None else self._unusual(visitor, door, head, call, parsed, ties)
 

@@ -126,7 +126,7 @@ def quoted(call: Call, model: Model, deployments: tuple[Deployment, ...], snapsh
     """Return the plan with its upper bound: every byte a token, the output limit reached, at the dearest deployment's dearest rates."""
     input_tokens = (call.most_input_tokens or len(call.body)) + FRAMING_TOKENS + call.history_tokens
     assumed = BLOCK_TOKENS if call.stream else ASSUMED_OUTPUT_TOKENS
-    output_tokens = call.max_output_tokens or assumed if call.endpoint in CHAT else call.max_output_tokens if call.endpoint in BOUNDED else 0
+    output_tokens = call.max_output_tokens or assumed * call.answers if call.endpoint in CHAT else call.max_output_tokens if call.endpoint in BOUNDED else 0
     input_rate = output_rate = request = 0
     for deployment in deployments:
         if deployment.price is not None:

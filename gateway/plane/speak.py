@@ -33,7 +33,7 @@ class Spoken(Frozen, frozen=True):
 def request(call: Call, deployment: Deployment, provider: Provider, route: Route, output_cap_tokens: int = 0) -> Spoken:
     """Return the body for a deployment: untouched bytes wherever the wire is the same. Raises BadRequest, UnsupportedField.
 
-    `output_cap_tokens`, if not 0, takes the place of the caller's own output limit.
+    `output_cap_tokens`, if not 0, takes the place of the caller's own output limit, for all answers together.
     """
     if not route.is_same:
         return _translated(call, deployment, provider, route, output_cap_tokens)
@@ -59,7 +59,7 @@ def _passed(call: Call, deployment: Deployment, provider: Provider, route: Route
         if wire.names_model and call.model != deployment.upstream_model:
             body = replace_model(call.body, call.model, deployment.upstream_model)
         if body is not None and output_cap_tokens:
-            body = add_first(body, _output_limit(provider, wire), b"%d" % output_cap_tokens)
+            body = add_first(body, _output_limit(provider, wire), b"%d" % _each(call, output_cap_tokens))
         if body is not None:
             return Spoken(body)
     changes: dict[str, bytes | None] = {}
@@ -76,7 +76,7 @@ def _passed(call: Call, deployment: Deployment, provider: Provider, route: Route
         if wire.limit_output is not None:
             changes |= wire.limit_output(fields, output_cap_tokens)
         else:
-            changes |= {**dict.fromkeys(wire.output_limits), _output_limit(provider, wire): b"%d" % output_cap_tokens}
+            changes |= {**dict.fromkeys(wire.output_limits), _output_limit(provider, wire): b"%d" % _each(call, output_cap_tokens)}
     if asks_usage:
         changes["stream_options"] = _with_usage(fields.get("stream_options"))
     refused = tuple(name for name in fields if name in provider.drop)
@@ -94,6 +94,11 @@ def _form(call: Call, deployment: Deployment) -> Spoken:
     return Spoken(forms.with_text(call.body, call.content_type, "model", deployment.upstream_model))
 
 
+def _each(call: Call, output_tokens: int) -> int:
+    """Return what each answer may have of a limit for all that are wanted."""
+    return max(1, output_tokens // call.answers)
+
+
 def _output_limit(provider: Provider, wire: Wire) -> str:
     return provider.output_limit if provider.output_limit in wire.output_limits else wire.output_limit
 
@@ -105,7 +110,7 @@ def _translated(call: Call, deployment: Deployment, provider: Provider, route: R
     try:
         ask = client.read_ask(fields_of(call.body), call.model, call.stream)
         if output_cap_tokens:
-            ask = capped(ask, output_cap_tokens)
+            ask = capped(ask, _each(call, output_cap_tokens))
         return _quirky(Spoken(*upstream.compose(ask, deployment.upstream_model)), provider, route.wire)
     except WireError as error:
         raise refusal_of(error) from None

@@ -196,6 +196,7 @@ class Call(Frozen, frozen=True):
     `content_type` is that of a form, b"" for JSON. `most_input_tokens` bounds its input where the bytes of the body say little, 0 where they do.
     `ties` says what it has to do with stored calls, None on wires that store nothing. `keeps` is whether its answer is stored for later calls,
     `resumed_from` the response whose conversation was put in front of its input, `history_tokens` how long a conversation its vendor adds by itself.
+    `answers` is how many are wanted; the output limit is for all of them together.
     """
 
     id: str
@@ -222,6 +223,7 @@ class Call(Frozen, frozen=True):
     keeps: bool = False
     resumed_from: str = ""
     history_tokens: int = 0
+    answers: int = 1
 
 
 class Plan(Frozen, frozen=True):

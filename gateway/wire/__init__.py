@@ -30,7 +30,7 @@ class Head(Frozen, frozen=True):
     """What the gateway itself reads of a request: the model ("" where the path names it), whether it streams, its output limit, its end user.
 
     `wants_usage` is whether the caller's stream tells its usage. `most_input_tokens` bounds the input where the body's bytes say little, 0 where they do.
-    `ties` is what it has to do with stored calls.
+    `ties` is what it has to do with stored calls. `answers` is how many are wanted; the output limit is for all of them together.
     """
 
     model: str = ""
@@ -40,6 +40,7 @@ class Head(Frozen, frozen=True):
     end_user: str = ""
     most_input_tokens: int = 0
     ties: Ties | None = None
+    answers: int = 1
 
 
 class Plain(Frozen, frozen=True):

@@ -24,10 +24,11 @@ def read_head(parsed: Mapping[str, Any]) -> Head:
     limit = config.get("maxOutputTokens")
     if limit is None:
         limit = config.get("max_output_tokens")
+    answers = candidates(config)
     if limit is None or limit == 0:
-        return _HEAD
+        return _HEAD if answers == 1 else Head(answers=answers)
     tokens = whole(limit, "generationConfig.maxOutputTokens", 0, MOST_OUTPUT_TOKENS)
-    return Head("", False, tokens * candidates(config))
+    return Head("", False, tokens * answers, answers=answers)
 
 
 def candidates(config: Mapping[str, Any]) -> int:

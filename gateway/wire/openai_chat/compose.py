@@ -1,4 +1,4 @@
-"""Writes a neutral request for servers that speak OpenAI's chat wire. Knows the rules of OpenAI's own models by their names, and no other vendor.
+"""Writes a neutral request for servers that speak OpenAI's chat wire. Knows no vendor but OpenAI, whose models have rules of their own.
 
 What the wire has no field for is named as dropped. Fields that only OpenAI itself reads are sent only if the caller set them.
 """
@@ -10,15 +10,10 @@ import msgspec
 import orjson
 
 from gateway.terms import Ask, Tool, ToolChoice
+from gateway.wire import gpt
 from gateway.wire.efforts import effort_of
 from gateway.wire.openai_chat.turns import turns_of
 
-# OpenAI's models that reason before they answer; they take the default sampling only (gpt-5.1 and later: unless told not to reason).
-_REASONS = re.compile(r"(?:o[1-9]|gpt-[5-9](?!.*-chat))")
-_NEVER_SILENT = re.compile(r"(?:o[1-9]|gpt-5(?:-mini|-nano|-pro|-codex)?(?:-\d{4}|$))")
-_SPEAKS_AT_ONCE = re.compile(r"(?:gpt-3|gpt-4|chatgpt-|gpt-[5-9].*-chat)")
-# with what such a model does anyway
-_SAMPLING = {"temperature": 1, "top_p": 1, "frequency_penalty": 0, "presence_penalty": 0}
 _SCHEMA_NAME = "answer"
 _FOREIGN_IN_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 _JSON_ONLY = "Answer with one valid JSON object and nothing else."
@@ -103,30 +98,20 @@ def _set_reasoning(body: dict[str, Any], ask: Ask, upstream_model: str, dropped:
         effort = effort_of(ask.reasoning_budget_tokens)
     if not effort:
         return
-    name = _plain(upstream_model)
-    if _SPEAKS_AT_ONCE.match(name):
-        if effort != "none":
-            dropped.append("reasoning_effort")
-    elif effort == "none" and _NEVER_SILENT.match(name):
-        if name.startswith("gpt-5"):
-            body["reasoning_effort"] = "minimal"
+    told = gpt.effort_for(upstream_model, effort)
+    if told:
+        body["reasoning_effort"] = told
+    if not gpt.is_kept(upstream_model, effort, told):
         dropped.append("reasoning_effort")
-    else:
-        body["reasoning_effort"] = effort
-
-
-def _plain(upstream_model: str) -> str:
-    """Return a model's own name, without the vendor's before it (openai/gpt-5)."""
-    return upstream_model.rpartition("/")[2].lower()
 
 
 def _set_sampling(body: dict[str, Any], ask: Ask, upstream_model: str, dropped: list[str]) -> None:
-    takes_default_only = _REASONS.match(_plain(upstream_model)) is not None and body.get("reasoning_effort") != "none"
-    for name, default in _SAMPLING.items():
+    takes_sampling = gpt.takes_sampling(upstream_model, body.get("reasoning_effort", ""))
+    for name, default in gpt.DEFAULTS.items():
         value = getattr(ask, name)
         if value is None:
             continue
-        if not takes_default_only:
+        if takes_sampling:
             body[name] = value
         elif value != default:
             dropped.append(name)

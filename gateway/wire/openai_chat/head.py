@@ -8,6 +8,7 @@ import msgspec
 from gateway.wire import Head, WireError
 
 MOST_OUTPUT_TOKENS = 10_000_000
+MOST_ANSWERS = 128
 
 
 class _StreamOptions(msgspec.Struct):
@@ -22,13 +23,14 @@ class _Fields(msgspec.Struct):
     max_completion_tokens: int | None = None
     user: str | None = None
     safety_identifier: str | None = None
+    n: int | None = None
 
 
 _convert = msgspec.convert
 
 
 def read_head(parsed: Mapping[str, Any]) -> Head:
-    """Return what the gateway reads of a request. Raises WireError("invalid_request")."""
+    """Return what the gateway reads of a request; an output limit is for all answers together. Raises WireError("invalid_request")."""
     try:
         fields = _convert(parsed, _Fields)
     except msgspec.ValidationError as error:
@@ -39,4 +41,11 @@ def read_head(parsed: Mapping[str, Any]) -> Head:
     options = fields.stream_options
     wants_usage = options is not None and bool(options.include_usage)
     # by position: a third of the time by name
-    return Head(fields.model, bool(fields.stream), output_tokens, wants_usage, fields.safety_identifier or fields.user or "")
+    head = Head(fields.model, bool(fields.stream), output_tokens, wants_usage, fields.safety_identifier or fields.user or "")
+    return head if fields.n is None or fields.n == 1 else _several(head, fields.n)
+
+
+def _several(head: Head, answers: int) -> Head:
+    if not 1 <= answers <= MOST_ANSWERS:
+        raise WireError("invalid_request", f"n must be from 1 to {MOST_ANSWERS}", "n")
+    return msgspec.structs.replace(head, max_output_tokens=answers * head.max_output_tokens, answers=answers)

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from gateway.terms import Ask, Message, Part, PartKind, Tool, ToolChoice
-from gateway.wire import WireError
+from gateway.wire import WireError, gpt
 from gateway.wire.efforts import effort_of
 from gateway.wire.openai_responses.reasoning import NAME, written
 from gateway.wire.signatures import is_valid
@@ -34,12 +34,9 @@ def compose(ask: Ask, upstream_model: str) -> tuple[bytes, tuple[str, ...]]:
         _set_tool_choice(body, ask.tool_choice, has_tools=bool(ask.tools))
     if ask.max_output_tokens is not None:
         body["max_output_tokens"] = ask.max_output_tokens
-    if ask.temperature is not None:
-        body["temperature"] = ask.temperature
-    if ask.top_p is not None:
-        body["top_p"] = ask.top_p
     _set_text(body, ask)
-    _set_reasoning(body, ask, upstream_model)
+    _set_reasoning(body, ask, upstream_model, lost)
+    _set_sampling(body, ask, upstream_model, lost)
     if ask.end_user:
         body["safety_identifier"] = ask.end_user
     if ask.service_tier:
@@ -81,18 +78,30 @@ def _set_text(body: dict[str, Any], ask: Ask) -> None:
         body["text"] = text
 
 
-def _set_reasoning(body: dict[str, Any], ask: Ask, upstream_model: str) -> None:
-    reasoning: dict[str, Any] = {}
-    if ask.reasoning_effort:
-        reasoning["effort"] = ask.reasoning_effort
-    elif ask.reasoning_budget_tokens is not None:
-        reasoning["effort"] = effort_of(ask.reasoning_budget_tokens)
+def _set_reasoning(body: dict[str, Any], ask: Ask, upstream_model: str, lost: list[str]) -> None:
+    wanted = ask.reasoning_effort
+    if not wanted and ask.reasoning_budget_tokens is not None:
+        wanted = effort_of(ask.reasoning_budget_tokens)
+    effort = gpt.effort_for(upstream_model, wanted)
+    if not gpt.is_kept(upstream_model, wanted, effort):
+        lost.append("reasoning_effort")
+    reasoning: dict[str, Any] = {"effort": effort} if effort else {}
     if ask.shows_reasoning:
         reasoning["summary"] = "auto"
     if reasoning:
         body["reasoning"] = reasoning
-    if reasoning.get("effort") not in (None, "none") or _REASONS.match(upstream_model):
+    if effort not in ("", "none") or _REASONS.match(upstream_model):
         body["include"] = ["reasoning.encrypted_content"]
+
+
+def _set_sampling(body: dict[str, Any], ask: Ask, upstream_model: str, lost: list[str]) -> None:
+    takes_sampling = gpt.takes_sampling(upstream_model, body.get("reasoning", {}).get("effort", ""))
+    for name in ("temperature", "top_p"):
+        value = getattr(ask, name)
+        if value is not None and takes_sampling:
+            body[name] = value
+        elif value is not None and value != gpt.DEFAULTS[name]:
+            lost.append(name)
 
 
 # ---- input ------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from billing.money import Price, Rates
 from gateway import errors
-from gateway.plane.plan import check_unlisted, lowered, plan
+from gateway.plane.plan import ASSUMED_OUTPUT_TOKENS, check_unlisted, lowered, plan
 from gateway.wire.openai_chat.media import IMAGE_TOKENS
 
 from . import builders
@@ -23,6 +23,13 @@ def test_deployments_come_in_order_and_cost_is_quoted_at_the_dearest() -> None:
     found = plan(builders.call(body=b"x" * 10, max_output_tokens=5), builders.caller(), builders.snapshot(builders.model("chat", second, first)), draw())
     assert [d.upstream_model for d in found.deployments] == ["a", "b"]
     assert (found.quote_nanousd, found.quote_tokens) == ((10 + 64) * 1_000 + 5 * 2_000, 10 + 64 + 5)
+
+
+def test_every_answer_that_is_asked_for_is_quoted() -> None:
+    snapshot = builders.snapshot(builders.model("chat", builders.deployment()))
+    named = plan(builders.call(max_output_tokens=3 * 5, answers=3), builders.caller(), snapshot, draw())
+    assert named.output_tokens == 15
+    assert plan(builders.call(answers=3), builders.caller(), snapshot, draw()).output_tokens == 3 * ASSUMED_OUTPUT_TOKENS
 
 
 def test_weights_share_calls_within_one_order() -> None:

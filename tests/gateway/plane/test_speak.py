@@ -19,8 +19,8 @@ TEXT = b'"messages":[{"role":"user","content":"say \\"model\\": \\"chat\\" and m
 def sent(body: bytes, upstream: str = "chat", cap_tokens: int = 0) -> bytes:
     """Return the body sent for a checked one that asks for the model `chat`."""
     parsed = check(body)
-    most = parsed.get("max_completion_tokens") or parsed.get("max_tokens") or 0
-    return request(call(body=body, fields=parsed.keys(), max_output_tokens=most), deployment(upstream=upstream), PLAIN, ROUTE, cap_tokens).body
+    most, answers = parsed.get("max_completion_tokens") or parsed.get("max_tokens") or 0, parsed.get("n") or 1
+    return request(call(body=body, fields=parsed.keys(), max_output_tokens=most * answers, answers=answers), deployment(upstream=upstream), PLAIN, ROUTE, cap_tokens).body
 
 
 @pytest.mark.parametrize("body", [b'{"model":"chat",' + TEXT + b"}", b'{ "model": "chat",\n' + TEXT + b" }", b"{" + TEXT + b',"model":"chat"}'])
@@ -49,6 +49,9 @@ def test_only_the_model_of_the_call_is_renamed(body: bytes, expected: bytes | No
     [
         (b'{"model":"chat",' + TEXT + b"}", b'{"max_tokens":7,"model":"chat",' + TEXT + b"}"),
         (b' {"model":"chat"}', b'{"model":"chat","max_tokens":7}'),
+        (b'{"model":"chat","n":3}', b'{"max_tokens":2,"model":"chat","n":3}'),
+        (b'{"model":"chat","n":8}', b'{"max_tokens":1,"model":"chat","n":8}'),
+        (b'{"model":"chat","n":2,"max_tokens":9}', b'{"model":"chat","n":2,"max_tokens":3}'),
         (b'{"model":"chat","max_tokens":null}', b'{"model":"chat","max_tokens":7}'),
         (b'{"model":"chat","max_completion_tokens":9}', b'{"model":"chat","max_tokens":7}'),
         (b'{"model":"chat","max\\u005ftokens":9}', b'{"model":"chat","max_tokens":7}'),

@@ -85,7 +85,8 @@ def test_paths_are_written_as_google_has_them() -> None:
         ({"generationConfig": {"maxOutputTokens": 7}}, Head("", False, 7)),
         ({"generation_config": {"max_output_tokens": "7"}}, Head("", False, 7)),
         ({"generationConfig": None}, Head()),
-        ({"generationConfig": {"maxOutputTokens": 7, "candidateCount": 3}}, Head("", False, 21)),
+        ({"generationConfig": {"maxOutputTokens": 7, "candidateCount": 3}}, Head("", False, 21, answers=3)),
+        ({"generation_config": {"candidate_count": 3}}, Head(answers=3)),
     ],
 )
 def test_the_gateway_reads_the_output_limit(body: dict[str, Any], head: Head) -> None:

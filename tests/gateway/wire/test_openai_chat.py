@@ -235,10 +235,15 @@ def test_nonsense_is_refused_with_its_field_named(change: dict[str, Any], param:
 def test_the_gateway_reads_what_it_needs() -> None:
     asked = {"model": "m", "stream": True, "stream_options": {"include_usage": True}, "max_tokens": 5, "max_completion_tokens": 7, "user": "u", "messages": 1}
     assert read_head(asked) == Head(model="m", stream=True, max_output_tokens=7, wants_usage=True, end_user="u")
-    assert read_head({"model": "m"}) == Head(model="m", stream=False, max_output_tokens=0, wants_usage=False, end_user="")
+    assert read_head({"model": "m", "n": 1}) == Head(model="m", stream=False, max_output_tokens=0, wants_usage=False, end_user="")
 
 
-@pytest.mark.parametrize("asked", [{}, {"model": 3}, {"model": "m", "stream": "yes"}, {"model": "m", "max_tokens": -1}, {"model": "m", "max_tokens": 10**8}])
+def test_an_output_limit_is_for_every_answer_that_is_asked_for() -> None:
+    assert read_head({"model": "m", "n": 3, "max_tokens": 5}) == Head(model="m", max_output_tokens=15, wants_usage=False, answers=3)
+    assert read_head({"model": "m", "n": 3}) == Head(model="m", wants_usage=False, answers=3)
+
+
+@pytest.mark.parametrize("asked", [{}, {"model": 3}, {"model": "m", "stream": "yes"}, {"model": "m", "max_tokens": -1}, {"model": "m", "max_tokens": 10**8}, {"model": "m", "n": 0}, {"model": "m", "n": 129}])
 def test_a_head_that_makes_no_sense_is_refused(asked: dict[str, Any]) -> None:
     with pytest.raises(WireError) as caught:
         read_head(asked)
