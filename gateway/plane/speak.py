@@ -111,9 +111,12 @@ def _translated(call: Call, deployment: Deployment, provider: Provider, route: R
         ask = client.read_ask(fields_of(call.body), call.model, call.stream)
         if output_cap_tokens:
             ask = capped(ask, _each(call, output_cap_tokens))
-        return _quirky(Spoken(*upstream.compose(ask, deployment.upstream_model)), provider, route.wire)
+        body, dropped = upstream.compose(ask, deployment.upstream_model)
+        if call.headers:
+            dropped += tuple(name.decode() for name, _ in call.headers if name in client.lost)
+        return _quirky(Spoken(body, dropped), provider, route.wire)
     except WireError as error:
-        raise refusal_of(error) from None
+        raise refusal_of(client.in_its_words(error)) from None
 
 
 def _embedding(call: Call, deployment: Deployment, provider: Provider, route: Route, caller: Embedding, asked: Embedding) -> Spoken:

@@ -66,10 +66,11 @@ class Part(Frozen, frozen=True):
 
 
 class Message(Frozen, frozen=True):
-    """One turn: role is system, user or assistant (a tool's result is a part of a user turn)."""
+    """One turn: role is system, user or assistant (a tool's result is a part of a user turn). `at` is where the caller's request says it."""
 
     role: str
     parts: tuple[Part, ...]
+    at: str = "messages"
 
 
 class Tool(Frozen, frozen=True):

@@ -33,6 +33,8 @@ WIRE = Wire(
         may_name=may_name,
         answer_lines=answer_lines,
         passed=frozenset({b"anthropic-version", b"anthropic-beta"}),
+        lost=frozenset({b"anthropic-beta"}),
+        names={"stop": "stop_sequences"},
     ),
     upstream=UpstreamSide(compose=compose, read_answer=read_answer, chunk_reader=ChunkReader),
     counting={"messages/count_tokens": write_count},

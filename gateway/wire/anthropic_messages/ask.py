@@ -132,13 +132,13 @@ def _messages(values: Mapping[str, Any], dropped: list[str]) -> tuple[Message, .
         raise read.invalid("messages", "messages: at least one message is required")
     messages = []
     if system := parts_of(values.get("system"), "system", dropped):
-        messages.append(Message(role="system", parts=system))
+        messages.append(Message(role="system", parts=system, at="system"))
     messages += [_message(message, f"messages.{index}", dropped) for index, message in enumerate(listed)]
     cache = cache_of(values.get("cache_control"), "cache_control") if "cache_control" in values else ""
     if cache and messages[-1].parts:
         # the automatic mark stands at the end of the conversation
         last = messages[-1]
-        messages[-1] = Message(role=last.role, parts=(*last.parts[:-1], _marked(last.parts[-1], cache)))
+        messages[-1] = msgspec.structs.replace(last, parts=(*last.parts[:-1], _marked(last.parts[-1], cache)))
     return tuple(messages)
 
 
@@ -153,7 +153,7 @@ def _message(value: object, param: str, dropped: list[str]) -> Message:
         raise read.invalid(f"{param}.role", f"{param}.role must be user or assistant")
     if message.get("content") is None:
         raise read.invalid(f"{param}.content", f"{param}.content: Field required")
-    return Message(role=role, parts=parts_of(message["content"], f"{param}.content", dropped))
+    return Message(role=role, parts=parts_of(message["content"], f"{param}.content", dropped), at=param)
 
 
 # ---- tools ------------------------------------------------------------------------------------------------------------

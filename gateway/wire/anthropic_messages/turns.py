@@ -33,8 +33,8 @@ def conversation(ask: Ask, dropped: list[str]) -> tuple[list[_Block], list[_Bloc
     """Return the system blocks and the alternating turns; system messages move to the front in their order."""
     system: list[_Block] = []
     turns: list[_Block] = []
-    for index, message in enumerate(ask.messages):
-        blocks = _blocks(message, f"messages[{index}]", dropped)
+    for message in ask.messages:
+        blocks = _blocks(message, dropped)
         if message.role == "system":
             system += blocks
         elif blocks and turns and turns[-1]["role"] == message.role:
@@ -63,7 +63,8 @@ def _trim_prefill(turns: list[_Block]) -> None:
         last["text"] = last["text"].rstrip()
 
 
-def _blocks(message: Message, param: str, dropped: list[str]) -> list[_Block]:
+def _blocks(message: Message, dropped: list[str]) -> list[_Block]:
+    param = message.at
     blocks = [mark(block, part.cache) for part in message.parts if (block := _block(part, param, dropped)) is not None]
     kept = blocks if message.role != "system" else [block for block in blocks if block["type"] == "text"]
     if len(kept) < len(blocks):

@@ -35,8 +35,8 @@ def conversation(ask: Ask, dropped: list[str], *, marks: bool) -> tuple[list[Blo
     writer = _Writer(dropped, marks=marks)
     system: list[_Group] = []
     turns: list[tuple[str, list[_Group]]] = []
-    for index, message in enumerate(ask.messages):
-        groups = writer.groups(message, f"messages[{index}]")
+    for message in ask.messages:
+        groups = writer.groups(message)
         if message.role == "system":
             system += groups
         elif groups and turns and turns[-1][0] == message.role:
@@ -83,8 +83,9 @@ class _Writer:
         self._dropped, self._marks = dropped, marks
         self._names: set[str] = set()
 
-    def groups(self, message: Message, param: str) -> list[_Group]:
+    def groups(self, message: Message) -> list[_Group]:
         """Return a message's blocks, each with the marker that follows it."""
+        param = message.at
         groups = [group for part in message.parts if (group := self._group(part, param))]
         if message.role == "system" and any("text" not in group[0] for group in groups):
             raise WireError("unsupported_field", f"{param}: system messages hold nothing but text at the provider of this model", param)

@@ -57,6 +57,7 @@ WIRE = Wire(
         may_name=may_name,
         read_path=read_path,
         keep_alive=KEEP_ALIVE,
+        names={"messages": "contents", "stop": "generationConfig.stopSequences", "tool_choice": "toolConfig.functionCallingConfig"},
     ),
     upstream=UpstreamSide(compose=compose, read_answer=read_answer, chunk_reader=ChunkReader),
     plain=PLAIN,

@@ -5,9 +5,10 @@ from typing import Any
 import orjson
 
 from gateway.terms import Ask, Message, Part, PartKind
+from gateway.wire import WireError
 from gateway.wire.gemini.thoughts import NAME
 from gateway.wire.gemini.told import arguments
-from gateway.wire.given import invalid, unsupported
+from gateway.wire.given import invalid
 
 # What Google documents for calls of another vendor's model: https://ai.google.dev/gemini-api/docs/thought-signatures
 UNSIGNED = "skip_thought_signature_validator"
@@ -30,12 +31,11 @@ def write_contents(ask: Ask, needs_signatures: bool, dropped: list[str]) -> tupl
     system: list[_Object] = []
     turns: list[_Object] = []
     writing = _Writing(needs_signatures, dropped)
-    for index, message in enumerate(ask.messages):
-        param = f"messages[{index}]"
+    for message in ask.messages:
         if message.role == "system":
             system += [{"text": part.text} for part in message.parts if part.text]
             continue
-        parts = writing.assistant(message, param) if message.role == "assistant" else writing.user(message, param)
+        parts = writing.assistant(message) if message.role == "assistant" else writing.user(message)
         role = "model" if message.role == "assistant" else "user"
         if parts and turns and turns[-1]["role"] == role:
             turns[-1]["parts"] += parts
@@ -60,8 +60,8 @@ class _Writing:
         self._needs_signatures, self._dropped = needs_signatures, dropped
         self._names: dict[str, str] = {}
 
-    def user(self, message: Message, param: str) -> list[_Object]:
-        return [written for part in message.parts if (written := self._given(part, param)) is not None]
+    def user(self, message: Message) -> list[_Object]:
+        return [written for part in message.parts if (written := self._given(part, message.at)) is not None]
 
     def _given(self, part: Part, param: str) -> _Object | None:
         kind = part.kind
@@ -71,7 +71,7 @@ class _Writing:
             return media(part, param)
         if kind is PartKind.TOOL_RESULT:
             return {"functionResponse": self._result(part, param)}
-        raise unsupported(f"{param}.{kind.value}")
+        raise _unsupported(param, kind)
 
     def _result(self, part: Part, param: str) -> _Object:
         name = part.name or self._names.get(part.id)
@@ -82,10 +82,10 @@ class _Writing:
         written: _Object = {"id": part.id, "name": name, "response": {"error" if part.is_error else "output": _value(words)}}
         shown = [media(one, param) for one in inner if one.kind is not PartKind.TEXT]
         if any("inlineData" not in one for one in shown):
-            raise unsupported(f"{param}.content")
+            raise _unsupported(param, PartKind.TOOL_RESULT)
         return {**written, "parts": shown} if shown else written
 
-    def assistant(self, message: Message, param: str) -> list[_Object]:
+    def assistant(self, message: Message) -> list[_Object]:
         """Return a model's parts; a signature that stands alone signs the call or the text behind it."""
         written: list[_Object] = []
         signature = ""
@@ -105,14 +105,14 @@ class _Writing:
                 own = part.signature if part.signed_by == NAME else ""
                 if part.signature and not own:
                     self._dropped.append("reasoning")
-                written.append(self._call(part, param, own or signature, has_call))
+                written.append(self._call(part, message.at, own or signature, has_call))
                 signature, has_call = "", True
             elif kind is PartKind.TEXT or kind is PartKind.REFUSAL:
                 if part.text:
                     written.append({"text": part.text, "thoughtSignature": signature} if signature else {"text": part.text})
                     signature = ""
             else:
-                raise unsupported(f"{param}.{kind.value}")
+                raise _unsupported(message.at, kind)
         return [*written, {"text": "", "thoughtSignature": signature}] if signature else written
 
     def _call(self, part: Part, param: str, signature: str, has_call: bool) -> _Object:
@@ -124,6 +124,10 @@ class _Writing:
         if signature or (self._needs_signatures and not has_call):
             written["thoughtSignature"] = signature or UNSIGNED
         return written
+
+
+def _unsupported(param: str, kind: PartKind) -> WireError:
+    return WireError("unsupported_field", f"{param}: the provider of this model takes no {kind.value} there: leave it out or choose another model", param)
 
 
 def media(part: Part, param: str) -> _Object:

@@ -28,7 +28,7 @@ def read_system(value: object, dropped: list[str]) -> Message | None:
             raise unsupported(param)
         drop_others(part, _KNOWN, "systemInstruction.parts", dropped)
         parts.append(Part(PartKind.TEXT, text=text(part["text"], f"{param}.text")))
-    return Message("system", tuple(parts)) if parts else None
+    return Message("system", tuple(parts), "systemInstruction") if parts else None
 
 
 def read_contents(value: object, dropped: list[str]) -> list[Message]:
@@ -47,12 +47,12 @@ class _Turns:
 
     def __init__(self, dropped: list[str]) -> None:
         self._dropped = dropped
-        self._turns: list[tuple[str, list[Part]]] = []
+        self._turns: list[tuple[str, list[Part], str]] = []
         self._waiting: list[tuple[str, str]] = []
         self._calls = 0
 
     def messages(self) -> list[Message]:
-        return [Message(role, tuple(parts)) for role, parts in self._turns if parts]
+        return [Message(role, tuple(parts), at) for role, parts, at in self._turns if parts]
 
     def read(self, value: object, param: str) -> None:
         content = members(value, param)
@@ -63,7 +63,7 @@ class _Turns:
             into = self._turns[-1][1]
         else:
             into = []
-            self._turns.append((role, into))
+            self._turns.append((role, into, param))
         for index, each in enumerate(list_(content.get("parts", []), f"{param}.parts")):
             self._part(members(each, f"{param}.parts[{index}]"), f"{param}.parts[{index}]", role == "assistant", into)
 

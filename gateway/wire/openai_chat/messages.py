@@ -34,15 +34,15 @@ def _message(value: object, param: str, dropped: list[str]) -> Message:
         dropped.append("messages.name")
     content = message.get("content")
     if role in ("system", "developer"):
-        return Message(role="system", parts=_parts(content, f"{param}.content", dropped))
+        return Message(role="system", parts=_parts(content, f"{param}.content", dropped), at=param)
     if role == "user":
-        return Message(role="user", parts=_parts(content, f"{param}.content", dropped))
+        return Message(role="user", parts=_parts(content, f"{param}.content", dropped), at=param)
     if role == "tool":
         parts = _parts(content, f"{param}.content", dropped)
         call_id = read.text(message.get("tool_call_id"), f"{param}.tool_call_id")
-        return Message(role="user", parts=(Part(kind=PartKind.TOOL_RESULT, id=call_id, parts=parts),))
+        return Message(role="user", parts=(Part(kind=PartKind.TOOL_RESULT, id=call_id, parts=parts),), at=param)
     if role == "assistant":
-        return Message(role="assistant", parts=_assistant_parts(message, param, dropped))
+        return Message(role="assistant", parts=_assistant_parts(message, param, dropped), at=param)
     if role == "function":
         raise read.unsupported(f"{param}.role")
     raise read.invalid(f"{param}.role", f"{param}.role must be system, developer, user, assistant or tool")

@@ -21,18 +21,17 @@ _Json = dict[str, Any]
 def turns_of(messages: Sequence[Message], dropped: list[str]) -> list[_Json]:
     """Return the chat messages; raises WireError naming what has no place on this wire."""
     written: list[_Json] = []
-    for index, message in enumerate(messages):
+    for message in messages:
         for part in message.parts:
             if part.cache:
                 dropped.append("cache_control")
                 break
-        param = f"messages[{index}]"
         if message.role == "system":
             written.append({"role": "system", "content": "\n\n".join(part.text for part in message.parts if part.kind is PartKind.TEXT)})
         elif message.role == "assistant":
             written.append(_assistant(message.parts, dropped))
         else:
-            written += _user(message.parts, param, dropped)
+            written += _user(message.parts, message.at, dropped)
     if not written:
         raise WireError("invalid_request", "messages have no content: say something", "messages")
     if written[-1]["role"] == "assistant" and not written[-1].get("tool_calls"):

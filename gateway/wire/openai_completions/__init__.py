@@ -22,6 +22,7 @@ WIRE = Wire(
         chunk_writer=ChunkWriter,
         error_body=error_body,
         error_event=error_event,
+        names={"messages": "prompt"},
     ),
     output_limits=frozenset({"max_tokens"}),
     output_limit="max_tokens",

@@ -30,7 +30,7 @@ def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask
     limit = read.integer(values.get("max_tokens"), "max_tokens", 1)
     return Ask(
         model=model,
-        messages=(Message(role="user", parts=(Part(kind=PartKind.TEXT, text=_prompt(values.get("prompt"))),)),),
+        messages=(Message(role="user", parts=(Part(kind=PartKind.TEXT, text=_prompt(values.get("prompt"))),), at="prompt"),),
         stream=stream,
         max_output_tokens=DEFAULT_MAX_TOKENS if limit is None else limit,
         temperature=read.number(values.get("temperature"), "temperature", 2),

@@ -51,7 +51,7 @@ def compose(ask: Ask, upstream_model: str) -> tuple[bytes, tuple[str, ...]]:
 
 
 def _unsupported(param: str, words: str) -> WireError:
-    return WireError("unsupported_field", f"the provider of this model has no {words}: leave {param} out or choose another model", param)
+    return WireError("unsupported_field", f"{param}: the provider of this model has no {words}: leave it out or choose another model", param)
 
 
 def _dropped(ask: Ask, lost: list[str]) -> tuple[str, ...]:
@@ -109,18 +109,17 @@ def _set_sampling(body: dict[str, Any], ask: Ask, upstream_model: str, lost: lis
 
 def _input(ask: Ask, lost: list[str]) -> list[_Item]:
     items: list[_Item] = []
-    for index, message in enumerate(ask.messages):
-        param = f"messages[{index}]"
+    for message in ask.messages:
         if message.role == "assistant":
-            _add_assistant(items, message, param, lost)
+            _add_assistant(items, message, lost)
         else:
-            _add_given(items, message, param, lost)
+            _add_given(items, message, lost)
     if not items:
         raise WireError("invalid_request", "messages have no content: say something", "messages")
     return items
 
 
-def _add_assistant(items: list[_Item], message: Message, param: str, lost: list[str]) -> None:
+def _add_assistant(items: list[_Item], message: Message, lost: list[str]) -> None:
     texts: list[str] = []
     for part in message.parts:
         kind = part.kind
@@ -139,7 +138,7 @@ def _add_assistant(items: list[_Item], message: Message, param: str, lost: list[
         elif kind is PartKind.REASONING or kind is PartKind.REDACTED:
             lost.append("reasoning")
         else:
-            raise _unsupported(param, f"{kind.value} in what the model itself said")
+            raise _unsupported(message.at, f"{kind.value} in what the model itself said")
     _say(items, texts)
 
 
@@ -151,13 +150,13 @@ def _say(items: list[_Item], texts: list[str]) -> None:
         items.append({"type": "message", "role": "assistant", "content": text})
 
 
-def _add_given(items: list[_Item], message: Message, param: str, lost: list[str]) -> None:
+def _add_given(items: list[_Item], message: Message, lost: list[str]) -> None:
     content: list[_Item] = []
     for part in message.parts:
         if part.kind is PartKind.TOOL_RESULT:
-            items.append(_result(part, param, lost))
+            items.append(_result(part, message.at, lost))
         else:
-            content.append(_content(part, param, lost))
+            content.append(_content(part, message.at, lost))
     if len(content) == 1 and content[0]["type"] == "input_text":
         items.append({"type": "message", "role": message.role, "content": content[0]["text"]})
     elif content:

@@ -17,29 +17,29 @@ class Turns:
     """Collects parts into messages: what the assistant says, thinks and calls in one go is one message, results of its tools are another."""
 
     def __init__(self) -> None:
-        self._messages: list[tuple[str, str, list[Part]]] = []
+        self._messages: list[tuple[str, str, list[Part], str]] = []
         # the signature of the tool call that comes next, and whose it is
         self.signature: tuple[str, str] = ("", "")
 
-    def add(self, role: str, kind: str, parts: list[Part]) -> None:
-        """Add parts to the message under way if it is of the same `kind` of turn, else begin another; kind "" always does."""
+    def add(self, role: str, kind: str, parts: list[Part], at: str) -> None:
+        """Add parts to the message under way if it is of the same `kind` of turn, else begin another `at` this place; kind "" always does."""
         if kind and self._messages and self._messages[-1][1] == kind:
             self._messages[-1][2].extend(parts)
         else:
-            self._messages.append((role, kind, parts))
+            self._messages.append((role, kind, parts, at))
 
     def messages(self) -> tuple[Message, ...]:
         """Return everything collected."""
-        return tuple(Message(role, tuple(parts)) for role, _, parts in self._messages)
+        return tuple(Message(role, tuple(parts), at) for role, _, parts, at in self._messages)
 
 
 def read_messages(instructions: object, given: object, dropped: list[str]) -> tuple[Message, ...]:
     """Return the conversation a request holds, instructions first. Raises WireError."""
     turns = Turns()
     if instructions is not None:
-        turns.add("system", "", [Part(kind=PartKind.TEXT, text=read.text(instructions, "instructions"))])
+        turns.add("system", "", [Part(kind=PartKind.TEXT, text=read.text(instructions, "instructions"))], "instructions")
     if isinstance(given, str):
-        turns.add("user", "", [Part(kind=PartKind.TEXT, text=given)])
+        turns.add("user", "", [Part(kind=PartKind.TEXT, text=given)], "input")
     elif given is not None:
         for index, item in enumerate(read.list_(given, "input")):
             _read_item(read.object_(item, f"input[{index}]"), f"input[{index}]", turns, dropped)
@@ -65,11 +65,11 @@ def _message(item: dict[str, Any], param: str, turns: Turns, dropped: list[str])
     if item.get("phase") is not None:
         dropped.append("input.phase")
     if role == "assistant":
-        turns.add("assistant", "assistant", parts)
+        turns.add("assistant", "assistant", parts, param)
     elif role == "user":
-        turns.add("user", "", parts)
+        turns.add("user", "", parts, param)
     elif role:
-        turns.add("system", "", parts)
+        turns.add("system", "", parts, param)
     else:
         raise read.invalid(f"{param}.role", f"{param}.role must be user, assistant, system or developer")
 
@@ -84,13 +84,13 @@ def _function_call(item: dict[str, Any], param: str, turns: Turns, dropped: list
         signature=signature,
         signed_by=signed_by,
     )
-    turns.add("assistant", "assistant", [part])
+    turns.add("assistant", "assistant", [part], param)
 
 
 def _function_call_output(item: dict[str, Any], param: str, turns: Turns, dropped: list[str]) -> None:
     parts = read_parts(item.get("output"), f"{param}.output", dropped)
     call_id = read.text(item.get("call_id"), f"{param}.call_id")
-    turns.add("user", "results", [Part(kind=PartKind.TOOL_RESULT, id=call_id, parts=tuple(parts))])
+    turns.add("user", "results", [Part(kind=PartKind.TOOL_RESULT, id=call_id, parts=tuple(parts))], param)
 
 
 def _reasoning(item: dict[str, Any], param: str, turns: Turns, dropped: list[str]) -> None:
@@ -101,7 +101,7 @@ def _reasoning(item: dict[str, Any], param: str, turns: Turns, dropped: list[str
         return
     part = read_reasoning(item, param)
     if part is not None:
-        turns.add("assistant", "assistant", [part])
+        turns.add("assistant", "assistant", [part], param)
 
 
 _READERS: dict[str, Callable[[dict[str, Any], str, Turns, list[str]], None]] = {

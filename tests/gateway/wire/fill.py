@@ -22,7 +22,7 @@ def filled(case: Case) -> Case:
         body, dropped = upstream.compose(client.read_ask(fields(orjson.dumps(case["ask"])), MODEL, "stream" in case), case["upstream_model"])
         made |= {"request": orjson.loads(body), "dropped": list(dropped)}
     except WireError as error:
-        made["refused"] = {"code": error.code, "param": error.param}
+        made["refused"] = {"code": error.code, "param": client.in_its_words(error).param}
     if "answer" in case:
         answer = upstream.read_answer(bytes_of(case["answer"]))
         made |= {"told": orjson.loads(client.write_answer(answer, told_of(case))), **_measured(answer.usage, answer.problem)}
