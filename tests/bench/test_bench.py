@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import report, run
+from bench import report, run, translation
 from bench.load import Load, Sample, Shape, Target
 from bench.mock import listen
 
@@ -136,3 +136,10 @@ def test_results_are_written_and_a_bad_answer_fails_the_run(
         "mine": {"call_cpu_us": 70, "bad": 1}
     }
     assert "mine (INVALID)" in capsys.readouterr().out
+
+
+def test_translation_is_measured_between_all_wires() -> None:
+    found = translation.measured(1, 1)
+    assert set(found) == {(one, other) for one in translation.ASKS for other in translation.SPEAKERS if one != other}
+    rows = translation.table(found).splitlines()
+    assert [row.split(" | ")[0] for row in rows[2:]] == [f"| {one}" for one in translation.ASKS]
