@@ -190,7 +190,7 @@ class Sender:
                 return Sent(pool, deployment, exchange, opening, passed_headers(exchange, pool))
             outcome = str(status)
             if status in RETRYABLE or status >= 500 or status in OUR_FAULT or status < 400:
-                wait_s = retry_after_s(exchange.headers, self._wall()) if status in LIMITED or status in BUSY else None
+                wait_s = await self._wait_s(exchange, pool) if status in LIMITED or status in BUSY else None
                 if wait_s is not None:
                     waits.append(wait_s)
                 self._health.failed(deployment.id, wait_s)
@@ -216,6 +216,18 @@ class Sender:
                     if exchange is not None:
                         exchange.close()
             attempts.append(Attempt(deployment.slug, deployment.account, outcome, status, int((self._clock() - began) * 1000), charge))
+
+
+    async def _wait_s(self, exchange: Exchange, pool: Pool) -> float | None:
+        """Return how long a busy vendor wants to be left alone, in seconds: by its headers, else by its words."""
+        wait_s = retry_after_s(exchange.headers, self._wall())
+        if wait_s is not None or pool.provider.read_wait is None:
+            return wait_s
+        try:
+            return pool.provider.read_wait(await exchange.read(ERROR_BODY_BYTES))
+        except UpstreamFault:
+            # it is busy, whatever became of its words
+            return None
 
 
 def attempts_note(attempts: list[Attempt], deployment: Deployment, outcome: str) -> None:

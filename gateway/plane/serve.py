@@ -229,6 +229,7 @@ class Walk:
     async def _give(self, sent: Sent[Any], answer: speak.Whole) -> None:
         """Give a whole answer, once its receipt is written."""
         self.usage, self.problem, self.text_bytes = answer.usage, answer.problem, answer.text_bytes
+        self.dropped += answer.dropped
         self._answered()
         self.settle()
         if self._corridor.journal.strict:

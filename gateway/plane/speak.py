@@ -7,7 +7,7 @@ import msgspec
 from gateway.errors import BadRequest, UnsupportedField, UpstreamFault
 from gateway.plane.route import Route
 from gateway.providers import Provider
-from gateway.terms import Account, Ask, Call, Chunk, ChunkKind, Deployment, Frozen, Headers, Usage
+from gateway.terms import Account, Ask, Call, Chunk, ChunkKind, Deployment, Frozen, Headers, PartKind, Usage
 from gateway.wire import Buffer, Embedding, Told, Wire, WireError, by_endpoint, forms
 from gateway.wire.cut import member
 from gateway.wire.strict import add_first, replace_model, splice
@@ -182,12 +182,13 @@ def _with_usage(given: msgspec.Raw | None) -> bytes:
 
 
 class Whole(Frozen, frozen=True):
-    """A whole answer in the caller's wire, with the vendor's usage or None and what was wrong with it."""
+    """A whole answer in the caller's wire, with the vendor's usage or None and what was wrong with it, and what of it the wire has no place for."""
 
     body: bytes
     usage: Usage | None
     problem: str = ""
     text_bytes: int = 0
+    dropped: tuple[str, ...] = ()
 
 
 def whole(call: Call, body: bytes, route: Route, created_at_s: int) -> Whole:
@@ -202,8 +203,9 @@ def whole(call: Call, body: bytes, route: Route, created_at_s: int) -> Whole:
             return Whole(caller.write_answer(embedded, told(call, created_at_s)), embedded.usage, embedded.problem)
         client, upstream = route.sides
         answer = upstream.read_answer(body)
-        text_bytes = sum(len(part.text.encode("utf-8", "replace")) for part in answer.parts)
-        return Whole(body=client.write_answer(answer, told(call, created_at_s)), usage=answer.usage, problem=answer.problem, text_bytes=text_bytes)
+        text_bytes = sum(len(part.text.encode("utf-8", "replace")) for part in answer.parts if part.kind is not PartKind.IMAGE)
+        body = client.write_answer(answer, told(call, created_at_s))
+        return Whole(body, answer.usage, answer.problem, text_bytes, client.untold(answer) if client.untold is not None else ())
     except WireError as error:
         raise UpstreamFault("protocol", error.message, sent=True) from None
 

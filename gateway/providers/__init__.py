@@ -79,6 +79,7 @@ class Provider(Frozen, frozen=True):
     `signer`, for vendors whose requests are signed one by one, returns what makes a request's own headers from method, URL and body, made once from
     credential and options; None where this credential is not one to sign with. `base_url` may hold options in braces.
     `keeps` are the endpoints of what it keeps for callers that the gateway keeps account of: `files`, `batches`, `messages/batches`.
+    `read_wait` finds in the body of a refusal how many seconds the vendor wants to be left alone, where it says so there; None where it does not.
     `read_models` turns that listing's JSON into names. `price_provider` is the vendor's id in the seeded price book ("" : none).
     """
 
@@ -108,6 +109,7 @@ class Provider(Frozen, frozen=True):
     keeps: frozenset[str] = frozenset()
     collections: tuple[Collection, ...] | None = COLLECTIONS
     also_told: frozenset[bytes] = frozenset({b"openai-beta"})
+    read_wait: Callable[[bytes], float | None] | None = None
 
 
 @cache

@@ -6,6 +6,7 @@ from gateway.providers import Provider
 from gateway.terms import Headers
 from gateway.wire.gemini.kept import COLLECTIONS, UPLOADING
 from gateway.wire.gemini.path import LIVE, listed, locate, other_path, write_path
+from gateway.wire.gemini.waits import read_wait
 
 ENDPOINTS = ("generateContent", "countTokens", "embedContent", "batchEmbedContents")
 LIVE_PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
@@ -35,5 +36,6 @@ PROVIDER = Provider(
     also_told=UPLOADING,
     models_path="/v1beta/models?pageSize=1000",
     read_models=listed,
+    read_wait=read_wait,
     simulated=True,
 )

@@ -9,6 +9,7 @@ import jwt
 from gateway.providers import Provider
 from gateway.wire.gemini.kept import COLLECTIONS
 from gateway.wire.gemini.path import listed, locate, other_path, write_path
+from gateway.wire.gemini.waits import read_wait
 
 ENDPOINTS = ("generateContent", "countTokens")
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -53,6 +54,7 @@ PROVIDER = Provider(
     options={"project": "Google Cloud project, for example my-project-123", "location": "place the models run, for example global or europe-west4"},
     models_path="",
     read_models=listed,
+    read_wait=read_wait,
     price_provider="google",
     token_request=token_request,
 )

@@ -33,7 +33,7 @@ def read(fields: Fields, any_model: bool) -> Prompt:
     _check(fields)
     texts = [_text(item) for item in items]
     asked = next((text for item, text in zip(items[::-1], texts[::-1], strict=True) if item.get("role") == "user"), "")
-    images = tuple("data" if str(part.get("image_url", "")).startswith("data:") else "by address" for part in _parts(items, "input_image"))
+    images = tuple(_kind(str(part.get("image_url", ""))) for part in _parts(items, "input_image"))
     results: list[str] = []
     for item, text in zip(items[::-1], texts[::-1], strict=True):
         if item.get("type") != "function_call_output":
@@ -100,6 +100,10 @@ def _check(fields: Fields) -> None:
             raise Problem(400, f"Invalid type for '{name}': expected an object.", "invalid_type", name)
     if not all(isinstance(tool, dict) and tool.get("type") for tool in fields.get("tools") or ()):
         raise Problem(400, "Missing required parameter: 'tools[0].type'.", "missing_required_parameter", "tools[0].type")
+
+
+def _kind(url: str) -> str:
+    return url[5:].partition(";")[0] if url.startswith("data:") else "by address"
 
 
 def _text(item: Fields) -> str:

@@ -169,6 +169,7 @@ class ChunkKind(StrEnum):
     REDACTED = "redacted"
     REFUSAL = "refusal"
     CITATION = "citation"
+    IMAGE = "image"
     TOOL_START = "tool_start"
     TOOL_ARGUMENTS = "tool_arguments"
     FINISH = "finish"
@@ -179,7 +180,8 @@ class ChunkKind(StrEnum):
 
 
 class Chunk(Frozen, frozen=True):
-    """One neutral stream event. `index` numbers tool calls of a turn from 0; `text` is the delta, the signature or the error's message.
+    """One neutral stream event. `index` numbers tool calls of a turn from 0; `text` is the delta, the signature, a whole picture's data URL or the error's
+    message.
 
     A SIGNATURE closes the reasoning before it (which may be one empty REASONING chunk), or signs the tool call that comes next when none came;
     `signed_by` as in Part. `stop_sequence`

@@ -174,7 +174,8 @@ class ClientSide(Frozen, frozen=True):
     models (the path without its first slash, the wire's other endpoints); `keep_alive` is what a waiting stream gets, nothing to the wire's SDKs.
     `may_name`, if there is one, says at a glance whether a parsed request may name things that its vendor keeps.
     `answer_lines`, if there is one, returns an answer's header lines with those its SDKs look for, at a Unix time. `passed` are headers that a provider
-    of the same wire may be told, `lost` those of them that a provider of another wire should have been told. `names` gives what this wire calls the fields that upstream sides name in errors (messages, stop, tool_choice), where it
+    of the same wire may be told, `lost` those of them that a provider of another wire should have been told.
+    `untold` names what of an answer this wire has no place for. `names` gives what this wire calls the fields that upstream sides name in errors (messages, stop, tool_choice), where it
     calls them otherwise.
     """
 
@@ -191,6 +192,7 @@ class ClientSide(Frozen, frozen=True):
     passed: frozenset[bytes] = frozenset()
     may_name: Callable[[Mapping[str, Any]], bool] | None = None
     lost: frozenset[bytes] = frozenset()
+    untold: Callable[[Answer], tuple[str, ...]] | None = None
     names: Mapping[str, str] = {}
 
     def in_its_words(self, error: WireError) -> WireError:

@@ -13,7 +13,7 @@ from gateway.wire.anthropic_messages.head import read_head
 from gateway.wire.anthropic_messages.headers import answer_lines
 from gateway.wire.anthropic_messages.kept import may_name
 from gateway.wire.anthropic_messages.stream import ChunkReader
-from gateway.wire.anthropic_messages.told import error_body, error_event, write_answer, write_count
+from gateway.wire.anthropic_messages.told import error_body, error_event, untold, write_answer, write_count
 from gateway.wire.metering import ReaderMeter
 from gateway.wire.sse import EventBuffer
 
@@ -33,6 +33,7 @@ WIRE = Wire(
         may_name=may_name,
         answer_lines=answer_lines,
         passed=frozenset({b"anthropic-version", b"anthropic-beta"}),
+        untold=untold,
         lost=frozenset({b"anthropic-beta"}),
         names={"stop": "stop_sequences"},
     ),

@@ -112,6 +112,11 @@ def blocks_of(part: Part) -> list[_Block]:
     return []
 
 
+def untold(answer: Answer) -> tuple[str, ...]:
+    """Return what of an answer has no place on this wire: pictures."""
+    return ("images",) if any(part.kind is PartKind.IMAGE for part in answer.parts) else ()
+
+
 def redacted(data: str, signed_by: str) -> _Block:
     """Return reasoning nobody but its vendor can read."""
     return {"type": "redacted_thinking", "data": signatures.told(data, signed_by, WIRE_NAME)}

@@ -9,7 +9,7 @@ import orjson
 
 from gateway.terms import Answer, Citation, Part, PartKind, Usage
 from gateway.wire import WireError
-from gateway.wire.gemini.shapes import NULL, RESPONSE, Candidate, Feedback, FunctionCall, Modality, Segment, VendorPart, VendorUsage, Web
+from gateway.wire.gemini.shapes import NULL, RESPONSE, Blob, Candidate, Feedback, FunctionCall, Modality, Segment, VendorPart, VendorUsage, Web
 from gateway.wire.gemini.thoughts import NAME
 
 _TOKENS_LIMIT = 1_000_000_000
@@ -141,6 +141,8 @@ def _parts(candidate: Candidate, response_id: str) -> tuple[Part, ...]:
                 Part(PartKind.TOOL_CALL, text=arguments_of(call), id=known_as, name=call.name, signature=signature, signed_by=NAME if signature else "")
             )
             continue
+        if given.inline_data is not None and not given.thought:
+            parts.append(Part(PartKind.IMAGE, text=picture_of(given.inline_data), media_type=given.inline_data.mime_type))
         kind = PartKind.REASONING if given.thought else PartKind.TEXT
         if given.text:
             if parts and parts[-1].kind is kind and not parts[-1].signature:
@@ -150,6 +152,11 @@ def _parts(candidate: Candidate, response_id: str) -> tuple[Part, ...]:
         if signature:
             _sign(parts, signature, is_thought=bool(given.thought))
     return _cited(parts, citations_of(candidate, "".join(part.text for part in parts if part.kind is PartKind.TEXT)))
+
+
+def picture_of(blob: Blob) -> str:
+    """Return what a model drew as a data URL."""
+    return f"data:{blob.mime_type};base64,{blob.data}"
 
 
 def _sign(parts: list[Part], signature: str, *, is_thought: bool) -> None:

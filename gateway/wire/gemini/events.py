@@ -8,7 +8,7 @@ import orjson
 from gateway.terms import Chunk, ChunkKind, Citation
 from gateway.wire import Told
 from gateway.wire.gemini import thoughts
-from gateway.wire.gemini.told import FINISHES, arguments, error_event, grounded, sign_first, usage_metadata
+from gateway.wire.gemini.told import FINISHES, arguments, error_event, grounded, picture, sign_first, usage_metadata
 
 # Google's SDKs take a comment for an answer that is no JSON; an empty line is nothing to them.
 KEEP_ALIVE = b"\n\n"
@@ -73,6 +73,9 @@ class ChunkWriter:
         if kind is ChunkKind.REFUSAL:
             self._refused = True
             return self._held_back() + self._event(orjson.dumps({"text": chunk.text}))
+        if kind is ChunkKind.IMAGE:
+            drawn = picture(chunk.text)
+            return self._held_back() + self._event(orjson.dumps(drawn)) if drawn is not None else b""
         if kind is ChunkKind.PING:
             return KEEP_ALIVE
         if kind is ChunkKind.END:

@@ -5,7 +5,7 @@ import orjson
 
 from gateway.terms import Chunk, ChunkKind, Usage
 from gateway.wire import Seen, WireError
-from gateway.wire.gemini.answer import arguments_of, believed, bytes_of, call_id, citations_of, error_of, finish_of, refusal_of
+from gateway.wire.gemini.answer import arguments_of, believed, bytes_of, call_id, citations_of, error_of, finish_of, picture_of, refusal_of
 from gateway.wire.gemini.shapes import RESPONSE, Candidate, Response, VendorPart
 from gateway.wire.gemini.thoughts import NAME
 from gateway.wire.sse import data_of
@@ -119,6 +119,9 @@ class ChunkReader:
             self._tools += 1
             self._thinks = False
             return
+        if part.inline_data is not None and not part.thought:
+            self._thinks = False
+            chunks.append(Chunk(ChunkKind.IMAGE, text=picture_of(part.inline_data)))
         if part.text:
             if part.thought:
                 self._thinks = True

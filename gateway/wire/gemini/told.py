@@ -53,6 +53,8 @@ def _part(part: Part) -> dict[str, Any] | None:
         written: dict[str, Any] = {"text": part.text, "thought": True}
     elif kind is PartKind.TOOL_CALL:
         written = {"functionCall": {"id": part.id, "name": part.name, "args": arguments(part.text)}}
+    elif kind is PartKind.IMAGE:
+        return picture(part.text)
     elif kind is PartKind.REDACTED:
         return {"text": "", "thought": True, "thoughtSignature": thoughts.written_redacted(part.text, part.signed_by)}
     else:
@@ -60,6 +62,12 @@ def _part(part: Part) -> dict[str, Any] | None:
     if part.signature:
         written["thoughtSignature"] = thoughts.written(part.signature, part.signed_by)
     return written
+
+
+def picture(url: str) -> dict[str, Any] | None:
+    """Return what a model drew, None where its data is elsewhere."""
+    head, comma, data = url.partition(",")
+    return {"inlineData": {"mimeType": head.removeprefix("data:").partition(";")[0], "data": data}} if comma and head.startswith("data:") else None
 
 
 def sign_first(parts: list[dict[str, Any]]) -> None:

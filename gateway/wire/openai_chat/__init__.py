@@ -13,7 +13,7 @@ from gateway.wire.openai_chat.media import PLAIN
 from gateway.wire.openai_chat.meter import Meter, error_message, message_bytes, read_usage, usage_from
 from gateway.wire.openai_chat.realtime import LIVE
 from gateway.wire.openai_chat.stream import ChunkReader
-from gateway.wire.openai_chat.told import error_body, error_event, write_answer
+from gateway.wire.openai_chat.told import error_body, error_event, untold, write_answer
 from gateway.wire.sse import EventBuffer
 
 __all__ = [
@@ -44,6 +44,7 @@ WIRE = Wire(
         error_body=error_body,
         error_event=error_event,
         may_name=may_name,
+        untold=untold,
     ),
     upstream=UpstreamSide(compose=compose, read_answer=read_answer, chunk_reader=ChunkReader),
     also=("embeddings",),

@@ -63,6 +63,7 @@ def _parts(message: _Json) -> list[Part]:
     if text:
         citations = tuple(found for each in message.get("annotations") or () if (found := citation_of(each)) is not None)
         parts.append(Part(kind=PartKind.TEXT, text=text, citations=citations))
+    parts += [Part(kind=PartKind.IMAGE, text=url) for url in pictures(message.get("images"))]
     if refusal := _word(message.get("refusal")):
         parts.append(Part(kind=PartKind.REFUSAL, text=refusal))
     calls = list(message.get("tool_calls") or ())
@@ -70,6 +71,12 @@ def _parts(message: _Json) -> list[Part]:
         calls = [{"function": message["function_call"]}]
     parts += [_call(call, index) for index, call in enumerate(calls)]
     return parts
+
+
+def pictures(images: object) -> list[str]:
+    """Return the data URLs of what a model drew, which servers that can tell it put beside the text."""
+    listed = [each["image_url"] for each in images if isinstance(each, dict) and isinstance(each.get("image_url"), dict)] if isinstance(images, list) else []
+    return [url for each in listed if (url := _word(each.get("url"))).startswith("data:image/")]
 
 
 def text_of(content: object) -> tuple[str, str]:

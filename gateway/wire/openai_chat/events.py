@@ -6,7 +6,7 @@ import orjson
 
 from gateway.terms import Chunk, ChunkKind
 from gateway.wire import Told
-from gateway.wire.openai_chat.told import CREATED_BY_GATEWAY, annotation, error_event, sealed_detail, signed_call, signed_detail, usage_of
+from gateway.wire.openai_chat.told import CREATED_BY_GATEWAY, annotation, error_event, picture, sealed_detail, signed_call, signed_detail, usage_of
 
 _dumps = orjson.dumps
 
@@ -68,6 +68,8 @@ class ChunkWriter:
             return self._signed(chunk)
         if kind is ChunkKind.REDACTED:
             return self._detail(sealed_detail(self._details, chunk.text, chunk.signed_by))
+        if kind is ChunkKind.IMAGE:
+            return self._delta(_dumps({"images": [picture(chunk.text)]}))
         if kind is ChunkKind.CITATION and chunk.citation is not None:
             return self._delta(_dumps({"annotations": [annotation(chunk.citation, 0, self._said)]})) if chunk.citation.url else b""
         if kind is ChunkKind.ERROR:

@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.terms import Chunk, ChunkKind, Usage
 from gateway.wire import WireError
-from gateway.wire.openai_chat.answer import arguments_of, call_signature, citation_of, finish_of, text_of
+from gateway.wire.openai_chat.answer import arguments_of, call_signature, citation_of, finish_of, pictures, text_of
 from gateway.wire.openai_chat.calls import CallOrder
 from gateway.wire.openai_chat.meter import error_message, usage_in
 from gateway.wire.openai_chat.turns import REASONING_FIELDS, WIRE_NAME
@@ -24,6 +24,7 @@ class _Delta(msgspec.Struct, frozen=True, gc=False):
     refusal: Any = None
     tool_calls: Any = None
     annotations: Any = None
+    images: Any = None
 
 
 class _Choice(msgspec.Struct, frozen=True, gc=False):
@@ -131,6 +132,9 @@ class ChunkReader:
                 if text:
                     self._settle_reasoning(chunks)
                     chunks.append(Chunk(kind=ChunkKind.TEXT, text=text))
+            if delta.images:
+                self._settle_reasoning(chunks)
+                chunks += [Chunk(kind=ChunkKind.IMAGE, text=url) for url in pictures(delta.images)]
             if delta.tool_calls:
                 self._settle_reasoning(chunks)
                 self._tool_calls(delta.tool_calls, chunks)

@@ -24,6 +24,8 @@ def write_answer(answer: Answer, told: Told) -> bytes:
         message["reasoning_details"] = details
     if annotations := _annotations(answer):
         message["annotations"] = annotations
+    if drawn := [picture(part.text) for part in answer.parts if part.kind is PartKind.IMAGE]:
+        message["images"] = drawn
     if calls:
         message["tool_calls"] = calls
     elif text is None and message["refusal"] is None:
@@ -45,6 +47,16 @@ def write_answer(answer: Answer, told: Told) -> bytes:
 def _joined(answer: Answer, kind: PartKind) -> str | None:
     texts = [part.text for part in answer.parts if part.kind is kind and part.text]
     return "".join(texts) if texts else None
+
+
+def picture(url: str) -> dict[str, Any]:
+    """Return what a model drew, in the place that routers of this wire have made common; OpenAI's own models draw nothing here."""
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def untold(answer: Answer) -> tuple[str, ...]:
+    """Return what of an answer has no place on this wire: citations of the request's own documents."""
+    return ("citations",) if any(not each.url for part in answer.parts for each in part.citations) else ()
 
 
 def call_of(part: Part) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from gateway.wire import ClientSide, Wire
 from gateway.wire.openai_chat.meter import error_message, read_usage
 from gateway.wire.openai_chat.told import error_body, error_event
 from gateway.wire.openai_completions.ask import read_ask
-from gateway.wire.openai_completions.events import ChunkWriter, write_answer
+from gateway.wire.openai_completions.events import ChunkWriter, untold, write_answer
 from gateway.wire.openai_completions.head import limit_output, read_head
 from gateway.wire.openai_completions.meter import Meter
 from gateway.wire.sse import EventBuffer
@@ -23,6 +23,7 @@ WIRE = Wire(
         error_body=error_body,
         error_event=error_event,
         names={"messages": "prompt"},
+        untold=untold,
     ),
     output_limits=frozenset({"max_tokens"}),
     output_limit="max_tokens",

@@ -30,6 +30,12 @@ def write_answer(answer: Answer, told: Told) -> bytes:
     return orjson.dumps(body)
 
 
+def untold(answer: Answer) -> tuple[str, ...]:
+    """Return what of an answer has no place on this wire: pictures and citations."""
+    images = ("images",) if any(part.kind is PartKind.IMAGE for part in answer.parts) else ()
+    return (*images, "citations") if any(part.citations for part in answer.parts) else images
+
+
 class ChunkWriter:
     """Writes one stream. After END or ERROR it writes nothing more."""
 

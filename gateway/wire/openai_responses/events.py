@@ -9,7 +9,7 @@ from gateway.terms import Chunk, ChunkKind, Usage
 from gateway.wire import Told
 from gateway.wire.openai_responses.envelope import Envelope, annotation, outcome, reasoning_item, text_part
 from gateway.wire.openai_responses.reasoning import sealed
-from gateway.wire.openai_responses.told import error_event, function_call
+from gateway.wire.openai_responses.told import error_event, function_call, picture
 from gateway.wire.signatures import seal_call
 
 _dumps = orjson.dumps
@@ -242,6 +242,12 @@ class ChunkWriter:
     def _redacted(self, chunk: Chunk) -> bytes:
         return self._sealed_item(sealed(chunk.text, chunk.signed_by, is_redacted=True))
 
+    def _image(self, chunk: Chunk) -> bytes:
+        out = self._open("image", "ig", {"type": "image_generation_call", "status": "in_progress", "result": None})
+        self._item = ""
+        out += self._event("image_generation_call.completed", item_id=self._identity, output_index=self._index)
+        return out + self._done(self._index, picture(self._identity, chunk.text))
+
     def _tool(self, chunk: Chunk) -> bytes:
         out = self._close() if self._item else b""
         index = len(self._items)
@@ -275,6 +281,7 @@ class ChunkWriter:
         ChunkKind.REASONING: _reasoning,
         ChunkKind.SIGNATURE: _sign,
         ChunkKind.REDACTED: _redacted,
+        ChunkKind.IMAGE: _image,
         ChunkKind.TOOL_START: _tool,
         ChunkKind.FINISH: _finished,
         ChunkKind.USAGE: _take_usage,

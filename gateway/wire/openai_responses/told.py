@@ -35,6 +35,8 @@ def _items(parts: tuple[Part, ...], stem: str, status: str) -> list[dict[str, An
         elif kind is PartKind.REASONING:
             signature = sealed(part.signature, part.signed_by, is_redacted=False) if part.signature else ""
             items.append(reasoning_item(f"rs_{stem}_{len(items)}", part.text, signature))
+        elif kind is PartKind.IMAGE:
+            items.append(picture(f"ig_{stem}_{len(items)}", part.text))
         elif kind is PartKind.REDACTED:
             items.append(reasoning_item(f"rs_{stem}_{len(items)}", "", sealed(part.text, part.signed_by, is_redacted=True)))
     if status == "incomplete" and items and "status" in items[-1]:
@@ -46,6 +48,11 @@ def _content(part: Part) -> dict[str, Any]:
     if part.kind is PartKind.REFUSAL:
         return {"type": "refusal", "refusal": part.text}
     return text_part(part.text, [annotation(citation, len(part.text)) for citation in part.citations])
+
+
+def picture(identity: str, url: str) -> dict[str, Any]:
+    """Return what a model drew as the item OpenAI's own tool for it makes."""
+    return {"id": identity, "type": "image_generation_call", "status": "completed", "result": url.partition(",")[2]}
 
 
 def function_call(identity: str, call_id: str, name: str, arguments: str, status: str) -> dict[str, Any]:
