@@ -83,6 +83,14 @@ class Tool(Frozen, frozen=True):
     cache: str = ""
 
 
+class Logprob(Frozen, frozen=True):
+    """How likely a token of an answer was (natural logarithm), and how likely the likeliest in its place, itself among them."""
+
+    token: str
+    logprob: float
+    top: tuple["Logprob", ...] = ()
+
+
 class ToolChoice(Frozen, frozen=True):
     """mode is auto, none, required or function (then `name`); `parallel` False forbids more than one call per turn."""
 
@@ -96,6 +104,7 @@ class Ask(Frozen, frozen=True):
 
     `reasoning_effort` is none, minimal, low, medium, high, xhigh, max or "" (nothing said), `reasoning_budget_tokens` an exact budget instead.
     `shows_reasoning` is whether the caller wants to read the reasoning. `json_strict` is whether the schema must be kept exactly.
+    `answers` is how many are wanted; `logprobs` is whether every token comes with its probability, and with how many alternatives (`top_logprobs`).
     """
 
     model: str
@@ -123,6 +132,9 @@ class Ask(Frozen, frozen=True):
     service_tier: str = ""
     metadata: Mapping[str, str] | None = None
     cache_key: str = ""
+    answers: int = 1
+    logprobs: bool = False
+    top_logprobs: int = 0
     dropped: tuple[str, ...] = ()
 
 
@@ -145,7 +157,8 @@ class Usage(Frozen, frozen=True):
 class Answer(Frozen, frozen=True):
     """A whole answer in neutral form; `finish` is stop, length, tool_calls, content_filter; `problem` says why usage is None.
 
-    `stop_sequence` is the one that ended the answer, where the vendor says so.
+    `stop_sequence` is the one that ended the answer, where the vendor says so. `others` are the further answers where several were wanted, of which
+    parts, finish and `logprobs` count.
     """
 
     id: str
@@ -157,6 +170,8 @@ class Answer(Frozen, frozen=True):
     created_at_s: int = 0
     service_tier: str = ""
     stop_sequence: str = ""
+    logprobs: tuple[Logprob, ...] = ()
+    others: tuple["Answer", ...] = ()
 
 
 class ChunkKind(StrEnum):

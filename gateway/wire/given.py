@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from gateway.terms import Ask
 from gateway.wire import WireError
 
 # Dropped names end in a response header: what a caller made up must not break out of it.
@@ -24,6 +25,14 @@ def invalid(param: str, message: str) -> WireError:
 def unsupported(param: str) -> WireError:
     """Return the error for a field that cannot be carried over without changing the answer's meaning."""
     return WireError("unsupported_field", f"{param} is not supported by the provider of this model: leave it out or choose another model", param)
+
+
+def refuse_other_answers(ask: Ask) -> None:
+    """Raise WireError for what a provider of one plain answer cannot give: several, and probabilities."""
+    if ask.answers > 1:
+        raise unsupported("n")
+    if ask.logprobs:
+        raise unsupported("logprobs")
 
 
 def says_nothing(raw: msgspec.Raw) -> bool:

@@ -13,6 +13,7 @@ from gateway.terms import Ask, Tool, ToolChoice
 from gateway.wire import claude
 from gateway.wire.anthropic_messages.turns import conversation, mark
 from gateway.wire.efforts import BUDGET_TOKENS, effort_of
+from gateway.wire.given import refuse_other_answers
 
 # Anthropic requires max_tokens; OpenAI does not.
 DEFAULT_MAX_TOKENS = 4096
@@ -35,6 +36,7 @@ _Block = dict[str, Any]
 
 def compose(ask: Ask, upstream_model: str) -> tuple[bytes, tuple[str, ...]]:
     """Return the Messages request body and the caller's fields it does not carry; raises WireError naming what Anthropic would refuse and we cannot mend."""
+    refuse_other_answers(ask)
     dropped = list(ask.dropped)
     system, turns = conversation(ask, dropped)
     body: dict[str, Any] = {

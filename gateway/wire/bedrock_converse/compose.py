@@ -13,6 +13,7 @@ from gateway.terms import Ask, Tool, ToolChoice
 from gateway.wire import WireError, claude
 from gateway.wire.bedrock_converse.turns import Block, conversation, marker
 from gateway.wire.efforts import BUDGET_TOKENS, effort_of
+from gateway.wire.given import refuse_other_answers
 
 # what is left for the answer where the caller set no limit and thinking is part of it
 _BESIDE_THINKING_TOKENS = 4096
@@ -30,6 +31,7 @@ _NEVER = (
 
 def compose(ask: Ask, upstream_model: str) -> tuple[bytes, tuple[str, ...]]:
     """Return the Converse request body and the caller's fields it does not carry; raises WireError naming what AWS would refuse and we cannot mend."""
+    refuse_other_answers(ask)
     dropped = list(ask.dropped)
     marks = _TAKES_MARKS.search(upstream_model) is not None
     system, turns = conversation(ask, dropped, marks=marks)

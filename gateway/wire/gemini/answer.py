@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import orjson
 
-from gateway.terms import Answer, Citation, Part, PartKind, Usage
+from gateway.terms import Answer, Citation, Logprob, Part, PartKind, Usage
 from gateway.wire import WireError
-from gateway.wire.gemini.shapes import NULL, RESPONSE, Blob, Candidate, Feedback, FunctionCall, Modality, Segment, VendorPart, VendorUsage, Web
+from gateway.wire.gemini.shapes import NULL, RESPONSE, Blob, Candidate, Feedback, FunctionCall, Logprobs, Modality, Segment, VendorPart, VendorUsage, Web
 from gateway.wire.gemini.thoughts import NAME
 
 _TOKENS_LIMIT = 1_000_000_000
@@ -124,10 +124,25 @@ def read_answer(body: bytes) -> Answer:
             raise WireError("garbage", "the provider's answer has no candidates")
         parts: tuple[Part, ...] = (Part(PartKind.REFUSAL, text=refusal_of(feedback)),)
         return Answer(response.response_id or "", response.model_version or "", parts, "content_filter", usage, problem)
-    parts = _parts(first, response.response_id or "")
-    finish = finish_of(first.finish_reason or "", has_calls=any(part.kind is PartKind.TOOL_CALL for part in parts))
+    answer, *others = [_answer(candidate, response.response_id or "") for candidate in response.candidates or ()]
     tier = "" if usage is None else usage.tier
-    return Answer(response.response_id or "", response.model_version or "", parts, finish, usage, problem, service_tier=tier)
+    told = {"id": response.response_id or "", "model": response.model_version or "", "usage": usage, "problem": problem, "service_tier": tier}
+    return msgspec.structs.replace(answer, **told, others=tuple(others))
+
+
+def _answer(candidate: Candidate, response_id: str) -> Answer:
+    parts = _parts(candidate, response_id)
+    finish = finish_of(candidate.finish_reason or "", has_calls=any(part.kind is PartKind.TOOL_CALL for part in parts))
+    return Answer("", "", parts, finish, None, logprobs=_logprobs(candidate.logprobs_result) if candidate.logprobs_result is not None else ())
+
+
+def _logprobs(told: Logprobs) -> tuple[Logprob, ...]:
+    tops = told.top_candidates or []
+    found = []
+    for place, chosen in enumerate(told.chosen_candidates or ()):
+        likeliest = (tops[place].candidates or ()) if place < len(tops) else ()
+        found.append(Logprob(chosen.token, chosen.log_probability, tuple(Logprob(one.token, one.log_probability) for one in likeliest)))
+    return tuple(found)
 
 
 def _parts(candidate: Candidate, response_id: str) -> tuple[Part, ...]:

@@ -79,6 +79,9 @@ def _config(ask: Ask, model: str, dropped: list[str]) -> _Object:
         ("frequencyPenalty", _penalty(ask.frequency_penalty)),
         ("presencePenalty", _penalty(ask.presence_penalty)),
         ("maxOutputTokens", ask.max_output_tokens),
+        ("candidateCount", ask.answers if ask.answers > 1 else None),
+        ("responseLogprobs", ask.logprobs or None),
+        ("logprobs", ask.top_logprobs or None),
         # theirs has 32 bits; the same seed stays the same
         ("seed", None if ask.seed is None else ask.seed % _SEEDS if abs(ask.seed) >= _SEEDS else ask.seed),
     )

@@ -7,8 +7,9 @@ import orjson
 
 from gateway.wire.gemini import schema as schemas
 from gateway.wire.gemini.fields import drop_others, json_text, members, whole
-from gateway.wire.gemini.head import MOST_OUTPUT_TOKENS
+from gateway.wire.gemini.head import MOST_CANDIDATES, MOST_OUTPUT_TOKENS
 from gateway.wire.given import flag, invalid, list_, number, text, unsupported
+from gateway.wire.logprobs import MOST_ALTERNATIVES
 
 PARAM = "generationConfig"
 _KNOWN = frozenset(
@@ -49,18 +50,20 @@ def read_config(value: object, dropped: list[str]) -> dict[str, Any]:
     stops = [text(one, f"{PARAM}.stopSequences") for one in list_(config.get("stopSequences", []), f"{PARAM}.stopSequences")]
     if stops:
         made["stop"] = tuple(stops)
-    _refuse_other_answers(config)
+    _other_answers(config, made)
     _format(config, made)
     if "thinkingConfig" in config:
         _thinking(members(config["thinkingConfig"], f"{PARAM}.thinkingConfig"), made, dropped)
     return made
 
 
-def _refuse_other_answers(config: dict[str, Any]) -> None:
-    if whole(config.get("candidateCount", 1), f"{PARAM}.candidateCount", 0, 100) > 1:
-        raise unsupported(f"{PARAM}.candidateCount")
-    if flag(config.get("responseLogprobs", False), f"{PARAM}.responseLogprobs") or whole(config.get("logprobs", 0), f"{PARAM}.logprobs", 0, 100):
-        raise unsupported(f"{PARAM}.responseLogprobs")
+def _other_answers(config: dict[str, Any], made: dict[str, Any]) -> None:
+    """Read how many answers are wanted and whether with probabilities; answers of another kind are refused."""
+    made["answers"] = max(1, whole(config.get("candidateCount", 1), f"{PARAM}.candidateCount", 0, MOST_CANDIDATES))
+    made["logprobs"] = flag(config.get("responseLogprobs"), f"{PARAM}.responseLogprobs") or False
+    made["top_logprobs"] = whole(config.get("logprobs", 0), f"{PARAM}.logprobs", 0, MOST_ALTERNATIVES)
+    if made["top_logprobs"] and not made["logprobs"]:
+        raise invalid(f"{PARAM}.logprobs", f"{PARAM}.logprobs are told with responseLogprobs alone: set it to true")
     modalities = [text(one, f"{PARAM}.responseModalities").upper() for one in list_(config.get("responseModalities", []), f"{PARAM}.responseModalities")]
     if any(one not in ("TEXT", "MODALITY_UNSPECIFIED") for one in modalities):
         raise unsupported(f"{PARAM}.responseModalities")

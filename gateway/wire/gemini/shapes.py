@@ -114,6 +114,26 @@ class Sources(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     citations: list[Source] | None = None
 
 
+class Token(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """How likely a token was."""
+
+    token: str = ""
+    log_probability: float = 0.0
+
+
+class Alternatives(msgspec.Struct, frozen=True, gc=False):
+    """The likeliest tokens in one place."""
+
+    candidates: list[Token] | None = None
+
+
+class Logprobs(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """How likely the tokens of an answer were, and the likeliest in their places."""
+
+    chosen_candidates: list[Token] | None = None
+    top_candidates: list[Alternatives] | None = None
+
+
 class Candidate(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """One of the answers, or a piece of it."""
 
@@ -122,6 +142,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     index: int | None = None
     citation_metadata: Sources | None = None
     grounding_metadata: Grounding | None = None
+    logprobs_result: Logprobs | None = None
 
 
 class Feedback(msgspec.Struct, frozen=True, gc=False, rename="camel"):

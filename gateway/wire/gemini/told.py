@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from gateway.terms import Answer, Citation, Part, PartKind, Usage
+from gateway.terms import Answer, Citation, Logprob, Part, PartKind, Usage
 from gateway.wire import Told
 from gateway.wire.gemini import thoughts
 
@@ -21,23 +21,36 @@ _STATUSES = {
 
 def write_answer(answer: Answer, told: Told) -> bytes:
     """Return a GenerateContentResponse naming the caller's model."""
+    body: dict[str, Any] = {"candidates": [_candidate(each, index) for index, each in enumerate((answer, *answer.others))]}
+    if answer.usage is not None:
+        body["usageMetadata"] = usage_metadata(answer.usage)
+    body["modelVersion"] = told.model
+    body["responseId"] = answer.id or told.call_id
+    return orjson.dumps(body)
+
+
+def _candidate(answer: Answer, index: int) -> dict[str, Any]:
     parts = [written for part in answer.parts if (written := _part(part)) is not None]
     sign_first(parts)
     refused = any(part.kind is PartKind.REFUSAL for part in answer.parts)
     candidate: dict[str, Any] = {
         "content": {"parts": parts or [{"text": ""}], "role": "model"},
         "finishReason": "SAFETY" if refused else FINISHES.get(answer.finish, "OTHER"),
-        "index": 0,
+        "index": index,
     }
     grounding = _grounding(answer.parts)
     if grounding is not None:
         candidate["groundingMetadata"] = grounding
-    body: dict[str, Any] = {"candidates": [candidate]}
-    if answer.usage is not None:
-        body["usageMetadata"] = usage_metadata(answer.usage)
-    body["modelVersion"] = told.model
-    body["responseId"] = answer.id or told.call_id
-    return orjson.dumps(body)
+    if answer.logprobs:
+        candidate["logprobsResult"] = {
+            "chosenCandidates": [_token(each) for each in answer.logprobs],
+            "topCandidates": [{"candidates": [_token(one) for one in each.top]} for each in answer.logprobs],
+        }
+    return candidate
+
+
+def _token(one: Logprob) -> dict[str, Any]:
+    return {"token": one.token, "logProbability": one.logprob}
 
 
 def write_count(input_tokens: int) -> bytes:

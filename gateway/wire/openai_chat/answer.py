@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import orjson
 
 from gateway.terms import Answer, Citation, Part, PartKind
-from gateway.wire import WireError
+from gateway.wire import WireError, logprobs
 from gateway.wire.openai_chat.meter import error_message, read_usage
 from gateway.wire.openai_chat.turns import REASONING_FIELDS, WIRE_NAME
 
@@ -32,23 +33,28 @@ def read_answer(body: bytes) -> Answer:
     """Return a whole answer, usage None when it cannot be believed; raises WireError("garbage") when the body holds no message."""
     try:
         value = orjson.loads(body)
-        choice = value["choices"][0]
-        message = choice["message"]
-        parts = tuple(_parts(message))
-    except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
+        first, *others = [_choice(choice) for choice in value["choices"]]
+    except (LookupError, TypeError, AttributeError, ValueError):
         words = error_message(body)
         raise WireError("garbage", f"the provider's answer is not a chat completion{': ' + words if words else ''}") from None
     usage, problem = read_usage(body)
-    return Answer(
+    return msgspec.structs.replace(
+        first,
         id=_word(value.get("id")),
         model=_word(value.get("model")),
-        parts=parts,
-        finish=finish_of(choice.get("finish_reason"), has_calls=any(part.kind is PartKind.TOOL_CALL for part in parts)),
         usage=usage,
         problem=problem,
         created_at_s=created if isinstance(created := value.get("created"), int) and created > 0 else 0,
         service_tier=_word(value.get("service_tier")),
+        others=tuple(others),
     )
+
+
+def _choice(choice: _Json) -> Answer:
+    parts = tuple(_parts(choice["message"]))
+    finish = finish_of(choice.get("finish_reason"), has_calls=any(part.kind is PartKind.TOOL_CALL for part in parts))
+    told = choice.get("logprobs")
+    return Answer("", "", parts, finish, None, logprobs=logprobs.read(told.get("content")) if isinstance(told, dict) else ())
 
 
 def _word(value: object) -> str:

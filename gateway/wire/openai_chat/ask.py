@@ -11,7 +11,7 @@ from gateway.wire.openai_chat.messages import cache_of, messages_of
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 # Asking for these and not getting them would be a wrong answer, not a poorer one.
-_REFUSED = frozenset(("top_logprobs", "audio", "functions", "function_call", "web_search_options", "moderation"))
+_REFUSED = frozenset(("audio", "functions", "function_call", "web_search_options", "moderation"))
 
 
 def _stop(value: object, param: str) -> tuple[str, ...]:
@@ -41,10 +41,10 @@ _PLAIN: Mapping[str, tuple[str, Callable[[Any, str], Any]]] = {
 # of two names for one thing the second counts
 _LAST = ("max_completion_tokens", "safety_identifier")
 _OTHERS = frozenset(
-    ("model", "messages", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls", "response_format", "n", "logprobs", "modalities")
+    ("model", "messages", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls", "response_format", "n", "logprobs", "top_logprobs", "modalities")
 )
 _UNSAID = (None, "")
-_CHANGING = frozenset(("n", "logprobs", "modalities"))
+_OTHER_ANSWERS = frozenset(("n", "logprobs", "top_logprobs", "modalities"))
 
 
 def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask:
@@ -70,8 +70,8 @@ def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask
             if name in _REFUSED:
                 raise read.unsupported(name)
             dropped.append(name)
-    if not _CHANGING.isdisjoint(values):
-        _refuse_what_changes_the_answer(values)
+    if not _OTHER_ANSWERS.isdisjoint(values):
+        made["answers"], made["logprobs"], made["top_logprobs"] = _other_answers(values, stream)
     if "tools" in values or "tool_choice" in values or "parallel_tool_calls" in values:
         made["tools"], made["tool_choice"] = _tools(values)
     if "response_format" in values:
@@ -82,13 +82,20 @@ def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask
     return Ask(model=model, stream=stream, **made)
 
 
-def _refuse_what_changes_the_answer(values: Mapping[str, Any]) -> None:
-    if read.integer(values.get("n"), "n", 1) not in (None, 1):
+def _other_answers(values: Mapping[str, Any], stream: bool) -> tuple[int, bool, int]:
+    """Return how many answers are wanted, whether with probabilities, and with how many alternatives; streams are translated with neither."""
+    answers = read.integer(values.get("n"), "n", 1) or 1
+    has_logprobs = read.flag(values.get("logprobs"), "logprobs") or False
+    top = read.integer(values.get("top_logprobs"), "top_logprobs", 0) or 0
+    if top and not has_logprobs:
+        raise read.invalid("top_logprobs", "top_logprobs are told with logprobs alone: set logprobs to true")
+    if stream and answers > 1:
         raise read.unsupported("n")
-    if values.get("logprobs"):
+    if stream and has_logprobs:
         raise read.unsupported("logprobs")
     if values.get("modalities") not in (None, [], ["text"]):
         raise read.unsupported("modalities")
+    return answers, has_logprobs, top
 
 
 # ---- tools and formats ------------------------------------------------------------------------------------------------

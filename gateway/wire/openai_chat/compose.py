@@ -38,6 +38,12 @@ def compose(ask: Ask, upstream_model: str) -> tuple[bytes, tuple[str, ...]]:
     _set_sampling(body, ask, upstream_model, dropped)
     if ask.stop:
         body["stop"] = list(ask.stop)
+    if ask.answers > 1:
+        body["n"] = ask.answers
+    if ask.logprobs:
+        body["logprobs"] = True
+        if ask.top_logprobs:
+            body["top_logprobs"] = ask.top_logprobs
     if ask.verbosity:
         body["verbosity"] = ask.verbosity
     if ask.end_user:

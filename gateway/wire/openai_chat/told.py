@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from gateway.terms import Answer, Citation, Part, PartKind, Usage
-from gateway.wire import Told, signatures
+from gateway.wire import Told, logprobs, signatures
 from gateway.wire.openai_chat.turns import WIRE_NAME
 
 CREATED_BY_GATEWAY = "chatcmpl-"
@@ -14,6 +14,21 @@ CREATED_BY_GATEWAY = "chatcmpl-"
 
 def write_answer(answer: Answer, told: Told) -> bytes:
     """Return a chat.completion naming the caller's model; the call's own moment stands in when the vendor gave none."""
+    body: dict[str, Any] = {
+        "id": answer.id if answer.id.startswith(CREATED_BY_GATEWAY) else CREATED_BY_GATEWAY + (answer.id or told.call_id),
+        "object": "chat.completion",
+        "created": answer.created_at_s or told.created_at_s,
+        "model": told.model,
+        "choices": [_choice(each, index) for index, each in enumerate((answer, *answer.others))],
+    }
+    if answer.usage is not None:
+        body["usage"] = usage_of(answer.usage)
+    if answer.service_tier:
+        body["service_tier"] = answer.service_tier
+    return orjson.dumps(body)
+
+
+def _choice(answer: Answer, index: int) -> dict[str, Any]:
     text = _joined(answer, PartKind.TEXT)
     calls = [call_of(part) for part in answer.parts if part.kind is PartKind.TOOL_CALL]
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": _joined(answer, PartKind.REFUSAL)}
@@ -30,18 +45,8 @@ def write_answer(answer: Answer, told: Told) -> bytes:
         message["tool_calls"] = calls
     elif text is None and message["refusal"] is None:
         message["content"] = ""
-    body: dict[str, Any] = {
-        "id": answer.id if answer.id.startswith(CREATED_BY_GATEWAY) else CREATED_BY_GATEWAY + (answer.id or told.call_id),
-        "object": "chat.completion",
-        "created": answer.created_at_s or told.created_at_s,
-        "model": told.model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": answer.finish}],
-    }
-    if answer.usage is not None:
-        body["usage"] = usage_of(answer.usage)
-    if answer.service_tier:
-        body["service_tier"] = answer.service_tier
-    return orjson.dumps(body)
+    told = {"content": logprobs.written(answer.logprobs), "refusal": None} if answer.logprobs else None
+    return {"index": index, "message": message, "logprobs": told, "finish_reason": answer.finish}
 
 
 def _joined(answer: Answer, kind: PartKind) -> str | None:

@@ -31,7 +31,7 @@ WIRE = Wire(
         error_body=error_body,
         error_event=error_event,
         may_name=may_name,
-        names={"messages": "input"},
+        names={"messages": "input", "logprobs": "include"},
     ),
     upstream=UpstreamSide(compose=compose, read_answer=read_answer, chunk_reader=ChunkReader),
     output_limits=frozenset({"max_output_tokens"}),

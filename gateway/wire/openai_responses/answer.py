@@ -1,9 +1,11 @@
 """Reads whole answers, usage and errors of the Responses API. Knows nothing about streams."""
 
+from typing import Any
+
 import msgspec
 
 from gateway.terms import Answer, Citation, Part, PartKind, Usage
-from gateway.wire import WireError
+from gateway.wire import WireError, logprobs
 from gateway.wire.openai_responses.reasoning import NAME
 
 _TOKENS_LIMIT = 1_000_000_000
@@ -51,6 +53,7 @@ class Words(msgspec.Struct, frozen=True, gc=False):
     text: str | None = None
     refusal: str | None = None
     annotations: list[Annotation] | None = None
+    logprobs: list[Any] | None = None
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
@@ -125,6 +128,7 @@ def read_answer(body: bytes) -> Answer:
         problem=problem,
         created_at_s=int(response.created_at),
         service_tier=response.service_tier or "",
+        logprobs=tuple(one for item in response.output for words in item.content or () if words.logprobs for one in logprobs.read(words.logprobs)),
     )
 
 

@@ -18,10 +18,11 @@ _KNOWN = frozenset(
         "model", "input", "instructions", "stream", "store", "background",
         "tools", "tool_choice", "parallel_tool_calls", "max_output_tokens", "temperature", "top_p",
         "text", "reasoning", "include", "truncation", "user", "safety_identifier", "service_tier", "metadata", "prompt_cache_key",
+        "top_logprobs",
     )
 )  # fmt: skip
 # Asking for these and not getting them would be a wrong answer, not a poorer one.
-_REFUSED = frozenset(("conversation", "previous_response_id", "prompt", "moderation", "top_logprobs", "stop", "n"))
+_REFUSED = frozenset(("conversation", "previous_response_id", "prompt", "moderation", "stop", "n"))
 _TOOL = frozenset(("type", "name", "description", "parameters", "strict"))
 # Encrypted reasoning is always told; the others are about the vendor's own tools, which are refused, or about what the caller sent.
 _LOGPROBS = "message.output_text.logprobs"
@@ -44,7 +45,12 @@ def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask
         raise read.unsupported(name)
     values = {name: value for name, raw in named.items() if name in _KNOWN and (value := read.value(name, raw)) is not None}
     dropped = [name for name in named if name not in _KNOWN]
-    _include(values.get("include"), dropped)
+    has_logprobs = _include(values.get("include"), dropped)
+    top = read.integer(values.get("top_logprobs"), "top_logprobs", 0) or 0
+    if top and not has_logprobs:
+        raise read.invalid("top_logprobs", f"top_logprobs are told with the probabilities alone: put {_LOGPROBS} into include")
+    if has_logprobs and stream:
+        raise read.unsupported("include")
     if read.choice(values.get("truncation"), "truncation", ("auto", "disabled")) == "auto":
         dropped.append("truncation")
     tools, choice = _tools(values, dropped)
@@ -70,17 +76,18 @@ def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask
         service_tier=read.text(values.get("service_tier") or "", "service_tier"),
         metadata=read.labels(values.get("metadata"), "metadata"),
         cache_key=read.text(values.get("prompt_cache_key") or "", "prompt_cache_key"),
+        logprobs=has_logprobs,
+        top_logprobs=top,
         dropped=read.dropped(dropped),
     )
 
 
-def _include(value: object, dropped: list[str]) -> None:
-    for index, each in enumerate(read.list_(value or [], "include")):
-        name = read.text(each, f"include[{index}]")
-        if name == _LOGPROBS:
-            raise read.unsupported(f"include[{index}]")
-        if name not in _INCLUDED:
-            dropped.append("include")
+def _include(value: object, dropped: list[str]) -> bool:
+    """Return whether the probabilities of the answer's tokens are wanted."""
+    names = [read.text(each, f"include[{index}]") for index, each in enumerate(read.list_(value or [], "include"))]
+    if any(name != _LOGPROBS and name not in _INCLUDED for name in names):
+        dropped.append("include")
+    return _LOGPROBS in names
 
 
 def _reasoning(value: object, dropped: list[str]) -> tuple[str, bool | None]:

@@ -16,6 +16,7 @@ from gateway.wire.signatures import is_valid
 
 # Only models that reason take `include: reasoning.encrypted_content`; the others refuse the request for it.
 _REASONS = re.compile(r"(?:.*/)?(?:o\d|gpt-(?:[5-9]|\d\d)(?!.*-chat)|gpt-oss|codex|computer-use)")
+_LOGPROBS = "message.output_text.logprobs"
 _FORMAT_NAME = "answer"
 _FILE_NAME = "file"
 
@@ -26,6 +27,8 @@ def compose(ask: Ask, upstream_model: str) -> tuple[bytes, tuple[str, ...]]:
     """Return the Responses request body and the caller's fields it does not carry; raises WireError naming what has no counterpart there."""
     if ask.stop:
         raise _unsupported("stop", "stop sequences")
+    if ask.answers > 1:
+        raise _unsupported("n", "second answer")
     lost: list[str] = []
     body: dict[str, Any] = {"model": upstream_model, "input": _input(ask, lost), "store": False}
     if ask.tools:
@@ -37,6 +40,10 @@ def compose(ask: Ask, upstream_model: str) -> tuple[bytes, tuple[str, ...]]:
     _set_text(body, ask)
     _set_reasoning(body, ask, upstream_model, lost)
     _set_sampling(body, ask, upstream_model, lost)
+    if ask.logprobs:
+        body["include"] = [*body.get("include", ()), _LOGPROBS]
+        if ask.top_logprobs:
+            body["top_logprobs"] = ask.top_logprobs
     if ask.end_user:
         body["safety_identifier"] = ask.end_user
     if ask.service_tier:

@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
-from gateway.terms import Answer, Part, PartKind
-from gateway.wire import Told
+from gateway.terms import Answer, Logprob, Part, PartKind
+from gateway.wire import Told, logprobs
 from gateway.wire.openai_responses.envelope import Envelope, annotation, outcome, reasoning_item, text_part
 from gateway.wire.openai_responses.reasoning import sealed
 from gateway.wire.signatures import seal_call
@@ -16,8 +16,18 @@ def write_answer(answer: Answer, told: Told) -> bytes:
     """Return a response naming the caller's model, its items in the order of the answer's parts."""
     envelope = Envelope(told)
     status, reason = outcome(answer.finish)
-    output = orjson.dumps(_items(answer.parts, envelope.stem, status))
+    items = _items(answer.parts, envelope.stem, status)
+    if answer.logprobs:
+        _set_logprobs(items, answer.logprobs)
+    output = orjson.dumps(items)
     return envelope.written(status, output, answer.usage, reason=reason, tier=answer.service_tier)
+
+
+def _set_logprobs(items: list[dict[str, Any]], tokens: tuple[Logprob, ...]) -> None:
+    """Put the tokens of the whole answer to its first text."""
+    texts = [content for item in items if item["type"] == "message" for content in item["content"] if content["type"] == "output_text"]
+    if texts:
+        texts[0]["logprobs"] = logprobs.written(tokens)
 
 
 def _items(parts: tuple[Part, ...], stem: str, status: str) -> list[dict[str, Any]]:

@@ -26,6 +26,8 @@ def filled(case: Case) -> Case:
     if "answer" in case:
         answer = upstream.read_answer(bytes_of(case["answer"]))
         made |= {"told": orjson.loads(client.write_answer(answer, told_of(case))), **_measured(answer.usage, answer.problem)}
+        if client.untold is not None and (untold := client.untold(answer)):
+            made["untold"] = list(untold)
     if "stream" in case:
         events, usage, problem = played(case, [stream_of(case["stream"], route_of(case).wire)])
         made |= {"events": events, **_measured(usage, problem)}

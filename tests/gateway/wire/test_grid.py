@@ -39,14 +39,14 @@ def test_every_case_is_of_a_pair_and_a_feature_we_have() -> None:
 
 @_of("ask")
 def test_a_case_says_what_it_shows(case: Case) -> None:
-    known = {"why", "cell", "upstream_model", "ask", "refused", "request", "dropped", "answer", "told", "usage", "stream", "events", "problem"}
+    known = {"why", "cell", "upstream_model", "ask", "refused", "request", "dropped", "answer", "told", "untold", "usage", "stream", "events", "problem"}
     assert case.keys() - {"client", "upstream"} <= known
     assert case["why"]
     assert case["cell"].startswith(CELLS)
     assert (case["cell"] == "refused") == ("refused" in case)
     assert ("request" in case) != ("refused" in case)
     if case["cell"].startswith("dropped: "):
-        assert case["cell"].removeprefix("dropped: ") in case["dropped"]
+        assert case["cell"].removeprefix("dropped: ") in [*case["dropped"], *case.get("untold", [])]
 
 
 @_of("ask")
@@ -72,6 +72,7 @@ def test_the_client_is_told_as_its_sdk_expects(case: Case) -> None:
     answer = upstream.read_answer(bytes_of(case["answer"]))
     told = orjson.loads(client.write_answer(answer, told_of(case)))
     assert told == case["told"]
+    assert list(client.untold(answer) if client.untold is not None else ()) == case.get("untold", [])
     assert (answer.usage, answer.problem) == (usage_of(case), case.get("problem", ""))
     legal.answer(case["client"], told)
 
