@@ -209,7 +209,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             raise kind(error.message, param=error.param) from None
         headers = visitor.headers
         stream = head.stream or door.stream
-        if stream and not door.is_chat:
+        if stream and not door.is_chat and (plain is None or plain.meter is None):
             raise BadRequest(f"/{door.endpoint} cannot be streamed. Leave `stream` out.", param="stream")
         end_user = label(headers.get(b"x-sgw-user"))
         if not end_user and head.end_user:

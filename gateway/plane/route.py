@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 from gateway.providers import Provider
 from gateway.terms import Frozen, Usage
-from gateway.wire import ClientSide, Embedding, UpstreamSide, Wire, by_endpoint, chat_endpoints, embedding_endpoints, plain_endpoints, shelf
+from gateway.wire import ClientSide, Embedding, Meter, UpstreamSide, Wire, by_endpoint, chat_endpoints, embedding_endpoints, plain_endpoints, shelf
 
 
 class Route(Frozen, frozen=True):
     """The provider's endpoint and wire for a call that came on the wire `client`; `is_same` if the bytes may pass unchanged.
 
-    `embedding` are the caller's and the provider's way to ask for embeddings, where that is what is translated.
+    `meter` is for streams of an endpoint with rules of its own. `embedding` are the caller's and the provider's way to ask for embeddings, where that is what is translated.
     """
 
     endpoint: str
@@ -19,6 +19,7 @@ class Route(Frozen, frozen=True):
     is_same: bool
     read_usage: Callable[[bytes], tuple[Usage | None, str]]
     answers_bytes: bool = False
+    meter: Callable[[], Meter] | None = None
     embedding: tuple[Embedding, Embedding] | None = None
 
     @property
@@ -38,7 +39,7 @@ def find(provider: Provider, endpoint: str) -> Route | None:
         plain = plain_endpoints().get(endpoint)
         wire = wires[own]
         if plain is not None:
-            return Route(endpoint=endpoint, wire=wire, client=client, is_same=True, read_usage=plain.read_usage, answers_bytes=plain.answers_bytes)
+            return Route(endpoint, wire, client, True, plain.read_usage, plain.answers_bytes, plain.meter)
         return Route(endpoint=endpoint, wire=wire, client=client, is_same=wire is client, read_usage=wire.read_usage)
     embeddings = embedding_endpoints()
     if endpoint in embeddings:

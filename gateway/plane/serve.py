@@ -377,7 +377,7 @@ class Walk:
     async def _read_opening(self, exchange: Exchange, pool: Pool, deployment: Deployment) -> bytes:
         route = self.route
         assert route is not None
-        self.reader = speak.reader(self.call, route, int(self._corridor.wall()), EVENT_BYTES)
+        self.reader = speak.reader(self.call, route, int(self._corridor.wall()), EVENT_BYTES if route.meter is None else ANSWER_BYTES)
         if content_type(exchange) == b"application/json":
             # no stream, and refused below; but the vendor answered, and what that was billed stands in it
             self._body = await exchange.read(ANSWER_BYTES)

@@ -266,11 +266,12 @@ class SameWire:
 
     __slots__ = ("_buffer", "_keep_usage", "_meter", "_terminal", "done", "error", "finished", "problem", "tail", "text_bytes", "usage")
 
-    def __init__(self, wire: Wire, *, keep_usage: bool, limit_bytes: int) -> None:
+    def __init__(self, route: Route, *, keep_usage: bool, limit_bytes: int) -> None:
+        wire = route.wire
         self._buffer = wire.buffer(limit_bytes)
-        self._meter = wire.meter()
+        self._meter = wire.meter() if route.meter is None else route.meter()
         self._keep_usage = keep_usage
-        self._terminal = wire.terminal
+        self._terminal = wire.terminal if route.meter is None else None
         self.usage: Usage | None = None
         self.problem = ""
         self.text_bytes = 0
@@ -400,7 +401,7 @@ Reader = SameWire | Translated
 def reader(call: Call, route: Route, created_at_s: int, limit_bytes: int) -> Reader:
     """Return what reads this deployment's stream for this caller."""
     if route.is_same:
-        return SameWire(route.wire, keep_usage=call.wants_usage, limit_bytes=limit_bytes)
+        return SameWire(route, keep_usage=call.wants_usage, limit_bytes=limit_bytes)
     return Translated(call, route, created_at_s, limit_bytes=limit_bytes)
 
 

@@ -264,8 +264,14 @@ class Simulator:
         seed = seed_of(words)
         if await faults.before_answer(connection, directives, openai_wire, seed):
             return
+        told = [SIMULATED, *openai_wire.headers(seed)]
+        if openai_media.is_streamed(path, fields):
+            events = list(openai_media.events(path, fields, directives, self.any_model))
+            pace_ms = directives.number("pace", self.pace_ms)
+            await faults.stream(connection, directives, openai_wire, [faults.SSE, *told], events, 1, pace_ms, openai_media.comment)
+            return
         kind, body = openai_media.make(path, fields, directives, self.any_model)
-        await faults.whole(connection, directives, [(b"content-type", kind), SIMULATED, *openai_wire.headers(seed)], body)
+        await faults.whole(connection, directives, [(b"content-type", kind), *told], body)
 
     async def _spoken(self, connection: Connection, wire: ModuleType, prompt: Prompt, replies: list[Reply], keep: Keep, kind: Header) -> None:
         directives = prompt.directives

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -24,6 +25,7 @@ KINDS = {
     "/v1/audio/translations": "transcription",
     "/v1/rerank": "rerank",
 }
+STREAMED = {"/v1/images/generations": "image_generation", "/v1/images/edits": "image_edit"}
 FORMS = frozenset({"/v1/images/edits", "/v1/audio/transcriptions", "/v1/audio/translations"})
 RATE_HZ = 8_000
 Made = tuple[bytes, bytes]
@@ -77,6 +79,32 @@ def make(path: str, fields: dict[str, Any], directives: sim.Directives, any_mode
     if kind == "transcription":
         return _transcript(fields, directives)
     return _json(_ranked(fields, model.id))
+
+
+def is_streamed(path: str, fields: dict[str, Any]) -> bool:
+    """Return whether pictures are asked for as a stream; in a form that is a word."""
+    return path in STREAMED and fields.get("stream") in (True, "true")
+
+
+def events(path: str, fields: dict[str, Any], directives: sim.Directives, any_model: bool) -> Iterator[bytes]:
+    """Yield the events of a picture that comes as a stream: sketches, then itself. Raises Problem."""
+    chosen_model(fields, KINDS[path], any_model)
+    made = _pictures({**fields, "n": 1}, directives)
+    shown = {"created_at": EPOCH_S, "size": "1024x1024", "quality": "low", "background": "opaque", "output_format": "png"}
+    for index in range(int(fields.get("partial_images") or 0)):
+        sketch = base64.b64encode(_png(f"{fields.get('prompt')} sketch {index}")).decode()
+        yield _event(f"{STREAMED[path]}.partial_image", {"b64_json": sketch, **shown, "partial_image_index": index})
+    usage = {"usage": made["usage"]} if "usage" in made else {}
+    yield _event(f"{STREAMED[path]}.completed", {"b64_json": made["data"][0]["b64_json"], **shown, **usage})
+
+
+def comment(text: str) -> bytes:
+    """Return text as an event that says nothing."""
+    return b": " + text.encode() + b"\n\n"
+
+
+def _event(kind: str, data: dict[str, Any]) -> bytes:
+    return b"event: " + kind.encode() + b"\ndata: " + orjson.dumps({"type": kind, **data}) + b"\n\n"
 
 
 def _json(value: dict[str, Any]) -> Made:

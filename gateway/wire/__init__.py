@@ -47,7 +47,8 @@ class Plain(Frozen, frozen=True):
     """An endpoint of a wire that is never translated and has a `kind` of models of its own.
 
     `is_form` is whether requests are multipart forms, `answers_bytes` whether answers may be something else than JSON. A token of input is at least
-    `bytes_per_token` of the body, a byte where it is a text. Answers consist of items of at most `item_tokens`, 0 for no such thing.
+    `bytes_per_token` of the body, a byte where it is a text. Answers consist of items of at most `item_tokens`, 0 for no such thing. `meter` is for its
+    streams, whose last event ends them; None where it has none.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Plain(Frozen, frozen=True):
     answers_bytes: bool = False
     bytes_per_token: int = 1
     item_tokens: int = 0
+    meter: "Callable[[], Meter] | None" = None
 
 
 class Embedding(Frozen, frozen=True):

@@ -7,7 +7,7 @@ import urllib.request
 from typing import Any
 
 import pytest
-from openai import BadRequestError, OpenAI
+from openai import APIError, BadRequestError, OpenAI
 
 from tests.fakes.service import Service, wait_for
 
@@ -49,6 +49,26 @@ def test_pictures_are_made_and_edited(service: Service, client: OpenAI) -> None:
     edited = client.images.edit(model="sim-image", prompt="a blue cat", image=("cat.png", io.BytesIO(b"\x89PNG" * 5000), "image/png"))
     assert edited.usage is not None
     assert edited.usage.output_tokens == 272
+
+
+def test_a_picture_comes_as_a_stream_with_its_sketches(service: Service, client: OpenAI) -> None:
+    raw = client.images.with_raw_response.generate(model="sim-image", prompt="a red cat", stream=True, partial_images=2)
+    events = list(raw.parse())
+    assert [event.type for event in events] == ["image_generation.partial_image"] * 2 + ["image_generation.completed"]
+    assert {base64.b64decode(event.b64_json)[:4] for event in events} == {b"\x89PNG"}
+    told = row(service, raw.headers["x-request-id"])
+    assert (told["output_tokens"], told["usage_source"]) == (272, "provider")
+    picture = ("cat.png", io.BytesIO(b"\x89PNG" * 5000), "image/png")
+    edited = [event.type for event in client.images.edit(model="sim-image", prompt="a blue cat", image=picture, stream=True)]
+    assert edited == ["image_edit.completed"]
+
+
+def test_a_stream_of_pictures_that_breaks_is_an_error_and_billed_as_a_picture(service: Service, client: OpenAI) -> None:
+    raw = client.images.with_raw_response.generate(model="sim-image", prompt="a cat [[sim: cut]]", stream=True, partial_images=2)
+    with pytest.raises(APIError):
+        list(raw.parse())
+    told = row(service, raw.headers["x-request-id"])
+    assert (told["output_tokens"], told["usage_source"]) == (8192, "estimated")
 
 
 def test_speech_comes_as_sound_and_is_estimated(service: Service, client: OpenAI) -> None:

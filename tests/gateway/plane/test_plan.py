@@ -9,7 +9,7 @@ from msgspec import structs
 from billing.money import Price, Rates
 from gateway import errors
 from gateway.plane.plan import ASSUMED_OUTPUT_TOKENS, check_unlisted, lowered, plan
-from gateway.wire.openai_chat.media import IMAGE_TOKENS
+from gateway.wire.openai_chat.media_usage import IMAGE_TOKENS
 
 from . import builders
 

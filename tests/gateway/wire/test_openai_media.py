@@ -6,8 +6,10 @@ import orjson
 import pytest
 
 from gateway.terms import Usage
-from gateway.wire import Head, WireError, plain_endpoints
-from gateway.wire.openai_chat.media import IMAGE_TOKENS, TRANSCRIPT_TOKENS
+from gateway.wire import Head, Seen, WireError, plain_endpoints
+from gateway.wire.openai_chat.media import TRANSCRIPT_TOKENS
+from gateway.wire.openai_chat.media_usage import IMAGE_TOKENS
+from gateway.wire.openai_chat.pictures import PictureMeter
 
 PLAIN = plain_endpoints()
 
@@ -18,6 +20,12 @@ PLAIN = plain_endpoints()
         ("moderations", {"input": "x"}, Head(model="omni-moderation-latest")),
         ("moderations", {"model": "m", "input": ["x"]}, Head(model="m")),
         ("images/generations", {"model": "m", "prompt": "a cat", "n": 2, "user": "u"}, Head(model="m", max_output_tokens=2 * IMAGE_TOKENS, end_user="u")),
+        (
+            "images/generations",
+            {"model": "m", "prompt": "a cat", "stream": True, "partial_images": 2},
+            Head(model="m", stream=True, max_output_tokens=IMAGE_TOKENS + 200),
+        ),
+        ("images/edits", {"model": "m", "image": b"", "stream": "true"}, Head(model="m", stream=True, max_output_tokens=IMAGE_TOKENS)),
         ("images/edits", {"model": "m", "prompt": "a cat", "image": b"", "n": "3"}, Head(model="m", max_output_tokens=3 * IMAGE_TOKENS)),
         ("audio/speech", {"model": "m", "input": "Hello", "voice": "alloy"}, Head(model="m", max_output_tokens=10, most_input_tokens=5)),
         (
@@ -39,7 +47,9 @@ def test_the_gateway_reads_what_it_needs(endpoint: str, asked: dict[str, Any], r
         ("images/generations", {"prompt": "x"}, "invalid_request", None),
         ("images/generations", {"model": "m", "n": 11}, "invalid_request", "n"),
         ("images/generations", {"model": "m", "n": 0}, "invalid_request", "n"),
-        ("images/generations", {"model": "m", "stream": True}, "unsupported_field", "stream"),
+        ("images/generations", {"model": "m", "stream": True, "n": 2}, "invalid_request", "n"),
+        ("images/generations", {"model": "m", "stream": True, "partial_images": 4}, "invalid_request", "partial_images"),
+        ("audio/transcriptions", {"model": "m", "file": b"", "stream": "true"}, "unsupported_field", "stream"),
         ("audio/speech", {"model": "m", "input": ""}, "invalid_request", "input"),
         ("audio/speech", {"model": "m", "input": 3}, "invalid_request", "input"),
         ("audio/transcriptions", {"model": "m"}, "invalid_request", "file"),
@@ -90,3 +100,20 @@ def test_an_answer_that_is_no_json_object_is_garbage(endpoint: str) -> None:
         with pytest.raises(WireError) as caught:
             PLAIN[endpoint].read_usage(body)
         assert caught.value.code == "garbage"
+
+
+def test_a_stream_of_pictures_is_metered_by_its_last_event() -> None:
+    meter = PictureMeter()
+    sketch = b'event: image_generation.partial_image\ndata: {"type":"image_generation.partial_image","b64_json":"iVBO","partial_image_index":0}\n\n'
+    usage = b'{"input_tokens":9,"output_tokens":272,"total_tokens":281,"input_tokens_details":{"text_tokens":9,"image_tokens":0}}'
+    done = b'event: image_generation.completed\ndata: {"type":"image_generation.completed","b64_json":"iVBO","usage":' + usage + b"}\n\n"
+    assert [meter.feed(event) for event in (b": keep-alive\n\n", sketch, sketch, done)] == [
+        Seen(),
+        Seen(text_bytes=4 * IMAGE_TOKENS),
+        Seen(),
+        Seen(usage=Usage(input_tokens=9, output_tokens=272), finish=True, terminal=True),
+    ]
+    assert PictureMeter().feed(b'data: {"type":"image_edit.completed"}\n\n') == Seen(problem="usage_missing", finish=True, terminal=True)
+    assert PictureMeter().feed(b'data: {"error":{"message":"Overloaded"}}\n\n') == Seen(error="Overloaded")
+    with pytest.raises(WireError):
+        PictureMeter().feed(b"data: {not json\n\n")
