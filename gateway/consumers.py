@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
@@ -478,10 +478,10 @@ def head_of(visitor: Visitor, body: bytes) -> bytes:
     return head if reword is None else reword(head, time.time())
 
 
-def parse(body: bytes) -> dict[str, Any]:
+def parse(body: bytes, check: Callable[[bytes], dict[str, Any]] = strict.check) -> dict[str, Any]:
     """Return a request body parsed. Raises BadRequest."""
     try:
-        return strict.check(body)
+        return check(body)
     except WireError as error:
         raise BadRequest(error.message, param=error.param) from None
 
@@ -506,7 +506,7 @@ def tied(ties: Ties | None, parsed: dict[str, Any]) -> Ties | None:
 def parse_any(body: bytes, headers: dict[bytes, bytes], plain: Plain | None) -> dict[str, Any]:
     """Return a request body parsed, of a form its text fields. Raises BadRequest."""
     if plain is None or not plain.is_form:
-        return parse(body)
+        return parse(body, strict.check_large if plain is None and len(body) > strict.LARGE_BYTES else strict.check)
     try:
         return dict(forms.texts(body, headers.get(b"content-type", b"")))
     except WireError as error:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.wire import WireError
-from gateway.wire.strict import check, fields, splice
+from gateway.wire.strict import check, check_large, fields, splice
 
 HOSTILE = {
     "empty": b"",
@@ -94,3 +94,25 @@ def test_fields_of_no_object_are_refused(body: bytes) -> None:
     with pytest.raises(WireError) as caught:
         fields(body)
     assert caught.value.code == "invalid_request"
+
+
+def test_pictures_of_a_large_body_are_cut_short_and_nothing_else() -> None:
+    base64, words = "A" * 70_000, "a b " * 20_000
+    parts = [f"data:image/png;base64,{base64}", base64, words, "=" * 65_535, [1] * 70_000, f'\\"{base64}']
+    body = json.dumps({"model": "m", "parts": parts, "stream": True}).encode()
+    read = check_large(body)
+    assert [*read] == ["model", "parts", "stream"]
+    assert [len(part) for part in read["parts"]] == [255, 255, 80_000, 65_535, 70_000, 255 + 2]
+    assert (read["model"], read["stream"], read["parts"][2], read["parts"][4]) == ("m", True, words, [1] * 70_000)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_large_json_is_refused_alike(name: str) -> None:
+    with pytest.raises(WireError) as caught:
+        check_large(HOSTILE[name])
+    assert caught.value.code == "invalid_request"
+
+
+def test_a_key_that_stands_twice_around_a_picture_is_refused() -> None:
+    with pytest.raises(WireError, match="appears twice"):
+        check_large(b'{"model":"a","image":"' + b"A" * 70_000 + b'","model":"b"}')
