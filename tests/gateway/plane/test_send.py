@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 
 import pytest
+from msgspec import structs
 
 from billing.receipts import Charge
 from gateway import errors
 from gateway.plane.health import Health
 from gateway.plane.pools import Exchange, Pool, Pools
 from gateway.plane.send import CredentialRefused, Sender, Sent, VendorRefusal, retry_after_s
+from gateway.providers import Provider
 from gateway.terms import Account, Attempt, Deadlines, Deployment
 
 from . import builders
@@ -68,10 +70,10 @@ class Clock:
 class Scene:
     """Two accounts with scripted clients."""
 
-    def __init__(self, outcomes: Mapping[str, list[int | tuple[int, str] | errors.UpstreamFault]], **account: object) -> None:
+    def __init__(self, outcomes: Mapping[str, list[int | tuple[int, str] | errors.UpstreamFault]], shelf: Mapping[str, Provider] = builders.SHELF, **account: object) -> None:
         self.clock = Clock()
         self.clients = {slug: FakeClient(list(given), self.clock) for slug, given in outcomes.items()}
-        self.pools = Pools(builders.SHELF, self._client, b"test")
+        self.pools = Pools(shelf, self._client, b"test")
         self.pools.adopt(builders.snapshot(accounts=tuple(builders.sealed_account(slug, **account) for slug in outcomes)).accounts)
         self.health = Health(self.clock)
         self.sender = Sender(self.pools, self.health, self.clock, self.clock)
@@ -197,6 +199,18 @@ async def test_what_has_all_its_calls_in_flight_is_passed_over(limited: str) -> 
     scene.attempts.clear()
     with pytest.raises(errors.Overloaded):
         await scene.send()
+
+
+async def test_a_vendor_that_says_in_words_how_long_it_is_busy_is_left_alone_so_long() -> None:
+    talkative = {"openai": structs.replace(builders.SHELF["openai"], read_wait={b"body": 17.0}.get)}
+    scene = Scene({"one": [429]}, talkative)
+    with pytest.raises(errors.TooFast) as caught:
+        await scene.send()
+    assert caught.value.retry_after_s == 17
+    scene = Scene({"one": [(429, "3")]}, talkative)
+    with pytest.raises(errors.TooFast) as caught:
+        await scene.send()
+    assert caught.value.retry_after_s == 3
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from gateway.errors import BadRequest
 from gateway.plane.route import Route
-from gateway.plane.speak import request
+from gateway.plane.speak import request, whole
 from gateway.providers import Provider
+from gateway.wire import Wire, shelf
 from gateway.wire.openai_chat import WIRE as OPENAI
 from gateway.wire.strict import check
 from tests.gateway.plane.builders import call, deployment
@@ -21,6 +23,49 @@ def sent(body: bytes, upstream: str = "chat", cap_tokens: int = 0) -> bytes:
     parsed = check(body)
     most, answers = parsed.get("max_completion_tokens") or parsed.get("max_tokens") or 0, parsed.get("n") or 1
     return request(call(body=body, fields=parsed.keys(), max_output_tokens=most * answers, answers=answers), deployment(upstream=upstream), PLAIN, ROUTE, cap_tokens).body
+
+
+CLAUDE = shelf()["anthropic_messages"]
+GEMINI = shelf()["gemini"]
+
+
+def translated(client: Wire, upstream: Wire) -> Route:
+    return Route(endpoint="-", wire=upstream, client=client, is_same=False, read_usage=upstream.read_usage)
+
+
+def test_betas_that_another_wires_provider_is_not_told_are_named() -> None:
+    body = b'{"model":"chat","max_tokens":5,"messages":[{"role":"user","content":"x"}]}'
+    headers = ((b"anthropic-version", b"2023-06-01"), (b"anthropic-beta", b"context-1m"))
+    asked = call(endpoint="messages", body=body, headers=headers)
+    assert request(asked, deployment(), PLAIN, translated(CLAUDE, OPENAI)).dropped == ("anthropic-beta",)
+
+
+@pytest.mark.parametrize(
+    ("change", "param", "words"),
+    [
+        ({"contents": [{"role": "model", "parts": [{"text": "So"}]}]}, "contents", "The last message must be the user's"),
+        (
+            {"contents": [{"parts": [{"text": "x"}]}, {"parts": [{"fileData": {"mimeType": "application/pdf", "fileUri": "https://a.example/b.pdf"}}]}]},
+            "contents[0]",
+            "contents[0]: the provider of this model takes documents as data only",
+        ),
+    ],
+)
+def test_a_refusal_names_the_field_as_the_callers_wire_calls_it(change: dict[str, object], param: str, words: str) -> None:
+    asked = call(endpoint="generateContent", body=json.dumps(change).encode())
+    with pytest.raises(BadRequest) as caught:
+        request(asked, deployment(), PLAIN, translated(GEMINI, OPENAI))
+    assert caught.value.param == param
+    assert caught.value.message.startswith(words)
+
+
+def test_what_an_answer_loses_on_its_way_is_named() -> None:
+    picture = {"inlineData": {"mimeType": "image/png", "data": "iVBORw0="}}
+    body = json.dumps({"candidates": [{"content": {"parts": [{"text": "Here."}, picture]}, "finishReason": "STOP"}]}).encode()
+    asked = call(endpoint="messages", body=b"{}")
+    told = whole(asked, body, translated(CLAUDE, GEMINI), 0)
+    assert (told.dropped, told.text_bytes) == (("images",), 5)
+    assert whole(asked, body, translated(OPENAI, GEMINI), 0).dropped == ()
 
 
 @pytest.mark.parametrize("body", [b'{"model":"chat",' + TEXT + b"}", b'{ "model": "chat",\n' + TEXT + b" }", b"{" + TEXT + b',"model":"chat"}'])
