@@ -6,6 +6,10 @@ import orjson
 from gateway.terms import Chunk, ChunkKind
 
 
+# beyond any call
+_ENDED = 1 << 62
+
+
 class _Call(msgspec.Struct, gc=False):
     opening: tuple[Chunk, ...]
     pieces: list[str]
@@ -38,12 +42,12 @@ class CallOrder:
 
     def finish(self) -> list[Chunk]:
         """Return what was not told yet: "" would not be JSON for the caller."""
-        if self._at == len(self._calls):
+        if not self._calls or self._at == _ENDED:
             return []
         told = [] if self._calls[self._at].pieces else [Chunk(kind=ChunkKind.TOOL_ARGUMENTS, index=self._at, text="{}")]
         for number in range(self._at + 1, len(self._calls)):
             told += self._whole(number, "{}")
-        self._at = len(self._calls)
+        self._at = _ENDED
         return told
 
     def _advance(self) -> list[Chunk]:

@@ -53,6 +53,8 @@ def _assistant_parts(message: _Json, param: str, dropped: list[str]) -> tuple[Pa
         raise read.unsupported(f"{param}.function_call")
     if message.get("audio") is not None:
         raise read.unsupported(f"{param}.audio")
+    if message.get("images"):
+        dropped.append("messages.images")  # what it drew in an earlier turn: no other wire takes one back from the model
     parts = _reasoning(message, param) if not _REASONING.isdisjoint(message) else []
     parts += _parts(message.get("content"), f"{param}.content", dropped)
     if message.get("refusal"):

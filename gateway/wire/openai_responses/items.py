@@ -104,11 +104,17 @@ def _reasoning(item: dict[str, Any], param: str, turns: Turns, dropped: list[str
         turns.add("assistant", "assistant", [part], param)
 
 
+def _picture(item: dict[str, Any], param: str, turns: Turns, dropped: list[str]) -> None:
+    """A picture that a model drew in an earlier turn: no other wire takes one back from the model."""
+    dropped.append("image_generation_call")
+
+
 _READERS: dict[str, Callable[[dict[str, Any], str, Turns, list[str]], None]] = {
     "message": _message,
     "function_call": _function_call,
     "function_call_output": _function_call_output,
     "reasoning": _reasoning,
+    "image_generation_call": _picture,
 }
 
 

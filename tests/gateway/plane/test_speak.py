@@ -77,7 +77,7 @@ def test_a_body_that_fits_keeps_its_bytes(body: bytes) -> None:
     ("body", "expected"),
     [
         (b'{"model":"chat",' + TEXT + b"}", b'{"model":"up-1",' + TEXT + b"}"),
-        (b' { "model": "chat" ,' + TEXT + b" }", b'{"model":"up-1" ,' + TEXT + b" }"),
+        (b' { "model": "chat" ,' + TEXT + b" }", b' { "model":"up-1" ,' + TEXT + b" }"),
         (b"{" + TEXT + b',"model":"chat"}', b"{" + TEXT + b',"model":"up-1"}'),
         (b'{"m\\u006fdel":"chat","metadata":{"model":"chat"}}', None),
     ],

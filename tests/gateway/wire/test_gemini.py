@@ -127,7 +127,7 @@ def test_both_notations_say_the_same() -> None:
     assert camel == snake
     assert camel == Ask(
         model="m",
-        messages=(Message("system", (Part(PartKind.TEXT, "be brief"),)), Message("user", (Part(PartKind.TEXT, "hi"),))),
+        messages=(Message("system", (Part(PartKind.TEXT, "be brief"),), "systemInstruction"), Message("user", (Part(PartKind.TEXT, "hi"),), "contents[0]")),
         top_p=0.5,
         top_k=4,
         stop=("x",),
@@ -197,8 +197,8 @@ def test_googles_own_signature_of_a_call_stays_googles() -> None:
         ),
         ({"cachedContent": "cachedContents/1"}, "unsupported_field", "cachedContent"),
         ({"tools": [{"googleSearch": {}}]}, "unsupported_field", "tools[0].googleSearch"),
-        ({"generationConfig": {"candidateCount": 2}}, "unsupported_field", "generationConfig.candidateCount"),
-        ({"generationConfig": {"responseLogprobs": True}}, "unsupported_field", "generationConfig.responseLogprobs"),
+        ({"generationConfig": {"candidateCount": 101}}, "invalid_request", "generationConfig.candidateCount"),
+        ({"generationConfig": {"logprobs": 3}}, "invalid_request", "generationConfig.logprobs"),
         ({"generationConfig": {"responseModalities": ["IMAGE"]}}, "unsupported_field", "generationConfig.responseModalities"),
         ({"generationConfig": {"responseMimeType": "text/x.enum"}}, "unsupported_field", "generationConfig.responseMimeType"),
         ({"generationConfig": {"temperature": 3}}, "invalid_request", "generationConfig.temperature"),

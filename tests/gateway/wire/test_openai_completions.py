@@ -28,7 +28,7 @@ def test_a_plain_prompt_is_one_question() -> None:
     ask = asked(max_tokens=5, temperature=0.5, stop=["\n"], seed=7, user="u", presence_penalty=1, logit_bias={"50": 1}, echo=False, n=1, best_of=1)
     assert ask == Ask(
         model="m",
-        messages=(Message(role="user", parts=(Part(kind=PartKind.TEXT, text="Once upon a time"),)),),
+        messages=(Message(role="user", parts=(Part(kind=PartKind.TEXT, text="Once upon a time"),), at="prompt"),),
         max_output_tokens=5,
         temperature=0.5,
         stop=("\n",),
