@@ -10,7 +10,8 @@ from gateway.wire import ClientSide, Embedding, Meter, UpstreamSide, Wire, by_en
 class Route(Frozen, frozen=True):
     """The provider's endpoint and wire for a call that came on the wire `client`; `is_same` if the bytes may pass unchanged.
 
-    `meter` is for streams of an endpoint with rules of its own. `embedding` are the caller's and the provider's way to ask for embeddings, where that is what is translated.
+    `meter` is for streams of an endpoint with rules of its own.
+    `embedding` are the caller's and the provider's way to ask for embeddings, where that is what is translated.
     """
 
     endpoint: str

@@ -100,7 +100,7 @@ def _check(messages: list[Any], config: dict[str, Any], *, has_tools: bool) -> N
             raise Problem(400, "A conversation must alternate between user and assistant roles. Make sure it does and try again.")
         content = message.get("content")
         if not isinstance(content, list) or not content:
-            raise Problem(400, f"The content field in the Message object at messages.{at} is empty. Add a ContentBlock object to the content field and try again.")
+            raise Problem(400, f"The content field in the Message object at messages.{at} is empty. Add a ContentBlock object to it and try again.")
         for place_, block in enumerate(content):
             _check_block(block, f"messages.{at}.content.{place_}")
         results = [block["toolResult"]["toolUseId"] for block in content if "toolResult" in block]

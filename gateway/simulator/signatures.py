@@ -58,8 +58,8 @@ def _is_fresh(moment: str, day: str) -> bool:
 def _canonical(method: str, raw_path: bytes, query: bytes, headers: Mapping[bytes, bytes], names: list[str], body: bytes) -> bytes:
     """Return a request as both sides write it down to sign it; a path that is quoted already is quoted once more."""
     lines = [f"{name}:{' '.join(headers.get(name.encode(), b'').decode('latin-1').split())}" for name in names]
-    parts = [method, quote(raw_path, safe="/~"), "&".join(sorted(query.decode("latin-1").split("&"))), *lines, "", ";".join(names), hashlib.sha256(body).hexdigest()]
-    return "\n".join(parts).encode()
+    pairs = "&".join(sorted(query.decode("latin-1").split("&")))
+    return "\n".join((method, quote(raw_path, safe="/~"), pairs, *lines, "", ";".join(names), hashlib.sha256(body).hexdigest())).encode()
 
 
 def _signature(day: str, region: str, text: str) -> str:

@@ -177,8 +177,8 @@ class ClientSide(Frozen, frozen=True):
     `may_name`, if there is one, says at a glance whether a parsed request may name things that its vendor keeps.
     `answer_lines`, if there is one, returns an answer's header lines with those its SDKs look for, at a Unix time. `passed` are headers that a provider
     of the same wire may be told, `lost` those of them that a provider of another wire should have been told.
-    `untold` names what of an answer this wire has no place for. `names` gives what this wire calls the fields that upstream sides name in errors (messages, stop, tool_choice), where it
-    calls them otherwise.
+    `untold` names what of an answer this wire has no place for. `names` gives what this wire calls the fields that upstream sides name in errors
+    (messages, stop, tool_choice), where it calls them otherwise.
     """
 
     endpoint: str

@@ -33,5 +33,5 @@ def test_the_ai_sdk_meets_all_it_relies_on(wired: Service) -> None:
     for face in FACES:
         assert told["faces"][face]["models"] == dict.fromkeys(UPSTREAMS, EVERY), face
         # the SDK's chat face has no place for what a model thinks
-        assert told["faces"][face]["thinks"] == dict.fromkeys(UPSTREAMS, [face != "chat", "stop"]), face
+        assert told["faces"][face]["thinks"] == {wire: [face != "chat", "stop"] for wire in UPSTREAMS}, face
         assert (told["faces"][face]["refusals"], told["faces"][face]["broken"]) == ([[401, False], [404, False]], True), face

@@ -40,11 +40,11 @@ _PLAIN: Mapping[str, tuple[str, Callable[[Any, str], Any]]] = {
 }
 # of two names for one thing the second counts
 _LAST = ("max_completion_tokens", "safety_identifier")
-_OTHERS = frozenset(
-    ("model", "messages", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls", "response_format", "n", "logprobs", "top_logprobs", "modalities")
+_OTHER_ANSWERS = frozenset(("n", "logprobs", "top_logprobs", "modalities"))
+_OTHERS = _OTHER_ANSWERS | frozenset(
+    ("model", "messages", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls", "response_format")
 )
 _UNSAID = (None, "")
-_OTHER_ANSWERS = frozenset(("n", "logprobs", "top_logprobs", "modalities"))
 
 
 def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask:

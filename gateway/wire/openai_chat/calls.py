@@ -5,7 +5,6 @@ import orjson
 
 from gateway.terms import Chunk, ChunkKind
 
-
 # beyond any call
 _ENDED = 1 << 62
 

@@ -128,7 +128,7 @@ PLAIN: Mapping[str, Plain] = {
     "images/edits": Plain(
         kind="image", read_head=_images, read_usage=media_usage, is_form=True, bytes_per_token=PICTURE_BYTES_PER_TOKEN, item_tokens=IMAGE_TOKENS,
         meter=PictureMeter,
-    ),  # fmt: skip
+    ),
     "audio/speech": Plain(kind="speech", read_head=_speech, read_usage=media_usage, answers_bytes=True),
     "audio/transcriptions": Plain(
         kind="transcription", read_head=_transcription, read_usage=media_usage, is_form=True, answers_bytes=True, bytes_per_token=SOUND_BYTES_PER_TOKEN

@@ -70,7 +70,9 @@ class Clock:
 class Scene:
     """Two accounts with scripted clients."""
 
-    def __init__(self, outcomes: Mapping[str, list[int | tuple[int, str] | errors.UpstreamFault]], shelf: Mapping[str, Provider] = builders.SHELF, **account: object) -> None:
+    def __init__(
+        self, outcomes: Mapping[str, list[int | tuple[int, str] | errors.UpstreamFault]], shelf: Mapping[str, Provider] = builders.SHELF, **account: object
+    ) -> None:
         self.clock = Clock()
         self.clients = {slug: FakeClient(list(given), self.clock) for slug, given in outcomes.items()}
         self.pools = Pools(shelf, self._client, b"test")

@@ -22,7 +22,8 @@ def sent(body: bytes, upstream: str = "chat", cap_tokens: int = 0) -> bytes:
     """Return the body sent for a checked one that asks for the model `chat`."""
     parsed = check(body)
     most, answers = parsed.get("max_completion_tokens") or parsed.get("max_tokens") or 0, parsed.get("n") or 1
-    return request(call(body=body, fields=parsed.keys(), max_output_tokens=most * answers, answers=answers), deployment(upstream=upstream), PLAIN, ROUTE, cap_tokens).body
+    made = call(body=body, fields=parsed.keys(), max_output_tokens=most * answers, answers=answers)
+    return request(made, deployment(upstream=upstream), PLAIN, ROUTE, cap_tokens).body
 
 
 CLAUDE = shelf()["anthropic_messages"]

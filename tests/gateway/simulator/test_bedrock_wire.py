@@ -121,7 +121,8 @@ def test_a_signature_is_good_for_its_own_body_path_and_moment_alone(simulator_ur
     sent: list[Any] = []
     aws.meta.events.register_last("before-send.bedrock-runtime.Converse", lambda request, **_: sent.append(request))
     aws.converse(modelId="sim-nova", messages=say("x"))
-    headers, body = dict(sent[0].headers.items()), sent[0].body
+    headers = {name: value for name, value in sent[0].headers.items() if name.lower() != "content-length"}
+    body = sent[0].body
     changed: tuple[tuple[str, bytes, dict[str, Any]], ...] = (
         ("sim-nova", body, {}),
         ("sim-nova", body + b" ", {}),
