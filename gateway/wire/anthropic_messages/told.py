@@ -100,8 +100,9 @@ def blocks_of(part: Part) -> list[_Block]:
     if kind is PartKind.TEXT or kind is PartKind.REFUSAL:
         if not part.text:
             return []
-        citations = [citation_of(each) for each in part.citations]
-        return [{"type": "text", "text": part.text, "citations": citations or None}]
+        # without any there is no such member: not every SDK takes null for it
+        cited = {"citations": [citation_of(each) for each in part.citations]} if part.citations else {}
+        return [{"type": "text", "text": part.text, **cited}]
     if kind is PartKind.TOOL_CALL:
         block: _Block = {"type": "tool_use", "id": part.id, "name": part.name, "input": arguments_of(part.text)}
         return [sealed_call(part.signature, part.signed_by), block] if part.signature else [block]
