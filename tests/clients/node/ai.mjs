@@ -57,7 +57,8 @@ async function streamed(model) {
 }
 
 const stepsOf = (steps) => steps.map((step) => step.toolCalls.map((call) => call.input.city));
-const used = (text) => text.includes("rain in Paris | rain in London | rain in Rome");
+// Google's provider wraps a result in an object of its own
+const used = (text) => /rain in Paris.* \| .*rain in London.* \| .*rain in Rome/.test(text);
 
 async function loops(model) {
   const told = await generateText({ model, tools: tools(), stopWhen: stepCountIs(3), prompt: CITIES });
