@@ -264,7 +264,7 @@ class SameWire:
     `tail` is the terminal event, written once `done`.
     """
 
-    __slots__ = ("_buffer", "_keep_usage", "_meter", "_terminal", "done", "error", "finished", "problem", "tail", "text_bytes", "usage")
+    __slots__ = ("_buffer", "_keep_usage", "_meter", "_says_last", "_terminal", "done", "error", "finished", "problem", "tail", "text_bytes", "usage")
 
     def __init__(self, route: Route, *, keep_usage: bool, limit_bytes: int) -> None:
         wire = route.wire
@@ -272,6 +272,8 @@ class SameWire:
         self._meter = wire.meter() if route.meter is None else route.meter()
         self._keep_usage = keep_usage
         self._terminal = wire.terminal if route.meter is None else None
+        # of an endpoint with rules of its own: the last event is the answer itself
+        self._says_last = route.meter is not None
         self.usage: Usage | None = None
         self.problem = ""
         self.text_bytes = 0
@@ -307,7 +309,9 @@ class SameWire:
             if seen.usage is not None or seen.problem:
                 self._take(seen.usage, seen.problem)
             if seen.terminal:
-                self._end(event)
+                if self._says_last:
+                    out.append(event)
+                self._end(b"" if self._says_last else event)
                 break
             if seen.error:
                 self.error = seen.error

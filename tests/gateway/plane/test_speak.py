@@ -6,10 +6,12 @@ import pytest
 
 from gateway.errors import BadRequest
 from gateway.plane.route import Route
-from gateway.plane.speak import request, whole
+from gateway.plane.speak import reader, request, whole
 from gateway.providers import Provider
+from gateway.terms import Usage
 from gateway.wire import Wire, shelf
 from gateway.wire.openai_chat import WIRE as OPENAI
+from gateway.wire.openai_chat.pictures import PictureMeter
 from gateway.wire.strict import check
 from tests.gateway.plane.builders import call, deployment
 
@@ -67,6 +69,13 @@ def test_what_an_answer_loses_on_its_way_is_named() -> None:
     told = whole(asked, body, translated(CLAUDE, GEMINI), 0)
     assert (told.dropped, told.text_bytes) == (("images",), 5)
     assert whole(asked, body, translated(OPENAI, GEMINI), 0).dropped == ()
+
+
+def test_a_picture_that_comes_without_sketches_is_told_by_its_one_event() -> None:
+    made = Route("images/generations", OPENAI, OPENAI, True, OPENAI.read_usage, meter=PictureMeter)
+    told = reader(call(endpoint="images/generations", stream=True), made, 0, 1 << 20)
+    event = b'data: {"type":"image_generation.completed","b64_json":"iVBO","usage":{"input_tokens":9,"output_tokens":272}}\n\n'
+    assert (told.feed(event), told.tail, told.done, told.usage) == (event, b"", True, Usage(input_tokens=9, output_tokens=272))
 
 
 @pytest.mark.parametrize("body", [b'{"model":"chat",' + TEXT + b"}", b'{ "model": "chat",\n' + TEXT + b" }", b"{" + TEXT + b',"model":"chat"}'])
