@@ -264,9 +264,9 @@ def test_our_own_refusals_name_what_to_do(served: Service, client: anthropic.Ant
     with client_of(served, key=narrow, max_retries=0) as limited, pytest.raises(anthropic.PermissionDeniedError) as denied:
         limited.messages.create(model=model_of("openai"), max_tokens=5, messages=say("x"))
     assert met(denied.value)[:3] == (403, "model_not_allowed", "permission_error")
-    with pytest.raises(anthropic.BadRequestError) as refused:
+    with pytest.raises(anthropic.NotFoundError) as refused:
         client.messages.create(model=model_of("openai"), max_tokens=5, messages=say("x"), container="c_1")
-    assert met(refused.value)[:3] == (400, "unsupported_field", "invalid_request_error")
+    assert met(refused.value)[:3] == (404, "not_found", "not_found_error")
     assert "container" in str(refused.value.api_message)
 
 

@@ -208,8 +208,8 @@ def test_endless_headers_are_cut_off(service: Service, size: int) -> None:
 UNKNOWN = [
     b"/v1", b"/v1/", b"/v1//chat/completions", b"/v1/chat//completions", b"/v1/chat/completions/", b"/v1/chat/completions.", b"/v1/chat/completions%20",
     b"/v1/%2e%2e/admin/", b"/v1/../admin/", b"/v1/./chat/completions", b"/v1/chat%2fcompletions", b"/v1/chat/completions;x=1", b"/v1/chat/%63ompletions",
-    b"/v1/Chat/completions", b"/v1/chat/completions%00", b"/v1/%ff%fe", b"/v1/nowhere", b"/v1/files", b"/v1/sim-openai", b"/v1/sim-openai/",
-    b"/v1/sim-openai/files", b"/v1/sim-openai/../../admin/", b"/v1/sim-openai/%2e%2e/x", b"/v1/sim-openai//chat/completions", b"/v1/" + b"a" * 20_000,
+    b"/v1/Chat/completions", b"/v1/chat/completions%00", b"/v1/%ff%fe", b"/v1/nowhere", b"/v1/sim-openai", b"/v1/sim-openai/",
+    b"/v1/sim-openai/vector_stores", b"/v1/sim-openai/../../admin/", b"/v1/sim-openai/%2e%2e/x", b"/v1/sim-openai//chat/completions", b"/v1/" + b"a" * 20_000,
 ]  # fmt: skip
 
 

@@ -184,7 +184,7 @@ def test_refusals_and_failures_have_googles_shape(served: Service, google: genai
         (client_of(served, "sgw_vk_0000000000_" + "x" * 38), "openai", "x", None, (401, "UNAUTHENTICATED", "INVALID_API_KEY")),
         (client_of(served, narrow), "openai", "x", None, (403, "PERMISSION_DENIED", "MODEL_NOT_ALLOWED")),
         (google, "nothing", "x", None, (404, "NOT_FOUND", "MODEL_NOT_FOUND")),
-        (google, "openai", "x", {"cached_content": "cachedContents/1"}, (400, "INVALID_ARGUMENT", "UNSUPPORTED_FIELD")),
+        (google, "openai", "x", {"cached_content": "cachedContents/1"}, (404, "NOT_FOUND", "NOT_FOUND")),
         (google, "anthropic", "[[sim: status=422]]", None, (422, "INVALID_ARGUMENT", "INVALID_REQUEST")),
     ]
     for client, wire, text, config, expected in cases:
