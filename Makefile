@@ -20,7 +20,7 @@ run: ## start everything with demo content on http://localhost:8000 (PORT=9000 m
 codes: ## show the second-step codes of the demo users, as their authenticator apps would (SYMBIOSIS_DATA_DIR as with make run)
 	@$(RUN_PYTHON) -m gateway.demo_codes
 
-test: ## install what tests need and run everything: lint, types, import rules, tests on SQLite and on Postgres
+test: ## install what tests need and run everything: lint, types, import rules, journeys, tests on SQLite and on Postgres
 	@$(BOOTSTRAP) requirements-dev.txt
 	@$(RUN_PYTHON) deploy/check.py everything
 

@@ -1,13 +1,15 @@
 """`make test` and `make lint`: installs what the tests need beside the Python packages, lints, and runs the suite on both databases."""
 
+import contextlib
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -16,7 +18,15 @@ CLIENTS = ROOT / "tests" / "clients"
 PYTHON = sys.executable
 # Tests of one group share something that takes long to start; they run in one process.
 PARALLEL = ("-n", "2", "--dist", "loadgroup")
-ON_POSTGRES = "(django_db or postgres) and not journey and not chaos"
+PYTEST = (PYTHON, "-m", "pytest", "-q", *PARALLEL)
+# Who plays no journeys need not import their clients either.
+JOURNEYS = (*PYTEST, "tests/journeys", "-m", "not faketime")
+ON_SQLITE = (*PYTEST, "--ignore", "tests/journeys", "-m", "not long and not once")
+ON_POSTGRES = (*PYTEST, "--ignore", "tests/journeys", "-m", "(django_db or postgres) and not chaos")
+# Nothing outlives a run, so nothing needs to reach the disk.
+UNSAFE = ("fsync", "full_page_writes", "synchronous_commit")
+# Journeys measure how long things take; what runs beside them gives way, but is not starved.
+BESIDE = ("nice", "-n", "5")
 LINTERS = {
     "ruff": (PYTHON, "-m", "ruff", "check", "--quiet", "."),
     "import rules": (PYTHON, "-c", "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"),
@@ -24,6 +34,7 @@ LINTERS = {
     "dependencies": (PYTHON, "-m", "deptry", "."),
 }
 TYPES = (PYTHON, "-m", "mypy")
+FOLLOW_S = 0.5
 
 
 class CheckFailed(Exception):
@@ -181,35 +192,80 @@ def tools_environment() -> Mapping[str, str]:
     }
 
 
-def on_postgres(environment: Mapping[str, str]) -> None:
+def on_postgres() -> None:
     """Run the tests that touch the database on a Postgres of their own. Raises CheckFailed."""
     from pgserver.postgres_server import get_server  # only here: it carries a whole Postgres
 
     with tempfile.TemporaryDirectory(prefix="symbiosis-postgres-") as folder:
         server = get_server(folder, cleanup_mode="delete")
         try:
-            url = server.get_uri()
-            run((PYTHON, "-m", "pytest", "-q", *PARALLEL, "-m", ON_POSTGRES), **environment, SYMBIOSIS_TEST_DATABASE_URL=url)
+            for setting in UNSAFE:
+                server.psql(f"ALTER SYSTEM SET {setting} = off")
+            server.psql("SELECT pg_reload_conf()")
+            run(ON_POSTGRES, SYMBIOSIS_TEST_DATABASE_URL=server.get_uri())
         finally:
             server.cleanup()
 
 
-def everything() -> None:
-    """Lint, then the suite on SQLite, then its database part on Postgres. Raises CheckFailed at the first that fails."""
-    began = time.monotonic()
-    environment = tools_environment()
+def units() -> None:
+    """Lint, then all tests but the journeys on SQLite, then those of the database on Postgres. Raises CheckFailed at the first that fails."""
     say("Linting ...")
     lint()
     say("Testing on SQLite ...")
-    run((PYTHON, "-m", "pytest", "-q", *PARALLEL, "-m", "not faketime and not long and not once"), **environment)
+    run(ON_SQLITE)
     say("Testing on Postgres ...")
-    on_postgres(environment)
+    on_postgres()
+
+
+@contextlib.contextmanager
+def beside(step: str) -> Iterator[Callable[[], bool]]:
+    """Run a step of this file beside what is done inside; gives a function that shows what it says, as it comes, and whether it passed."""
+    command = (*BESIDE, PYTHON, __file__, step)
+    with (
+        tempfile.NamedTemporaryFile() as kept,
+        Path(kept.name).open() as told,
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=kept, stderr=subprocess.STDOUT, start_new_session=True) as other,
+    ):
+
+        def follow() -> bool:
+            while True:
+                has_ended = other.poll() is not None
+                print(told.read(), end="", flush=True)
+                if has_ended:
+                    return other.returncode == 0
+                time.sleep(FOLLOW_S)
+
+        try:
+            yield follow
+        finally:
+            if other.poll() is None:
+                os.killpg(other.pid, signal.SIGINT)
+
+
+def everything() -> None:
+    """Play the journeys, which often wait, and run everything else beside them. Raises CheckFailed naming what failed, once all is done."""
+    began = time.monotonic()
+    failed = []
+    with beside("units") as follow:
+        os.environ.update(tools_environment())
+        say("Playing the journeys; the linters and all other tests run beside them ...")
+        try:
+            run(JOURNEYS)
+        except CheckFailed as failure:
+            failed.append(str(failure))
+        say("The linters and all other tests:")
+        if not follow():
+            failed.append("The linters or other tests failed.")
+    if failed:
+        raise CheckFailed("\n".join(failed))
     say(f"Everything passed in {time.monotonic() - began:.0f} s.")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one of everything, lint, lock; return the exit status."""
-    steps = {"everything": everything, "lint": lint, "lock": npm_lock}
+    """Run one of everything, units, lint, lock; return the exit status."""
+    # some machines forbid it: then each of the many processes would compile the whole source again
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    steps = {"everything": everything, "units": units, "lint": lint, "lock": npm_lock}
     if len(arguments) != 1 or arguments[0] not in steps:
         print(f"Say one of: {', '.join(steps)}", file=sys.stderr)
         return 2
