@@ -15,7 +15,7 @@ from tests.journeys import signing_in
 from tests.journeys.single_sign_on import agree, sign_in
 from tests.journeys.test_admin import CHROMIUM, look
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("single-sign-on")]
+pytestmark = pytest.mark.journey
 NELL = {"email": "nell@example.com", "email_verified": True, "name": "Nell New", "groups": []}
 # A project where a rule does not decide, with nothing to spend.
 BROKE = """
@@ -71,6 +71,7 @@ class Company:
         """Have the manager approve a request from the inbox; return when they were told so, in seconds of the monotonic clock."""
         self.boss.goto(f"{self.home}/approvals")
         self.boss.locator(f"a[href$='{request}']").click()
+        self.boss.wait_for_url(f"**/{request}")
         self.see(self.boss, "decision")
         self.boss.get_by_role("button", name="Approve").click()
         self.boss.get_by_text("Approved.").wait_for()

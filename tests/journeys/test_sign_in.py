@@ -13,6 +13,8 @@ from tests.accounts.signin.people import PASSWORD, person
 from tests.journeys.signing_in import next_code
 from tests.journeys.test_admin import CHROMIUM, look
 
+pytestmark = pytest.mark.journey
+
 
 class Visit:
     """A browser of one visitor that notes what goes wrong on its pages, and looks at each page twice: for axe and for a picture."""
@@ -29,7 +31,9 @@ class Visit:
             self.problems.append(text)
 
     def see(self, name: str) -> None:
-        """Check that the page is clean."""
+        """Check that the page is clean, once it is whole."""
+        self.page.wait_for_load_state()
+        self.page.locator("main").wait_for()
         found = Axe().run(self.page)
         self.problems += [f"{name}: {one['id']} {node['html'][:120]} {node['failureSummary']}" for one in found.response["violations"] for node in one["nodes"]]
         look(self.page, f"sign-in-{name}")
@@ -83,6 +87,7 @@ def test_an_administrator_sets_up_an_app_and_signs_in_with_it(visit: Visit) -> N
     expect(page.get_by_text("10 left")).to_be_visible()
     visit.see("account")
     page.get_by_role("link", name="Change the password").click()
+    expect(page.get_by_role("heading", name="Change the password")).to_be_visible()
     visit.see("password")
     page.goto(f"{visit.url}/account")
     page.get_by_role("button", name=user.email).click()
