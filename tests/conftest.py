@@ -4,7 +4,6 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Say how often chaos tests kill the product."""
-    parser.addoption("--chaos-rounds", type=int, default=8, help="kill -9 rounds of the chaos tests, over all of them")
+    parser.addoption("--chaos-rounds", type=int, default=4, help="kill -9 rounds of the chaos tests, over all of them")
     parser.addoption("--money-steps", type=int, default=5_000, help="steps of the chaos test of leases, credit and ledger")
 
 
@@ -30,11 +29,28 @@ def pytest_configure(config: pytest.Config) -> None:
     from django.contrib.auth.signals import user_logged_in  # Django starts only after this file is read
 
     user_logged_in.connect(_whole_sign_in, dispatch_uid="tests-whole-sign-in")
+    _start_over_with_a_copy()
 
 
 def _whole_sign_in(sender: Any, request: Any, **_: Any) -> None:
     if getattr(request, "resolver_match", None) is None:
         request.session.update({"strong_by": "other", "proved_at": int(time.time())})
+
+
+def _start_over_with_a_copy() -> None:
+    """After a test with transactions of its own, put the migrated SQLite database back: to empty every table takes longer, and triggers refuse it."""
+    from django.db import connection  # Django starts only after this file is read
+    from django.test import TransactionTestCase
+
+    empty = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]  # nothing public does it
+
+    def start_over(test: TransactionTestCase) -> None:
+        if connection.vendor != "sqlite":
+            empty(test)
+            return
+        migrated.restore_sqlite(Path(connection.settings_dict["NAME"]))
+
+    TransactionTestCase._fixture_teardown = start_over  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")
@@ -67,25 +83,3 @@ def money_steps(request: pytest.FixtureRequest) -> int:
     """Return how many steps the money's state machine makes."""
     steps: int = request.config.getoption("--money-steps")
     return steps
-
-
-@pytest.fixture(autouse=True)
-def _final_rows_can_be_emptied(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Empty ledger and audit trail before Django empties every table: on SQLite that deletes row by row, which their triggers refuse."""
-    marker = request.node.get_closest_marker("django_db")
-    is_flushed = (marker is not None and marker.kwargs.get("transaction", False)) or "transactional_db" in request.fixturenames
-    if is_flushed:
-        request.getfixturevalue("transactional_db")
-    yield
-    if is_flushed:
-        from django.db import connection  # Django starts only after this file is read
-
-        if connection.vendor == "sqlite":
-            with connection.cursor() as cursor:
-                triggers = cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE '%_kept'").fetchall()
-                for name, _ in triggers:
-                    cursor.execute(f"DROP TRIGGER {name}")
-                for table in ("billing_entry", "billing_posting", "accounts_auditevent"):
-                    cursor.execute(f"DELETE FROM {table}")
-                for _, sql in triggers:
-                    cursor.execute(sql)

@@ -1,12 +1,13 @@
-"""A migrated database, made once for a run of the suite and copied wherever one is needed: to migrate takes seconds of CPU each time."""
+"""A migrated database and a prepared demo, made once for a run of the suite and copied wherever one is needed: to make them takes seconds of CPU each time."""
 
 import fcntl
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,19 +16,44 @@ import psycopg
 ROOT = Path(__file__).resolve().parents[2]
 # the run's own folder, made by the first process and inherited by the others
 SHARED = "SYMBIOSIS_TEST_SHARED"
+# what a copy of the product must not hear of the tests' own settings
+STRIPPED = ("SYMBIOSIS_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "DJANGO_")
 TEMPLATE = "symbiosis_migrated"
+# as `make run` does it; whoever starts on a copy has other ports
+PREPARE = """
+import os, sys
+from pathlib import Path
+from gateway import demo_start, secretfile
+place = Path(sys.argv[1])
+place.mkdir(mode=0o700)
+secretfile.initialise(place)
+os.environ.update(demo_start.demo_environment(os.environ, place, 8000))
+demo_start.prepare(place, 8000, 8001)
+"""
 
 
 def copy_sqlite(target: Path) -> None:
     """Put a migrated SQLite database in a place where none is."""
+    shutil.copyfile(_migrated_sqlite(), target)
+
+
+def restore_sqlite(target: Path) -> None:
+    """Make a SQLite database a migrated one again, also for those who have it open."""
+    with closing(sqlite3.connect(_migrated_sqlite())) as made, closing(sqlite3.connect(target, timeout=20)) as used:
+        used.execute("PRAGMA synchronous = OFF")
+        made.backup(used)
+
+
+def copy_demo(target: Path) -> None:
+    """Make a data directory with the demo content in it."""
     with _locked() as folder:
-        made = folder / "migrated.sqlite3"
+        made = folder / "demo"
         if not made.exists():
-            draft = folder / "draft.sqlite3"
-            _migrate(f"sqlite:///{draft}")
+            draft = folder / "demo-draft"
+            given = {name: value for name, value in os.environ.items() if not name.startswith(STRIPPED)}
+            subprocess.run([sys.executable, "-c", PREPARE, draft], cwd=ROOT, env=given, stdout=subprocess.DEVNULL, check=True)
             draft.rename(made)
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    shutil.copyfile(made, target)
+    shutil.copytree(made, target)
 
 
 def copy_postgres(url: str, name: str) -> None:
@@ -41,6 +67,16 @@ def copy_postgres(url: str, name: str) -> None:
             stamp.write_text(url)
         server.execute(f'DROP DATABASE IF EXISTS "{name}"')
         server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}"')
+
+
+def _migrated_sqlite() -> Path:
+    with _locked() as folder:
+        made = folder / "migrated.sqlite3"
+        if not made.exists():
+            draft = folder / "draft.sqlite3"
+            _migrate(f"sqlite:///{draft}")
+            draft.rename(made)
+    return made
 
 
 @contextmanager
