@@ -1,6 +1,6 @@
-"""The started product, one copy for each test process; a failed test shows the end of its log."""
+"""The copies of the started product that tests share, each in one process; a failed test shows the end of its log."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -11,20 +11,41 @@ from tests.journeys.siege import Siege, siege
 from tests.journeys.single_sign_on import trusting
 
 LOG_LETTERS = 8_000
+# fixture: the process its tests run in; those of the impatient copy look at the other too
+TOGETHER = {"service": "service", "impatient": "service", "two": "two", "besieged": "besieged", "provider": "provider"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Keep the tests of each shared copy in one process, so that it is started once; xdist begins with the largest group."""
+    for item in items:
+        group = next((group for name, group in TOGETHER.items() if name in getattr(item, "fixturenames", ())), None)
+        if group is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The whole product as `make run` starts it, with the demo content."""
     # the one that starts from nothing, as `make run` does the first time
-    running = Service(tmp_path_factory.mktemp("service") / "data", is_prepared=False)
-    try:
-        running.start()
-        yield running
-        assert running.stop() == 0, running.log()[-LOG_LETTERS:]
-    finally:
-        if running.process is not None and running.process.poll() is None:
-            running.kill()
+    with Service(tmp_path_factory.mktemp("service") / "data", is_prepared=False).running() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A copy with two workers, whose metrics a token opens from elsewhere."""
+    environment = {"SYMBIOSIS_METRICS_TOKEN": "metrics-token-0123456789"}
+    with Service(tmp_path_factory.mktemp("two") / "data", workers=2, environment=environment).running() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A copy that waits a second for a body, takes a megabyte, and answers once the receipt is on stable storage."""
+    strict = {"SYMBIOSIS_BODY_TIMEOUT_S": "1", "SYMBIOSIS_BODY_LIMIT_BYTES": str(1 << 20), "SYMBIOSIS_JOURNAL_STRICT": "1"}
+    with Service(tmp_path_factory.mktemp("impatient") / "data", environment=strict).running() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -32,14 +32,9 @@ def trusting(folder: Path) -> Iterator[tuple[RealProvider, Service]]:
             "SYMBIOSIS_OIDC_AUDIENCE": AUDIENCE,
             "SYMBIOSIS_PRIVATE_ISSUERS": "loopback",
         }
-        try:
-            service.start()
+        with service.running():
             service.change(SET_UP)
             yield told, service
-            assert service.stop() == 0, service.log()[-8_000:]
-        finally:
-            if service.process is not None and service.process.poll() is None:
-                service.kill()
 
 
 def prove(page: Page, name: str) -> None:
@@ -47,6 +42,8 @@ def prove(page: Page, name: str) -> None:
     page.fill("input[name=login]", name)
     page.fill("input[name=password]", "anything")
     page.click("button[type=submit]")
+    page.locator("input[name=login]").wait_for(state="detached")
+    page.wait_for_load_state()
     agree = page.get_by_role("button", name="Continue")
     if agree.is_visible():
         agree.click()

@@ -16,6 +16,7 @@ from gateway.models import Deployment, Revision
 from tests.fakes.listing import CREDENTIAL, listing_provider
 from tests.journeys.signing_in import sign_in
 
+pytestmark = pytest.mark.journey
 CHROMIUM = os.environ.get("SYMBIOSIS_CHROMIUM") or shutil.which("chromium")
 # Playwright keeps an event loop in this thread; the ORM calls of the test itself are safe beside it.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"

@@ -8,7 +8,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -16,24 +15,29 @@ import pytest
 from tests.fakes.processes import named
 from tests.fakes.service import Service, wait_for
 from tests.journeys.budgets import FLAT, Budgeted, ask
-from tests.journeys.crowd import Watch, all_at_once, counted, least_free, nanousd
-from tests.journeys.siege import Siege
+from tests.journeys.crowd import Database, Watch, all_at_once, counted, least_free, nanousd
+from tests.journeys.siege import DISPUTED, Siege
 
 pytestmark = pytest.mark.journey
 BACK_WITHIN_S = 60
 
 
-@pytest.fixture(scope="module", params=[1, 2, 4])
-def workers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    service = Service(tmp_path_factory.mktemp("budgets") / "data", workers=request.param)
-    yield service.start()
-    assert service.stop() == 0
+@pytest.fixture(scope="module")
+def four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with Service(tmp_path_factory.mktemp("four") / "data", workers=4).running() as started:
+        yield started
 
 
-@pytest.mark.parametrize("calls", [200, 2_000])
-def test_exactly_as_many_calls_succeed_as_the_budget_pays_for(workers: Service, calls: int) -> None:
-    budgeted = Budgeted(workers, "0.50")
-    exactly_fifty(budgeted, [workers.origin], calls)
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("service", "two", "four")], ids=["1", "2", "4"])
+def workers(request: pytest.FixtureRequest) -> Service:
+    """A copy with one, two and four workers."""
+    started: Service = request.getfixturevalue(request.param)
+    return started
+
+
+def test_exactly_as_many_calls_succeed_as_the_budget_pays_for(workers: Service) -> None:
+    for calls in (200, 2_000):
+        exactly_fifty(Budgeted(workers, "0.50"), [workers.origin], calls)
     assert "100.00%" in workers.manage("ledger_verify")
 
 
@@ -72,15 +76,13 @@ def test_calls_cheaper_than_their_quote_leave_nothing_held_and_are_refused_only_
             assert nanousd(told["limit"]) - nanousd(told["spent"]) - nanousd(told["held"]) < quotes[answer.call_id]
 
 
-@pytest.mark.xdist_group("siege")
 def test_two_instances_share_one_budget(besieged: Siege) -> None:
     for calls in (200, 2_000):
         exactly_fifty(besieged.budgeted("0.50"), besieged.origins, calls)
 
 
-def test_killed_workers_and_stewards_overspend_nothing_and_hold_nothing_for_ever(tmp_path: Path) -> None:
-    service = Service(tmp_path / "data", workers=2).start()
-    budgeted = Budgeted(service, "9.00")
+def test_killed_workers_and_stewards_overspend_nothing_and_hold_nothing_for_ever(two: Service) -> None:
+    budgeted, database = Budgeted(two, "9.00"), Database(two)
     stop = threading.Event()
     seen: list[tuple[float, float, float]] = []
     killed: list[bytes] = []
@@ -91,7 +93,7 @@ def test_killed_workers_and_stewards_overspend_nothing_and_hold_nothing_for_ever
         for name in (b"gateway.worker", b"steward", b"gateway.worker"):
             if stop.wait(0.3):
                 return
-            victims = wait_for(lambda: named(service.pids(), name), 10, "a victim")  # noqa: B023 (waited for in this turn)
+            victims = wait_for(lambda: named(two.pids(), name), 10, "a victim")  # noqa: B023 (waited for in this turn)
             os.kill(dice.choice(victims), signal.SIGKILL)
             killed.append(name)
 
@@ -101,7 +103,7 @@ def test_killed_workers_and_stewards_overspend_nothing_and_hold_nothing_for_ever
             async def caller(number: int) -> None:
                 for turn in range(200):
                     try:
-                        answer = await client.post(f"{service.base_url}/chat/completions", json=ask(f"{number} {turn}"))
+                        answer = await client.post(f"{two.base_url}/chat/completions", json=ask(f"{number} {turn}"))
                         if answer.status_code == 200:
                             delivered.append(answer.headers["x-request-id"])
                     except httpx.TransportError:
@@ -115,21 +117,18 @@ def test_killed_workers_and_stewards_overspend_nothing_and_hold_nothing_for_ever
     stop.set()
     killer.join()
     seen.append(budgeted.figures())
-    disputed = "SELECT COALESCE(SUM(amount), 0) AS held FROM billing_disputedhold WHERE released_at IS NULL"
 
     def settled() -> bool:
         seen.append(budgeted.figures())
-        held = service.query(disputed)[0]["held"]
-        return bool(round(seen[-1][2] * 1e9) == held)
+        return bool(round(seen[-1][2] * 1e9) == database.rows(DISPUTED.format(budgeted.budget[4:]))[0][0])
 
     wait_for(settled, BACK_WITHIN_S, "only disputed calls are held")
     assert all(spent + held <= amount for amount, spent, held in seen)
-    rows = service.rows("model = 'sim-flat' AND is_demo = 0")
+    rows = two.rows(f"key = '{budgeted.public_key}'")
     assert (killed, set(delivered) <= {row["call_id"] for row in rows}) == ([b"gateway.worker", b"steward", b"gateway.worker"], True)
     assert len({row["call_id"] for row in rows}) == len(rows)
     assert round(seen[-1][1] * 1e9) == sum(row["cost_nanousd"] for row in rows)
-    assert "100.00%" in service.manage("ledger_verify")
-    assert service.stop() == 0
+    assert "100.00%" in two.manage("ledger_verify")
 
 
 # ---- streams, limits and output ---------------------------------------------------------------------------------------

@@ -75,7 +75,6 @@ def test_a_manager_approves_over_the_api_and_the_same_call_passes(service: Servi
     assert [called(service, budgeted)[0] for _ in range(2)] == [200, 402]
 
 
-@pytest.mark.xdist_group("siege")
 def test_credit_asked_for_at_one_instance_is_there_at_every_other(besieged: Siege, record_property: Any) -> None:
     one, two = besieged.services
     budgeted = broke(one)

@@ -11,7 +11,7 @@ from tests.fakes.service import wait_for
 from tests.journeys.budgets import Budgeted, ask
 from tests.journeys.siege import BACK_WITHIN_S, CALL, Siege
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("siege")]
+pytestmark = pytest.mark.journey
 Trouble = Callable[[Siege], AbstractContextManager[None]]
 MODES = ("leases", "closed", "open")
 FREE = "free"

@@ -147,19 +147,6 @@ def test_a_body_above_the_limit_is_refused_by_its_length(service: Service) -> No
         refused(wire.answer(), 413, "request_too_large")
 
 
-@pytest.fixture(scope="module")
-def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A copy that waits a second for a body and takes a megabyte."""
-    limits = {"SYMBIOSIS_BODY_TIMEOUT_S": "1", "SYMBIOSIS_BODY_LIMIT_BYTES": str(1 << 20)}
-    running = Service(tmp_path_factory.mktemp("impatient") / "data", environment=limits)
-    try:
-        yield running.start()
-        assert running.stop() == 0
-    finally:
-        if running.process is not None and running.process.poll() is None:
-            running.kill()
-
-
 def test_a_chunked_body_above_the_limit_is_refused_while_it_comes(impatient: Service) -> None:
     with Wire(impatient) as wire:
         wire.send(head(impatient, b"transfer-encoding: chunked"))

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -15,13 +14,6 @@ from tests.fakes.service import Service, wait_for
 from tests.journeys.load import chat
 
 pytestmark = pytest.mark.journey
-
-
-@pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    service = Service(tmp_path_factory.mktemp("insight") / "data", workers=2, environment={"SYMBIOSIS_METRICS_TOKEN": "metrics-token-0123456789"})
-    yield service.start()
-    assert service.stop() == 0
 
 
 CALLS = 'sgw_calls_total{account="sim-openai",endpoint="chat/completions",model="sim-chat",status="200"}'

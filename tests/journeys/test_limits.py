@@ -12,7 +12,7 @@ from tests.journeys.budgets import Budgeted, ask
 from tests.journeys.crowd import Answer, all_at_once, counted
 from tests.journeys.siege import Siege
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("siege")]
+pytestmark = pytest.mark.journey
 SLOW = "[[sim: tokens=5 delay=1500]]"
 HELD = """
 SELECT w.held FROM billing_window w JOIN billing_limit l ON l.id = w.limit_id JOIN accounts_virtualkey k ON k.id = l.key_id WHERE k.public_id = '{0}'

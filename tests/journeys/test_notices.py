@@ -10,6 +10,8 @@ from tests.fakes.receiver import receiving
 from tests.journeys.signing_in import sign_in
 from tests.journeys.test_admin import CHROMIUM, administrator, look
 
+pytestmark = pytest.mark.journey
+
 
 @pytest.mark.django_db(transaction=True)
 def test_an_administrator_sets_up_a_webhook(live_server) -> None:  # type: ignore[no-untyped-def]

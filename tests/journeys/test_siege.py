@@ -1,11 +1,10 @@
 """A budget is neither overspent nor stuck, and no call lost, whatever dies, hangs or comes back empty while callers spend it."""
 
 import random
-from pathlib import Path
 
 import pytest
 
-from tests.journeys.siege import Siege, siege
+from tests.journeys.siege import Siege
 
 pytestmark = pytest.mark.journey
 TROUBLES = [
@@ -14,18 +13,16 @@ TROUBLES = [
 ]  # fmt: skip
 
 
-@pytest.mark.xdist_group("siege")
 @pytest.mark.parametrize("troubles", [TROUBLES[:3], TROUBLES[3:6], TROUBLES[6:9], TROUBLES[9:]], ids=["processes", "valkey", "postgres", "hangs"])
 def test_a_budget_survives(besieged: Siege, troubles: list[str]) -> None:
     besieged.assault(300, troubles, 0.3)
 
 
 @pytest.mark.chaos
-def test_a_budget_survives_very_many_troubles(tmp_path: Path, chaos_rounds: int) -> None:
+def test_a_budget_survives_very_many_troubles(besieged: Siege, chaos_rounds: int) -> None:
     dice = random.Random()
-    with siege(tmp_path, dice.randrange(1 << 30)) as running:
-        for turn in range(chaos_rounds):
-            troubles = dice.sample(TROUBLES, dice.randint(1, 4))
-            print(f"round {turn + 1}: {', '.join(troubles)}", flush=True)
-            running.assault(dice.choice([50, 200, 600]), troubles, dice.uniform(0.1, 0.8))
-        running.explained()
+    besieged.dice.seed(dice.randrange(1 << 30))
+    for turn in range(chaos_rounds):
+        troubles = dice.sample(TROUBLES, dice.randint(1, 4))
+        print(f"round {turn + 1}: {', '.join(troubles)}", flush=True)
+        besieged.assault(dice.choice([50, 200, 600]), troubles, dice.uniform(0.1, 0.8))

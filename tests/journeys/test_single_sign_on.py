@@ -19,7 +19,7 @@ from tests.fakes.oidc_provider import AUDIENCE, PROGRAM, PROGRAM_BACK, RealProvi
 from tests.fakes.service import Service, wait_for
 from tests.journeys.single_sign_on import agree, prove, sign_in
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("single-sign-on")]
+pytestmark = pytest.mark.journey
 
 CHROMIUM = os.environ.get("SYMBIOSIS_CHROMIUM") or shutil.which("chromium")
 ADA = {"email": "ada@example.com", "email_verified": True, "name": "Ada Lovelace"}

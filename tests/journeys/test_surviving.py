@@ -1,7 +1,6 @@
 """What must hold when processes die, stop or lose their database: nothing delivered is lost, nothing is billed twice."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -12,25 +11,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from accounts import keys
 from tests.fakes.postgres import Postgres
+from tests.fakes.processes import named, tell
 from tests.fakes.service import Service, wait_for
 from tests.journeys.load import Callers, Delivered, chat
+from tests.journeys.siege import Siege
 
 pytestmark = pytest.mark.journey
-
-
-@contextlib.contextmanager
-def running(data_dir: Path, *, workers: int = 1, database_url: str = "", environment: dict[str, str] | None = None) -> Iterator[Service]:
-    """Start a copy of the product for one test and show its log when the test fails."""
-    service = Service(data_dir, workers=workers, database_url=database_url, environment=environment)
-    try:
-        yield service.start()
-    except BaseException:
-        print(service.log()[-8_000:])
-        raise
-    finally:
-        if service.process is not None and service.process.poll() is None:
-            service.kill()
 
 
 def has_row(service: Service, call_id: str) -> bool:
@@ -41,7 +29,7 @@ def has_row(service: Service, call_id: str) -> bool:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_kill_9_of_everything_loses_no_delivered_call_and_bills_none_twice(tmp_path: Path, workers: int, chaos_rounds: int) -> None:
     rounds = max(1, chaos_rounds // 2)
-    with running(tmp_path / "data", workers=workers) as service:
+    with Service(tmp_path / "data", workers=workers).running() as service:
         delivered: list[str] = []
         for turn in range(rounds):
             with Callers(service) as callers:
@@ -60,7 +48,6 @@ def test_kill_9_of_everything_loses_no_delivered_call_and_bills_none_twice(tmp_p
         assert {outcomes[call_id] for call_id in delivered} == {"ok"}
         orphans = [row for row in rows if row["outcome"] == "unknown"]
         assert [(row["usage_source"], "orphan" in row["flags"]) for row in orphans] == [("estimated", True)] * len(orphans)
-        assert service.stop() == 0
 
 
 def missing(service: Service, delivered: list[str]) -> set[str]:
@@ -69,7 +56,7 @@ def missing(service: Service, delivered: list[str]) -> set[str]:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_sigterm_lets_50_streams_finish_and_takes_no_new_ones(tmp_path: Path, workers: int) -> None:
-    with running(tmp_path / "data", workers=workers) as service:
+    with Service(tmp_path / "data", workers=workers).running() as service:
         seen = asyncio.run(stop_under_streams(service))
         assert (len(seen.whole), seen.other) == (50, [])
         assert service.process is not None
@@ -115,44 +102,37 @@ def connects(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_a_killed_worker_serves_again_within_two_seconds(tmp_path: Path) -> None:
-    with running(tmp_path / "data") as service:
-        worker = next(pid for pid in service.pids() if b"gateway.worker" in Path(f"/proc/{pid}/cmdline").read_bytes())
-        os.kill(worker, signal.SIGKILL)
-        began = time.monotonic()
-        wait_for(lambda: service.post("/v1/chat/completions", chat("again"))[0] == 200, 20, "a new worker serves")
-        assert time.monotonic() - began < 10
-        assert service.stop() == 0
+def test_a_killed_worker_serves_again_within_ten_seconds(service: Service) -> None:
+    (worker,) = named(service.pids(), b"gateway.worker")
+    os.kill(worker, signal.SIGKILL)
+    began = time.monotonic()
+    wait_for(lambda: try_call(service, service.key) == 200, 20, "a new worker serves")
+    assert time.monotonic() - began < 10
 
 
-def test_calls_go_on_without_the_database_and_their_rows_arrive_afterwards(tmp_path: Path) -> None:
-    postgres = Postgres()
+def test_calls_go_on_without_the_database_and_their_rows_arrive_afterwards(besieged: Siege) -> None:
+    service, postgres = besieged.services[0], besieged.postgres
+    # a hard budget needs the database; this key has none
+    key = service.manage("shell", "-c", MAKE_KEY.format(project=UNBUDGETED)).split()[-1]
+    wait_for(lambda: [post(client, service, key) for client in fresh_clients(12)] == [200] * 12, 20, "every worker knows the key")
+    fresh = keys.make().text
+    postgres.stop()
     try:
-        with running(tmp_path / "data", workers=2, database_url=postgres.url) as service:
-            # a hard budget needs the database; this key has none
-            key = service.manage("shell", "-c", MAKE_KEY.format(project=UNBUDGETED)).split()[-1]
-            wait_for(lambda: [post(client, service, key) for client in fresh_clients(12)] == [200] * 12, 20, "every worker knows the key")
-            fresh = service.manage("shell", "-c", "from accounts import keys; print(keys.make().text)").split()[-1]
-            postgres.stop()
-            answers = [service.post("/v1/chat/completions", chat(f"without {number}"), key=key) for number in range(20)]
-            assert [status for status, _, _ in answers] == [200] * 20
-            unknown = service.post("/v1/chat/completions", chat("x"), key=fresh)
-            assert (unknown[0], unknown[2]["error"]["code"]) == (503, "dependency_unavailable")
-            damaged = service.post("/v1/chat/completions", chat("x"), key=fresh[:-1] + ("0" if fresh[-1] != "0" else "1"))
-            assert (damaged[0], damaged[2]["error"]["code"]) == (401, "invalid_api_key")
-            assert service.status("/readyz") == 200
-            # a worker that starts now serves from the sealed snapshot
-            for pid in service.pids():
-                if b"gateway.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    os.kill(pid, signal.SIGKILL)
-            wait_for(lambda: try_call(service, key) == 200, 20, "new workers serve without the database")
-            postgres.start()
-            ids = [headers["x-request-id"] for _, headers, _ in answers]
-            wait_for(lambda: rows_of(postgres, ids) == sorted(ids), 30, "the rows arrive")
-            assert service.post("/v1/chat/completions", chat("after"), key=fresh)[0] == 401
-            assert service.stop() == 0
+        answers = [service.post("/v1/chat/completions", chat(f"without {number}"), key=key) for number in range(20)]
+        assert [status for status, _, _ in answers] == [200] * 20
+        unknown = service.post("/v1/chat/completions", chat("x"), key=fresh)
+        assert (unknown[0], unknown[2]["error"]["code"]) == (503, "dependency_unavailable")
+        damaged = service.post("/v1/chat/completions", chat("x"), key=fresh[:-1] + ("0" if fresh[-1] != "0" else "1"))
+        assert (damaged[0], damaged[2]["error"]["code"]) == (401, "invalid_api_key")
+        assert service.status("/readyz") == 200
+        # a worker that starts now serves from the sealed snapshot
+        tell(named(service.pids(), b"gateway.worker"), signal.SIGKILL)
+        wait_for(lambda: try_call(service, key) == 200, 20, "new workers serve without the database")
     finally:
-        postgres.stop()
+        postgres.start()
+    ids = [headers["x-request-id"] for _, headers, _ in answers]
+    wait_for(lambda: rows_of(postgres, ids) == sorted(ids), 30, "the rows arrive")
+    assert service.post("/v1/chat/completions", chat("after"), key=fresh)[0] == 401
 
 
 def try_call(service: Service, key: str) -> int:
@@ -166,16 +146,14 @@ def rows_of(postgres: Postgres, ids: list[str]) -> list[str]:
     return sorted(row[0] for row in postgres.rows("SELECT call_id FROM billing_usagerecord WHERE is_demo = false") if row[0] in ids)
 
 
-def test_a_new_key_works_at_once_and_a_revoked_one_stops_within_a_second_in_every_worker(tmp_path: Path) -> None:
-    with running(tmp_path / "data", workers=2) as service:
-        made = service.manage("shell", "-c", MAKE_KEY.format(project="Project.objects.get()")).split()
-        key_id, key = made[-2], made[-1]
-        with httpx.Client(timeout=10) as client:
-            assert post(client, service, key) == 200
-            service.manage("shell", "-c", REVOKE_KEY.format(key_id))
-            # the command has ended: the change was committed before this moment
-            wait_for(lambda: [post(fresh, service, key) for fresh in fresh_clients(12)] == [401] * 12, 1.0, "every worker refuses the key")
-        assert service.stop() == 0
+def test_a_new_key_works_at_once_and_a_revoked_one_stops_within_a_second_in_every_worker(two: Service) -> None:
+    made = two.manage("shell", "-c", MAKE_KEY.format(project="Project.objects.get(name='Sandbox')")).split()
+    key_id, key = made[-2], made[-1]
+    with httpx.Client(timeout=10) as client:
+        assert post(client, two, key) == 200
+        two.manage("shell", "-c", REVOKE_KEY.format(key_id))
+        # the command has ended: the change was committed before this moment
+        wait_for(lambda: [post(fresh, two, key) for fresh in fresh_clients(12)] == [401] * 12, 1.0, "every worker refuses the key")
 
 
 REVOKE_KEY = """
