@@ -16,7 +16,7 @@ MODELS = {wire: model_of(wire) for wire in UPSTREAMS}
 CITIES = [["get_weather", {"city": city}] for city in ("Paris", "London", "Rome")]
 REFUSED = {
     "no such model": {"model": "nowhere"},
-    "not to be translated": {"model": "sim-chat", "container": "c_1"},
+    "not to be translated": {"model": "sim-chat", "inference_geo": "eu"},
     "garbage": {"model": "sim-chat", "temperature": "warm"},
 }
 BROKEN = [{"role": "user", "content": '[[sim: in_stream_error say="One two three four five six seven eight."]]'}]
