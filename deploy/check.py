@@ -1,15 +1,13 @@
 """`make test` and `make lint`: installs what the tests need beside the Python packages, lints, and runs the suite on both databases."""
 
-import contextlib
 import importlib.util
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,8 +23,6 @@ ON_SQLITE = (*PYTEST, "--ignore", "tests/journeys", "-m", "not long and not once
 ON_POSTGRES = (*PYTEST, "--ignore", "tests/journeys", "-m", "(django_db or postgres) and not chaos")
 # Nothing outlives a run, so nothing needs to reach the disk.
 UNSAFE = ("fsync", "full_page_writes", "synchronous_commit")
-# Journeys measure how long things take; what runs beside them gives way, but is not starved.
-BESIDE = ("nice", "-n", "5")
 LINTERS = {
     "ruff": (PYTHON, "-m", "ruff", "check", "--quiet", "."),
     "import rules": (PYTHON, "-c", "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"),
@@ -34,7 +30,6 @@ LINTERS = {
     "dependencies": (PYTHON, "-m", "deptry", "."),
 }
 TYPES = (PYTHON, "-m", "mypy")
-FOLLOW_S = 0.5
 
 
 class CheckFailed(Exception):
@@ -207,65 +202,42 @@ def on_postgres() -> None:
             server.cleanup()
 
 
-def units() -> None:
-    """Lint, then all tests but the journeys on SQLite, then those of the database on Postgres. Raises CheckFailed at the first that fails."""
-    say("Linting ...")
-    lint()
-    say("Testing on SQLite ...")
+def on_sqlite() -> None:
+    """Run all tests but the journeys on SQLite. Raises CheckFailed."""
     run(ON_SQLITE)
-    say("Testing on Postgres ...")
-    on_postgres()
 
 
-@contextlib.contextmanager
-def beside(step: str) -> Iterator[Callable[[], bool]]:
-    """Run a step of this file beside what is done inside; gives a function that shows what it says, as it comes, and whether it passed."""
-    command = (*BESIDE, PYTHON, __file__, step)
-    with (
-        tempfile.NamedTemporaryFile() as kept,
-        Path(kept.name).open() as told,
-        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=kept, stderr=subprocess.STDOUT, start_new_session=True) as other,
-    ):
-
-        def follow() -> bool:
-            while True:
-                has_ended = other.poll() is not None
-                print(told.read(), end="", flush=True)
-                if has_ended:
-                    return other.returncode == 0
-                time.sleep(FOLLOW_S)
-
-        try:
-            yield follow
-        finally:
-            if other.poll() is None:
-                os.killpg(other.pid, signal.SIGINT)
+def journeys() -> None:
+    """Play the journeys, with real clients and browsers against the started product. Raises CheckFailed."""
+    run(JOURNEYS)
 
 
 def everything() -> None:
-    """Play the journeys, which often wait, and run everything else beside them. Raises CheckFailed naming what failed, once all is done."""
+    """Lint, play the journeys, then run all other tests on both databases, one after the other: journeys have deadlines, which a full machine would miss.
+
+    Raises CheckFailed naming what failed, once all is done.
+    """
     began = time.monotonic()
+    os.environ.update(tools_environment())
     failed = []
-    with beside("units") as follow:
-        os.environ.update(tools_environment())
-        say("Playing the journeys; the linters and all other tests run beside them ...")
+    steps = {"Linting": lint, "Playing the journeys": journeys, "Testing on SQLite": on_sqlite, "Testing on Postgres": on_postgres}
+    for words, step in steps.items():
+        say(f"{words} ...")
         try:
-            run(JOURNEYS)
+            step()
         except CheckFailed as failure:
             failed.append(str(failure))
-        say("The linters and all other tests:")
-        if not follow():
-            failed.append("The linters or other tests failed.")
+        say(f"  {time.monotonic() - began:.0f} s so far")
     if failed:
         raise CheckFailed("\n".join(failed))
     say(f"Everything passed in {time.monotonic() - began:.0f} s.")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one of everything, units, lint, lock; return the exit status."""
+    """Run one of everything, lint, lock; return the exit status."""
     # some machines forbid it: then each of the many processes would compile the whole source again
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    steps = {"everything": everything, "units": units, "lint": lint, "lock": npm_lock}
+    steps = {"everything": everything, "lint": lint, "lock": npm_lock}
     if len(arguments) != 1 or arguments[0] not in steps:
         print(f"Say one of: {', '.join(steps)}", file=sys.stderr)
         return 2

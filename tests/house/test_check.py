@@ -1,16 +1,27 @@
-"""The command behind `make test` shows all that runs side by side, and tells when it failed."""
+"""`make test` runs every step, whatever fails before it, and tells all that failed."""
 
 import pytest
 
 from deploy import check
 
 
-def test_what_runs_beside_is_shown_and_its_failure_told(capsys: pytest.CaptureFixture[str]) -> None:
-    with check.beside("nonsense") as follow:
-        assert follow() is False
-    assert capsys.readouterr().out.startswith("Say one of: everything, ")
+def test_every_step_runs_and_all_that_failed_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    ran = []
 
+    def step(name: str, *, fails: bool) -> None:
+        def run() -> None:
+            ran.append(name)
+            if fails:
+                raise check.CheckFailed(f"{name} failed")
 
-def test_what_runs_beside_is_ended_with_what_is_done_inside() -> None:
-    with pytest.raises(KeyError), check.beside("units"):
-        raise KeyError
+        monkeypatch.setattr(check, name, run)
+
+    step("lint", fails=False)
+    step("journeys", fails=True)
+    step("on_sqlite", fails=True)
+    step("on_postgres", fails=False)
+    monkeypatch.setattr(check, "tools_environment", dict)
+    with pytest.raises(check.CheckFailed, match="journeys failed\non_sqlite failed"):
+        check.everything()
+    assert ran == ["lint", "journeys", "on_sqlite", "on_postgres"]
+    assert "Everything passed" not in capsys.readouterr().out
