@@ -18,9 +18,9 @@ PYTHON = sys.executable
 PARALLEL = ("-n", "2", "--dist", "loadgroup")
 PYTEST = (PYTHON, "-m", "pytest", "-q", *PARALLEL)
 # Who plays no journeys need not import their clients either.
-JOURNEYS = (*PYTEST, "tests/journeys", "-m", "not faketime")
+JOURNEYS = (*PYTEST, "tests/journeys", "-m", "not faketime and not long")
 ON_SQLITE = (*PYTEST, "--ignore", "tests/journeys", "-m", "not long and not once")
-ON_POSTGRES = (*PYTEST, "--ignore", "tests/journeys", "-m", "(django_db or postgres) and not chaos")
+ON_POSTGRES = (*PYTEST, "--ignore", "tests/journeys", "-m", "(django_db or postgres) and not chaos and not page")
 # Nothing outlives a run, so nothing needs to reach the disk.
 UNSAFE = ("fsync", "full_page_writes", "synchronous_commit")
 LINTERS = {

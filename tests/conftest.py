@@ -4,12 +4,16 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fakes import migrated
+
+TESTS = Path(__file__).parent
+PAGES = {("gateway", "portal"), ("gateway", "api"), ("accounts", "portal"), ("accounts", "oidc"), ("accounts", "signin")}
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 
@@ -30,6 +34,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
     user_logged_in.connect(_whole_sign_in, dispatch_uid="tests-whole-sign-in")
     _start_over_with_a_copy()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Mark what shows pages and routes, but for the matrices of who may do what, which run on Postgres."""
+    for item in items:
+        folders = item.path.relative_to(TESTS).parts[:2]
+        if folders in PAGES and not any(item.iter_markers("once")) and not any(item.iter_markers("postgres")):
+            item.add_marker(pytest.mark.page)
 
 
 def _whole_sign_in(sender: Any, request: Any, **_: Any) -> None:

@@ -28,7 +28,11 @@ def four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield started
 
 
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("service", "two", "four")], ids=["1", "2", "4"])
+# `make chaos` plays those with one worker and with four, the suite the one with two, and two instances
+MANY = {"service": [pytest.mark.chaos, pytest.mark.long], "two": [], "four": [pytest.mark.chaos, pytest.mark.long]}
+
+
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.xdist_group(name), *marks]) for name, marks in MANY.items()], ids=["1", "2", "4"])
 def workers(request: pytest.FixtureRequest) -> Service:
     """A copy with one, two and four workers."""
     started: Service = request.getfixturevalue(request.param)

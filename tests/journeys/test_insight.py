@@ -45,7 +45,8 @@ def test_the_page_tells_what_operations_ask(two: Service) -> None:
     for family in ("sgw_call_duration_seconds", "sgw_gateway_overhead_seconds", "sgw_first_byte_seconds"):
         buckets = [float(value) for value in re.findall(rf'^{family}_bucket{{endpoint="chat/completions",le="[^"]+"}} (\S+)$', page, re.MULTILINE)]
         assert buckets == sorted(buckets)
-        assert buckets[-1] == two.figure(f'{family}_count{{endpoint="chat/completions"}}') > 0
+        (count,) = re.findall(rf'^{family}_count{{endpoint="chat/completions"}} (\S+)$', page, re.MULTILINE)
+        assert buckets[-1] == float(count) > 0
     assert two.figure('sgw_tokens_total{kind="output",model="sim-chat"}') > 0
     assert two.figure('sgw_cost_nanousd_total{account="sim-openai",model="sim-chat"}') > 0
 

@@ -19,6 +19,7 @@ def test_a_budget_survives(besieged: Siege, troubles: list[str]) -> None:
 
 
 @pytest.mark.chaos
+@pytest.mark.long
 def test_a_budget_survives_very_many_troubles(besieged: Siege, chaos_rounds: int) -> None:
     dice = random.Random()
     besieged.dice.seed(dice.randrange(1 << 30))

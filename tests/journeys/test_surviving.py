@@ -25,7 +25,7 @@ def has_row(service: Service, call_id: str) -> bool:
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=[pytest.mark.chaos, pytest.mark.long]), 2])
 def test_kill_9_of_everything_loses_no_delivered_call_and_bills_none_twice(tmp_path: Path, workers: int, chaos_rounds: int) -> None:
     rounds = max(1, chaos_rounds // 2)
     with Service(tmp_path / "data", workers=workers).running() as service:
@@ -53,7 +53,7 @@ def missing(service: Service, delivered: list[str]) -> set[str]:
     return set(delivered) - {row["call_id"] for row in service.rows("is_demo = 0", "call_id")}
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=[pytest.mark.chaos, pytest.mark.long]), 2])
 def test_sigterm_lets_50_streams_finish_and_takes_no_new_ones(tmp_path: Path, workers: int) -> None:
     with Service(tmp_path / "data", workers=workers).running() as service:
         seen = asyncio.run(stop_under_streams(service))
