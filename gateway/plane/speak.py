@@ -1,6 +1,7 @@
 """Puts a call into the wire of the deployment that serves it and reads what comes back, metering on the way."""
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 
@@ -8,7 +9,7 @@ from gateway.errors import BadRequest, UnsupportedField, UpstreamFault
 from gateway.plane.route import Route
 from gateway.providers import Provider
 from gateway.terms import Account, Ask, Call, Chunk, ChunkKind, Deployment, Frozen, Headers, PartKind, Usage
-from gateway.wire import Buffer, Embedding, Told, Wire, WireError, by_endpoint, forms
+from gateway.wire import Buffer, ClientSide, Embedding, Told, UpstreamSide, Wire, WireError, by_endpoint, forms
 from gateway.wire.cut import member
 from gateway.wire.strict import add_first, replace_model, splice
 from gateway.wire.strict import fields as fields_of
@@ -20,6 +21,8 @@ STREAM_OPTIONS_WITH_USAGE = b'{"include_usage":true}'
 # the wires whose streams tell their usage only on request
 ASKED_FOR_USAGE = frozenset({"openai_chat", "openai_completions"})
 ONE = msgspec.Raw(b"1")
+# what upstream sides put into their requests themselves: no caller's loss where a provider does not take it
+OURS = frozenset({"stream_options", "store"})
 
 
 class Spoken(Frozen, frozen=True):
@@ -67,7 +70,7 @@ def _passed(call: Call, deployment: Deployment, provider: Provider, route: Route
     dropped: tuple[str, ...] = ()
     if has_foreign and wire.without_foreign is not None and (cleaned := wire.without_foreign(fields)):
         changes |= cleaned
-        dropped = ("reasoning",)
+        dropped = ("reasoning",) if wire.client is None else (wire.client.called("reasoning", fields),)
     if wire.rename_model is not None and renames:
         changes |= wire.rename_model(fields, deployment.upstream_model)
     if wire.names_model and call.model != deployment.upstream_model:
@@ -108,15 +111,27 @@ def _translated(call: Call, deployment: Deployment, provider: Provider, route: R
         return _embedding(call, deployment, provider, route, *route.embedding)
     client, upstream = route.sides
     try:
-        ask = client.read_ask(fields_of(call.body), call.model, call.stream)
+        fields = fields_of(call.body)
+        ask = client.read_ask(fields, call.model, call.stream)
         if output_cap_tokens:
             ask = capped(ask, _each(call, output_cap_tokens))
-        body, dropped = upstream.compose(ask, deployment.upstream_model)
+        body, dropped = composed(client, upstream, ask, deployment.upstream_model, fields)
         if call.headers:
             dropped += tuple(name.decode() for name, _ in call.headers if name in client.lost)
-        return _quirky(Spoken(body, dropped), provider, route.wire)
+        spoken = _quirky(Spoken(body), provider, route.wire)
     except WireError as error:
-        raise refusal_of(client.in_its_words(error)) from None
+        raise refusal_of(error) from None
+    refused = [client.called(name, fields) for name in spoken.dropped if name not in OURS]
+    return Spoken(spoken.body, tuple(dict.fromkeys([*dropped, *refused])))
+
+
+def composed(client: ClientSide, upstream: UpstreamSide, ask: Ask, model: str, fields: Mapping[str, msgspec.Raw]) -> tuple[bytes, tuple[str, ...]]:
+    """Return the upstream's request and what of the caller's it does not carry, as the caller calls it. Raises WireError in the caller's words."""
+    try:
+        body, dropped = upstream.compose(ask, model)
+    except WireError as error:
+        raise client.in_its_words(error, fields) from None
+    return body, tuple(dict.fromkeys(name if name in ask.dropped else client.called(name, fields) for name in dropped)) if dropped else ()
 
 
 def _embedding(call: Call, deployment: Deployment, provider: Provider, route: Route, caller: Embedding, asked: Embedding) -> Spoken:
@@ -205,7 +220,7 @@ def whole(call: Call, body: bytes, route: Route, created_at_s: int) -> Whole:
         answer = upstream.read_answer(body)
         text_bytes = sum(len(part.text.encode("utf-8", "replace")) for part in answer.parts if part.kind is not PartKind.IMAGE)
         body = client.write_answer(answer, told(call, created_at_s))
-        return Whole(body, answer.usage, answer.problem, text_bytes, client.untold(answer) if client.untold is not None else ())
+        return Whole(body, answer.usage, answer.problem, text_bytes, client.left_out(answer))
     except WireError as error:
         raise UpstreamFault("protocol", error.message, sent=True) from None
 

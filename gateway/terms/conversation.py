@@ -158,7 +158,7 @@ class Answer(Frozen, frozen=True):
     """A whole answer in neutral form; `finish` is stop, length, tool_calls, content_filter; `problem` says why usage is None.
 
     `stop_sequence` is the one that ended the answer, where the vendor says so. `others` are the further answers where several were wanted, of which
-    parts, finish and `logprobs` count.
+    parts, finish and `logprobs` count. `untold` names kinds of parts that have no neutral form.
     """
 
     id: str
@@ -172,6 +172,7 @@ class Answer(Frozen, frozen=True):
     stop_sequence: str = ""
     logprobs: tuple[Logprob, ...] = ()
     others: tuple["Answer", ...] = ()
+    untold: tuple[str, ...] = ()
 
 
 class ChunkKind(StrEnum):
@@ -192,6 +193,7 @@ class ChunkKind(StrEnum):
     END = "end"
     ERROR = "error"
     PING = "ping"
+    UNTOLD = "untold"
 
 
 class Chunk(Frozen, frozen=True):
@@ -200,7 +202,7 @@ class Chunk(Frozen, frozen=True):
 
     A SIGNATURE closes the reasoning before it (which may be one empty REASONING chunk), or signs the tool call that comes next when none came;
     `signed_by` as in Part. `stop_sequence`
-    comes with FINISH. Writers find the borders of blocks in the change of kind or index.
+    comes with FINISH. UNTOLD names a kind of part that has no neutral form. Writers find the borders of blocks in the change of kind or index.
     """
 
     kind: ChunkKind

@@ -177,8 +177,8 @@ class ClientSide(Frozen, frozen=True):
     `may_name`, if there is one, says at a glance whether a parsed request may name things that its vendor keeps.
     `answer_lines`, if there is one, returns an answer's header lines with those its SDKs look for, at a Unix time. `passed` are headers that a provider
     of the same wire may be told, `lost` those of them that a provider of another wire should have been told.
-    `untold` names what of an answer this wire has no place for. `names` gives what this wire calls the fields that upstream sides name in errors
-    (messages, stop, tool_choice), where it calls them otherwise.
+    `untold` names what of an answer this wire has no place for. `names` gives what this wire calls the fields that upstream sides name (messages, stop,
+    reasoning_effort), where it calls them otherwise; of several names the first counts whose top-level field the request has, or else the last.
     """
 
     endpoint: str
@@ -195,12 +195,26 @@ class ClientSide(Frozen, frozen=True):
     may_name: Callable[[Mapping[str, Any]], bool] | None = None
     lost: frozenset[bytes] = frozenset()
     untold: Callable[[Answer], tuple[str, ...]] | None = None
-    names: Mapping[str, str] = {}
+    names: Mapping[str, str | tuple[str, ...]] = {}
 
-    def in_its_words(self, error: WireError) -> WireError:
-        """Return an error about a field as callers of this wire know it."""
-        name = self.names.get(error.param or "")
-        if name is None:
+    def left_out(self, answer: Answer) -> tuple[str, ...]:
+        """Return what of an answer its caller does not get: what nobody here can read, and what this wire has no place for."""
+        return answer.untold if self.untold is None else (*answer.untold, *self.untold(answer))
+
+    def called(self, name: str, fields: Mapping[str, Any]) -> str:
+        """Return what the caller of a request with these fields calls what an upstream side names."""
+        head, dot, rest = name.partition(".")
+        found = self.names.get(name)
+        if found is None and dot and (found := self.names.get(head)) is not None:
+            return f"{self.called(head, fields)}.{rest}"
+        if not isinstance(found, tuple):
+            return found or name
+        return next((each for each in found if each.partition(".")[0] in fields), found[-1])
+
+    def in_its_words(self, error: WireError, fields: Mapping[str, Any]) -> WireError:
+        """Return an upstream side's error about a field as the caller of a request with these fields knows it."""
+        name = self.called(error.param or "", fields)
+        if name == (error.param or ""):
             return error
         rest = error.message.removeprefix(error.param or "")
         return WireError(error.code, error.message if rest == error.message else name + rest, name)

@@ -174,7 +174,7 @@ def test_what_one_vendor_thought_does_not_stop_another(client: anthropic.Anthrop
     history: Any = [*question, {"role": "assistant", "content": told.content}, {"role": "user", "content": 'What did you get? [[sim: echo="body"]]'}]
     raw = client.messages.with_raw_response.create(model=model_of("anthropic"), messages=history, **asked)
     assert "sgw1." not in "".join(block.text for block in raw.parse().content if block.type == "text")
-    assert raw.headers["x-sgw-dropped"] == "reasoning"
+    assert raw.headers["x-sgw-dropped"] == "messages.content.thinking"
 
 
 # ---- what is beside messages --------------------------------------------------------------------------------------------

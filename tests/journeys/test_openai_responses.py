@@ -133,7 +133,7 @@ def test_a_schema_is_kept_and_reasoning_comes_back_by_hand(client: openai.OpenAI
             part.pop("parsed", None)
     again = client.responses.with_raw_response.create(model=model_of(wire), input=[*history, {"role": "user", "content": "And now?"}], store=False)
     # Gemini's thoughts are signed only where they lead to a call
-    assert (again.parse().status, again.headers.get("x-sgw-dropped")) == ("completed", "reasoning" if wire == "google" else None)
+    assert (again.parse().status, again.headers.get("x-sgw-dropped")) == ("completed", "input.reasoning" if wire == "google" else None)
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve(again.parse().id)
 
@@ -157,7 +157,7 @@ def test_a_conversation_moves_between_vendors_with_their_reasoning(client: opena
     assert [item.type for item in first.output] == ["reasoning", "message"]
     for wire in ("responses", "chat", "google", "bedrock"):
         moved = client.responses.with_raw_response.create(model=model_of(wire), input="And now?", previous_response_id=first.id)
-        assert (moved.parse().status, moved.headers["x-sgw-dropped"]) == ("completed", "reasoning")
+        assert (moved.parse().status, moved.headers["x-sgw-dropped"]) == ("completed", "input.reasoning")
     back = client.responses.with_raw_response.create(model=model_of("anthropic"), input="And now?", previous_response_id=first.id)
     assert (back.parse().status, back.headers.get("x-sgw-dropped")) == ("completed", None)
 

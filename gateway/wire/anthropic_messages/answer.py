@@ -9,6 +9,7 @@ import orjson
 from gateway.terms import Answer, Citation, Part, PartKind, Usage
 from gateway.wire import WireError
 from gateway.wire.anthropic_messages.blocks import PLACES, WIRE_NAME
+from gateway.wire.given import dropped
 
 _TOKENS_LIMIT = 1_000_000_000
 _FINISH = {
@@ -22,6 +23,8 @@ _FINISH = {
 }
 _TIERS = {"standard": "default", "priority": "priority", "batch": "flex"}
 _PRICED_TIERS = frozenset({"priority", "batch"})
+# blocks that have a neutral form; the others come of the vendor's own tools
+KNOWN = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
 
 
 class OutputDetails(msgspec.Struct, frozen=True, gc=False):
@@ -117,6 +120,7 @@ def read_answer(body: bytes) -> Answer:
         id=message.id,
         model=message.model,
         parts=tuple(part for block in message.content if (part := _part(block)) is not None),
+        untold=dropped(block.type for block in message.content if block.type not in KNOWN),
         finish=finish_of(message.stop_reason),
         usage=usage,
         problem=problem,

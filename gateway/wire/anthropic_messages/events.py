@@ -6,6 +6,7 @@ from gateway.terms import Chunk, ChunkKind, Usage
 from gateway.wire import Told, signatures
 from gateway.wire.anthropic_messages.blocks import WIRE_NAME
 from gateway.wire.anthropic_messages.told import citation_of, envelope, error_event, message_id, redacted, sealed_call, stop_details, stop_reason, usage_of
+from gateway.wire.given import left_out
 
 _START = b'event: content_block_start\ndata: {"type":"content_block_start","index":%d,"content_block":%b}\n\n'
 _DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":%b}\n\n'
@@ -21,7 +22,7 @@ _dumps = orjson.dumps
 class ChunkWriter:
     """Writes one stream. One block is open at a time; usage is told with message_delta, right before the end. After END or ERROR it writes nothing more."""
 
-    __slots__ = ("_closed", "_finish", "_index", "_is_refusal", "_open", "_signature", "_started", "_stop_sequence", "_told", "_tools", "_usage")
+    __slots__ = ("_closed", "_finish", "_index", "_is_refusal", "_open", "_signature", "_started", "_stop_sequence", "_told", "_tools", "_untold", "_usage")
 
     def __init__(self, told: Told) -> None:
         self._told = told
@@ -29,6 +30,7 @@ class ChunkWriter:
         self._open: ChunkKind | None = None
         self._tools: dict[int, int] = {}
         self._signature = ("", "")
+        self._untold: list[str] = []
         self._usage: Usage | None = None
         self._finish = "stop"
         self._stop_sequence = ""
@@ -76,6 +78,9 @@ class ChunkWriter:
         if kind is ChunkKind.CITATION and chunk.citation is not None:
             before = b"" if self._open is ChunkKind.TEXT else self._begin(ChunkKind.TEXT, _TEXT)
             return before + _DELTA % (self._index, _dumps({"type": "citations_delta", "citation": citation_of(chunk.citation)}))
+        if kind is ChunkKind.IMAGE or kind is ChunkKind.UNTOLD:
+            self._untold.append(chunk.text if kind is ChunkKind.UNTOLD else "images")
+            return b""
         if kind is ChunkKind.ERROR:
             self._closed = True
             return error_event(chunk.status or 502, "upstream_error", "api_error", chunk.text, None, chunk.extra or {})
@@ -128,5 +133,5 @@ class ChunkWriter:
         before = (b"" if self._started else self._start("")) + self._stop()
         reason = stop_reason(self._finish, self._stop_sequence, is_refusal=self._is_refusal)
         delta = {"stop_reason": reason, "stop_sequence": self._stop_sequence or None, "stop_details": stop_details(reason), "container": None}
-        last = {"type": "message_delta", "delta": delta, "usage": usage_of(self._usage or Usage())}
+        last = {"type": "message_delta", "delta": delta, "usage": usage_of(self._usage or Usage()), **left_out(self._untold)}
         return before + b"event: message_delta\ndata: " + _dumps(last) + b"\n\n" + _END

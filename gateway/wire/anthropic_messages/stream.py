@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.terms import Chunk, ChunkKind, Usage
 from gateway.wire import WireError
-from gateway.wire.anthropic_messages.answer import VendorUsage, cited, finish_of, read_vendor_usage, usage_of
+from gateway.wire.anthropic_messages.answer import KNOWN, VendorUsage, cited, finish_of, read_vendor_usage, usage_of
 from gateway.wire.anthropic_messages.blocks import WIRE_NAME
 from gateway.wire.sse import data_of
 
@@ -187,7 +187,7 @@ class ChunkReader:
             return [Chunk(kind=ChunkKind.REASONING, text=block.thinking)] if block.thinking else []
         if block.type == "redacted_thinking" and block.data:
             return [Chunk(kind=ChunkKind.REDACTED, text=block.data, signed_by=WIRE_NAME)]
-        return []
+        return [] if not block.type or block.type in KNOWN else [Chunk(kind=ChunkKind.UNTOLD, text=block.type)]
 
     def _delta(self, read: _Event) -> list[Chunk]:
         delta = read.delta

@@ -8,6 +8,7 @@ import orjson
 
 from gateway.terms import Answer, Citation, Part, PartKind, Usage
 from gateway.wire import WireError
+from gateway.wire.given import dropped
 
 WIRE_NAME = "bedrock_converse"
 _TOKENS_LIMIT = 1_000_000_000
@@ -23,6 +24,7 @@ _FINISH = {
 }
 _PRICED_TIERS = frozenset({"priority", "flex"})
 _PLACES = {"documentChar": "char", "documentPage": "page", "documentChunk": "block"}
+NULL = msgspec.Raw(b"null")
 # tools that AWS runs itself
 SERVERS = "server_tool_use"
 
@@ -73,6 +75,11 @@ class _Block(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     tool_use: _ToolUse | None = None
     reasoning_content: _Reasoning | None = None
     citations_content: _Cited | None = None
+    image: msgspec.Raw = NULL
+    video: msgspec.Raw = NULL
+    audio: msgspec.Raw = NULL
+    tool_result: msgspec.Raw = NULL
+    search_result: msgspec.Raw = NULL
 
 
 class _Message(msgspec.Struct, frozen=True, gc=False):
@@ -95,6 +102,8 @@ class _UsageOnly(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     service_tier: Tier | None = None
 
 
+# what comes of AWS's own tools, or has no neutral form: its name on this wire
+_NO_FORM = (("image", "image"), ("video", "video"), ("audio", "audio"), ("tool_result", "toolResult"), ("search_result", "searchResult"))
 UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 _ANSWER = msgspec.json.Decoder(_Answer)
 _USAGE = msgspec.json.Decoder(VendorUsage)
@@ -137,8 +146,14 @@ def read_answer(body: bytes) -> Answer:
         finish=finish_of(told.stop_reason),
         usage=usage,
         problem=problem,
+        untold=dropped(name for block in told.output.message.content for name in _untold(block)),
         service_tier=told.service_tier.type if told.service_tier is not None else "",
     )
+
+
+def _untold(block: _Block) -> list[str]:
+    found = [name for field, name in _NO_FORM if bytes(getattr(block, field)) != b"null"]
+    return [*found, SERVERS] if block.tool_use is not None and block.tool_use.type == SERVERS else found
 
 
 def read_usage(body: bytes) -> tuple[Usage | None, str]:

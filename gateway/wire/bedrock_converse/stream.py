@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.terms import Chunk, ChunkKind, Usage
 from gateway.wire import WireError
-from gateway.wire.bedrock_converse.answer import SERVERS, UNREADABLE, WIRE_NAME, Tier, believed, cited, finish_of
+from gateway.wire.bedrock_converse.answer import NULL, SERVERS, UNREADABLE, WIRE_NAME, Tier, believed, cited, finish_of
 
 # What each exception would have been as a status.
 _STATUS = {
@@ -40,6 +40,8 @@ class _Delta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
 class _Start(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     tool_use: _ToolUse | None = None
+    tool_result: msgspec.Raw = NULL
+    image: msgspec.Raw = NULL
 
 
 class _Event(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -121,9 +123,12 @@ class ChunkReader:
         return [Chunk(kind=ChunkKind.END)]
 
     def _block_start(self, read: _Event) -> list[Chunk]:
-        call = read.start.tool_use if read.start is not None else None
-        if call is None or call.type == SERVERS:
+        if read.start is None:
             return []
+        call = read.start.tool_use
+        if call is None or call.type == SERVERS:
+            lost = [(call is not None, SERVERS), (bytes(read.start.tool_result) != b"null", "toolResult"), (bytes(read.start.image) != b"null", "image")]
+            return [Chunk(kind=ChunkKind.UNTOLD, text=name) for is_there, name in lost if is_there]
         tool = self._tools[read.content_block_index] = _OpenTool(self._tools_count)
         self._tools_count += 1
         return [Chunk(kind=ChunkKind.TOOL_START, index=tool.ordinal, id=call.tool_use_id, name=call.name)]

@@ -11,6 +11,7 @@ from gateway.terms import Answer, Citation, Logprob, Part, PartKind, Usage
 from gateway.wire import WireError
 from gateway.wire.gemini.shapes import NULL, RESPONSE, Blob, Candidate, Feedback, FunctionCall, Logprobs, Modality, Segment, VendorPart, VendorUsage, Web
 from gateway.wire.gemini.thoughts import NAME
+from gateway.wire.given import dropped
 
 _TOKENS_LIMIT = 1_000_000_000
 _FOREIGN_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
@@ -133,7 +134,9 @@ def read_answer(body: bytes) -> Answer:
 def _answer(candidate: Candidate, response_id: str) -> Answer:
     parts = _parts(candidate, response_id)
     finish = finish_of(candidate.finish_reason or "", has_calls=any(part.kind is PartKind.TOOL_CALL for part in parts))
-    return Answer("", "", parts, finish, None, logprobs=_logprobs(candidate.logprobs_result) if candidate.logprobs_result is not None else ())
+    untold = dropped(name for part in (candidate.content.parts if candidate.content is not None else None) or () for name in untold_of(part))
+    logprobs = _logprobs(candidate.logprobs_result) if candidate.logprobs_result is not None else ()
+    return Answer("", "", parts, finish, None, logprobs=logprobs, untold=untold)
 
 
 def _logprobs(told: Logprobs) -> tuple[Logprob, ...]:
@@ -172,6 +175,19 @@ def _parts(candidate: Candidate, response_id: str) -> tuple[Part, ...]:
 def picture_of(blob: Blob) -> str:
     """Return what a model drew as a data URL."""
     return f"data:{blob.mime_type};base64,{blob.data}"
+
+
+# what comes of the vendor's own tools, or is an answer in another place: its name on this wire
+_NO_FORM = (
+    ("executable_code", "executableCode"), ("code_execution_result", "codeExecutionResult"), ("file_data", "fileData"), ("tool_call", "toolCall"),
+    ("tool_response", "toolResponse"),
+)  # fmt: skip
+
+
+def untold_of(part: VendorPart) -> list[str]:
+    """Return which members of a part have no neutral form; data within a thought is told to nobody but its vendor's own callers."""
+    found = [name for field, name in _NO_FORM if bytes(getattr(part, field)) != b"null"]
+    return [*found, "inlineData"] if part.inline_data is not None and part.thought else found
 
 
 def _sign(parts: list[Part], signature: str, *, is_thought: bool) -> None:

@@ -66,7 +66,7 @@ def _drop_unsaid(ask: Ask, dropped: list[str]) -> None:
         (ask.cache_key, "prompt_cache_key"),
         (any(tool.strict for tool in ask.tools), "tools.strict"),
         (any(tool.cache for tool in ask.tools) or any(part.cache for message in ask.messages for part in message.parts), "cache_control"),
-        (any(part.detail not in ("", "auto") for message in ask.messages for part in message.parts), "detail"),
+        (any(part.detail not in ("", "auto") for message in ask.messages for part in message.parts), "image_url.detail"),
     )
     dropped += [name for is_said, name in said if is_said]
 
@@ -108,7 +108,7 @@ def _thinking(ask: Ask, model: str, dropped: list[str]) -> _Object:
         return {}
     if _CANNOT_THINK.search(model):
         if effort not in ("", "none") or budget:
-            dropped.append("reasoning")
+            dropped.append("reasoning_effort")
         return {}
     thinking: _Object = {}
     if _TAKES_BUDGET.search(model):

@@ -9,6 +9,7 @@ from gateway.terms import Chunk, ChunkKind, Citation
 from gateway.wire import Told
 from gateway.wire.gemini import thoughts
 from gateway.wire.gemini.told import FINISHES, arguments, error_event, grounded, picture, sign_first, usage_metadata
+from gateway.wire.given import left_out
 
 # Google's SDKs take a comment for an answer that is no JSON; an empty line is nothing to them.
 KEEP_ALIVE = b"\n\n"
@@ -26,7 +27,7 @@ class _Call(msgspec.Struct, gc=False):
 class ChunkWriter:
     """Writes neutral chunks as GenerateContentResponse events: a tool call whole, the finish with the usage. After END or ERROR it writes nothing."""
 
-    __slots__ = ("_calls", "_citations", "_closed", "_finish", "_plain", "_refused", "_signature", "_tail", "_text", "_thinks", "_usage")
+    __slots__ = ("_calls", "_citations", "_closed", "_finish", "_plain", "_refused", "_signature", "_tail", "_text", "_thinks", "_untold", "_usage")
 
     def __init__(self, told: Told) -> None:
         self._tail = b'],"role":"model"},"index":0}],"modelVersion":' + orjson.dumps(told.model) + b',"responseId":' + orjson.dumps(told.call_id) + b"}\n\n"
@@ -40,6 +41,7 @@ class ChunkWriter:
         self._usage: dict[str, Any] | None = None
         self._citations: list[Citation] = []
         self._text: list[str] = []
+        self._untold: list[str] = []
 
     def write(self, chunk: Chunk) -> bytes:
         """Return the chunk's event bytes; b"" for what this caller does not get, or not yet."""
@@ -85,6 +87,8 @@ class ChunkWriter:
             return error_event(chunk.status or 502, "upstream_error", "api_error", chunk.text, None, chunk.extra or {})
         if kind is ChunkKind.CITATION and chunk.citation is not None:
             self._citations.append(chunk.citation)
+        elif kind is ChunkKind.UNTOLD:
+            self._untold.append(chunk.text)
         elif kind is ChunkKind.USAGE and chunk.usage is not None:
             self._usage = usage_metadata(chunk.usage)
         elif kind is ChunkKind.FINISH:
@@ -131,6 +135,8 @@ class ChunkWriter:
             text = "".join(self._text)
             out += b',"groundingMetadata":' + orjson.dumps(grounded([(0, text, one) for one in self._citations]))
         usage = b"" if self._usage is None else b',"usageMetadata":' + orjson.dumps(self._usage)
+        if self._untold:
+            usage += b"," + orjson.dumps(left_out(self._untold))[1:-1]
         parts, brace, rest = self._tail.partition(b',"modelVersion"')
         # a turn without parts is none for the SDKs' chats
         return out + b',"content":{"parts":[{"text":""}' + parts + usage + brace + rest

@@ -54,6 +54,9 @@ class VendorPart(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     inline_data: Blob | None = None
     executable_code: msgspec.Raw = NULL
     code_execution_result: msgspec.Raw = NULL
+    file_data: msgspec.Raw = NULL
+    tool_call: msgspec.Raw = NULL
+    tool_response: msgspec.Raw = NULL
 
 
 class Content(msgspec.Struct, frozen=True, gc=False):

@@ -5,7 +5,7 @@ import orjson
 
 from gateway.terms import Chunk, ChunkKind, Usage
 from gateway.wire import Seen, WireError
-from gateway.wire.gemini.answer import arguments_of, believed, bytes_of, call_id, citations_of, error_of, finish_of, picture_of, refusal_of
+from gateway.wire.gemini.answer import arguments_of, believed, bytes_of, call_id, citations_of, error_of, finish_of, picture_of, refusal_of, untold_of
 from gateway.wire.gemini.shapes import RESPONSE, Candidate, Response, VendorPart
 from gateway.wire.gemini.thoughts import NAME
 from gateway.wire.sse import data_of
@@ -122,6 +122,8 @@ class ChunkReader:
         if part.inline_data is not None and not part.thought:
             self._thinks = False
             chunks.append(Chunk(ChunkKind.IMAGE, text=picture_of(part.inline_data)))
+        elif not part.text:
+            chunks += [Chunk(ChunkKind.UNTOLD, text=name) for name in untold_of(part)]
         if part.text:
             if part.thought:
                 self._thinks = True
@@ -172,4 +174,3 @@ class Meter:
         if not self._finished:
             return Seen(text_bytes, None, problem if problem == "usage_invalid" else "")
         return Seen(text_bytes, self._usage, problem if problem == "usage_invalid" else "", False, True)
-

@@ -45,6 +45,12 @@ WIRE = Wire(
         error_event=error_event,
         may_name=may_name,
         untold=untold,
+        names={
+            "reasoning": "messages.reasoning_details",
+            "image_url.detail": "messages.content.image_url.detail",
+            "tools.strict": "tools.function.strict",
+            "user": ("safety_identifier", "user"),
+        },
     ),
     upstream=UpstreamSide(compose=compose, read_answer=read_answer, chunk_reader=ChunkReader),
     also=("embeddings",),

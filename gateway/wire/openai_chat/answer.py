@@ -54,7 +54,9 @@ def _choice(choice: _Json) -> Answer:
     parts = tuple(_parts(choice["message"]))
     finish = finish_of(choice.get("finish_reason"), has_calls=any(part.kind is PartKind.TOOL_CALL for part in parts))
     told = choice.get("logprobs")
-    return Answer("", "", parts, finish, None, logprobs=logprobs.read(told.get("content")) if isinstance(told, dict) else ())
+    message = choice["message"]
+    untold = tuple(untold_of(message.get("audio"), message.get("images"), message.get("annotations")))
+    return Answer("", "", parts, finish, None, logprobs=logprobs.read(told.get("content")) if isinstance(told, dict) else (), untold=untold)
 
 
 def _word(value: object) -> str:
@@ -83,6 +85,16 @@ def pictures(images: object) -> list[str]:
     """Return the data URLs of what a model drew, which servers that can tell it put beside the text."""
     listed = [each["image_url"] for each in images if isinstance(each, dict) and isinstance(each.get("image_url"), dict)] if isinstance(images, list) else []
     return [url for each in listed if (url := _word(each.get("url"))).startswith("data:image/")]
+
+
+def untold_of(audio: object, images: object, annotations: object) -> list[str]:
+    """Return which of these members say something that has no neutral form: sound, pictures in another place, annotations of no web page."""
+    found = ["audio"] if audio else []
+    if isinstance(images, list) and len(pictures(images)) < len(images):
+        found.append("images")
+    if isinstance(annotations, list) and any(citation_of(each) is None for each in annotations):
+        found.append("annotations")
+    return found
 
 
 def text_of(content: object) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import orjson
 
 from gateway.terms import Chunk, ChunkKind
 from gateway.wire import Told
+from gateway.wire.given import left_out
 from gateway.wire.openai_chat.told import CREATED_BY_GATEWAY, annotation, error_event, picture, sealed_detail, signed_call, signed_detail, usage_of
 
 _dumps = orjson.dumps
@@ -14,7 +15,7 @@ _dumps = orjson.dumps
 class ChunkWriter:
     """Writes one stream. After END or ERROR it writes nothing more."""
 
-    __slots__ = ("_closed", "_details", "_head", "_include_usage", "_said", "_signature", "_tail", "_thought")
+    __slots__ = ("_closed", "_details", "_head", "_include_usage", "_said", "_signature", "_tail", "_thought", "_untold")
 
     def __init__(self, told: Told) -> None:
         head = _dumps({"id": CREATED_BY_GATEWAY + told.call_id, "object": "chat.completion.chunk", "created": told.created_at_s, "model": told.model})
@@ -27,6 +28,7 @@ class ChunkWriter:
         # reasoning since the last signature, which is told again with its own
         self._thought: list[str] = []
         self._details = 0
+        self._untold: list[str] = []
         self._signature = ("", "")
 
     def write(self, chunk: Chunk) -> bytes:
@@ -48,7 +50,7 @@ class ChunkWriter:
         if kind is ChunkKind.START:
             return self._delta(b'{"role":"assistant","content":""}')
         if kind is ChunkKind.FINISH:
-            return self._delta(b"{}", _dumps(chunk.finish))
+            return self._finish(_dumps(chunk.finish))
         if kind is ChunkKind.PING:
             return b": keep-alive\n\n"
         if kind is ChunkKind.USAGE:
@@ -71,7 +73,11 @@ class ChunkWriter:
         if kind is ChunkKind.IMAGE:
             return self._delta(_dumps({"images": [picture(chunk.text)]}))
         if kind is ChunkKind.CITATION and chunk.citation is not None:
-            return self._delta(_dumps({"annotations": [annotation(chunk.citation, 0, self._said)]})) if chunk.citation.url else b""
+            if chunk.citation.url:
+                return self._delta(_dumps({"annotations": [annotation(chunk.citation, 0, self._said)]}))
+            self._untold.append("citations")
+        if kind is ChunkKind.UNTOLD:
+            self._untold.append(chunk.text)
         if kind is ChunkKind.ERROR:
             self._closed = True
             return error_event(chunk.status or 502, "upstream_error", "api_error", chunk.text, None, chunk.extra or {})
@@ -96,6 +102,10 @@ class ChunkWriter:
     def _detail(self, detail: dict[str, Any]) -> bytes:
         self._details += 1
         return self._delta(_dumps({"reasoning_details": [detail]}))
+
+    def _finish(self, finish: bytes) -> bytes:
+        event = self._delta(b"{}", finish)
+        return event if not self._untold else event[:-3] + b"," + _dumps(left_out(self._untold))[1:] + b"\n\n"
 
     def _delta(self, delta: bytes, finish: bytes = b"null") -> bytes:
         return self._head + b'{"index":0,"delta":' + delta + b',"logprobs":null,"finish_reason":' + finish + b"}" + self._tail

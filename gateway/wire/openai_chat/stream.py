@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.terms import Chunk, ChunkKind, Usage
 from gateway.wire import WireError
-from gateway.wire.openai_chat.answer import arguments_of, call_signature, citation_of, finish_of, pictures, text_of
+from gateway.wire.openai_chat.answer import arguments_of, call_signature, citation_of, finish_of, pictures, text_of, untold_of
 from gateway.wire.openai_chat.calls import CallOrder
 from gateway.wire.openai_chat.meter import error_message, usage_in
 from gateway.wire.openai_chat.turns import REASONING_FIELDS, WIRE_NAME
@@ -25,6 +25,7 @@ class _Delta(msgspec.Struct, frozen=True, gc=False):
     tool_calls: Any = None
     annotations: Any = None
     images: Any = None
+    audio: Any = None
 
 
 class _Choice(msgspec.Struct, frozen=True, gc=False):
@@ -144,6 +145,8 @@ class ChunkReader:
             if isinstance(delta.annotations, list):
                 found = [citation for each in delta.annotations if (citation := citation_of(each)) is not None]
                 chunks += [Chunk(kind=ChunkKind.CITATION, citation=citation) for citation in found]
+            if delta.audio or delta.images or delta.annotations:
+                chunks += [Chunk(kind=ChunkKind.UNTOLD, text=name) for name in untold_of(delta.audio, delta.images, delta.annotations)]
         if choice.finish_reason and not self._finished:
             self._finish(choice.finish_reason, chunks)
 

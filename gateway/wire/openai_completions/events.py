@@ -6,10 +6,12 @@ import orjson
 
 from gateway.terms import Answer, Chunk, ChunkKind, PartKind, Usage
 from gateway.wire import Told
+from gateway.wire.given import left_out
 from gateway.wire.openai_chat.told import error_event, usage_of
 
 _PREFIX = "cmpl-"
 _TEXTS = (PartKind.TEXT, PartKind.REFUSAL)
+_UNTOLD = {ChunkKind.IMAGE: "images", ChunkKind.CITATION: "citations"}
 _FINISHES = frozenset(("stop", "length", "content_filter"))
 
 
@@ -39,12 +41,13 @@ def untold(answer: Answer) -> tuple[str, ...]:
 class ChunkWriter:
     """Writes one stream. After END or ERROR it writes nothing more."""
 
-    __slots__ = ("_closed", "_head", "_wants_usage")
+    __slots__ = ("_closed", "_head", "_untold", "_wants_usage")
 
     def __init__(self, told: Told) -> None:
         self._head = b"data: " + orjson.dumps(_head(told))[:-1] + b',"choices":['
         self._wants_usage = told.wants_usage
         self._closed = False
+        self._untold: list[str] = []
 
     def write(self, chunk: Chunk) -> bytes:
         """Return the chunk's event bytes; b"" for what this caller does not get."""
@@ -54,7 +57,11 @@ class ChunkWriter:
         if kind is ChunkKind.TEXT or kind is ChunkKind.REFUSAL:
             return self._said(orjson.dumps(chunk.text), b"null")
         if kind is ChunkKind.FINISH:
-            return self._said(b'""', orjson.dumps(_finish(chunk.finish)))
+            event = self._said(b'""', orjson.dumps(_finish(chunk.finish)))
+            return event if not self._untold else event[:-3] + b"," + orjson.dumps(left_out(self._untold))[1:] + b"\n\n"
+        if kind in _UNTOLD or kind is ChunkKind.UNTOLD:
+            self._untold.append(_UNTOLD.get(kind, chunk.text))
+            return b""
         if kind is ChunkKind.USAGE:
             return self._usage(chunk.usage) if self._wants_usage and chunk.usage is not None else b""
         if kind is ChunkKind.PING:

@@ -6,12 +6,15 @@ import msgspec
 
 from gateway.terms import Answer, Citation, Part, PartKind, Usage
 from gateway.wire import WireError, logprobs
+from gateway.wire.given import dropped
 from gateway.wire.openai_responses.reasoning import NAME
 
 _TOKENS_LIMIT = 1_000_000_000
 # Service tiers with rates of their own; any other word is the standard one.
 _PRICED_TIERS = frozenset({"batch", "flex", "priority", "fast"})
 NULL = msgspec.Raw(b"null")
+# items that have a neutral form; the others come of the vendor's own tools
+KNOWN = frozenset({"message", "function_call", "reasoning"})
 
 
 class InputDetails(msgspec.Struct, frozen=True, gc=False):
@@ -128,8 +131,15 @@ def read_answer(body: bytes) -> Answer:
         problem=problem,
         created_at_s=int(response.created_at),
         service_tier=response.service_tier or "",
+        untold=_untold(response.output),
         logprobs=tuple(one for item in response.output for words in item.content or () if words.logprobs for one in logprobs.read(words.logprobs)),
     )
+
+
+def _untold(items: list[Item]) -> tuple[str, ...]:
+    """Return the kinds of items that have no neutral form, and `annotations` where any is of no web page."""
+    no_page = any(not each.url for item in items for words in item.content or () for each in words.annotations or ())
+    return dropped([*(item.type for item in items if item.type not in KNOWN), *(["annotations"] if no_page else [])])
 
 
 def finish_of(incomplete: Reason | None, *, has_calls: bool) -> str:

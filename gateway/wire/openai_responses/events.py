@@ -7,6 +7,7 @@ import orjson
 
 from gateway.terms import Chunk, ChunkKind, Usage
 from gateway.wire import Told
+from gateway.wire.given import left_out
 from gateway.wire.openai_responses.envelope import Envelope, annotation, outcome, reasoning_item, text_part
 from gateway.wire.openai_responses.reasoning import sealed
 from gateway.wire.openai_responses.told import error_event, function_call, picture
@@ -42,7 +43,7 @@ class ChunkWriter:
 
     __slots__ = (
         "_annotations", "_before", "_closed", "_content", "_envelope", "_finish", "_identity", "_index", "_item", "_items", "_number", "_part", "_pieces",
-        "_signature", "_started", "_tools", "_usage",
+        "_signature", "_started", "_tools", "_untold", "_usage",
     )  # fmt: skip
 
     def __init__(self, told: Told) -> None:
@@ -60,6 +61,7 @@ class ChunkWriter:
         self._signature: Chunk | None = None
         self._finish = "stop"
         self._usage: Usage | None = None
+        self._untold: list[str] = []
         self._started = self._closed = False
 
     def write(self, chunk: Chunk) -> bytes:
@@ -266,13 +268,20 @@ class ChunkWriter:
         self._usage = chunk.usage
         return b""
 
+    def _leave_out(self, chunk: Chunk) -> bytes:
+        self._untold.append(chunk.text)
+        return b""
+
     def _end(self, chunk: Chunk) -> bytes:
         status, reason = outcome(self._finish)
         out = self._close(status)
         self._closed = True
         tier = self._usage.tier if self._usage is not None else ""
         output = b"[%b]" % b",".join(self._items)
-        return out + self._about(status, self._envelope.written(status, output, self._usage, reason=reason, tier=tier if tier in _TIERS else ""))
+        response = self._envelope.written(status, output, self._usage, reason=reason, tier=tier if tier in _TIERS else "")
+        if self._untold:
+            response = response[:-1] + b"," + _dumps(left_out(self._untold))[1:]
+        return out + self._about(status, response)
 
     _HANDLERS: ClassVar[dict[ChunkKind, Callable[["ChunkWriter", Chunk], bytes]]] = {
         ChunkKind.TEXT: _text,
@@ -285,5 +294,6 @@ class ChunkWriter:
         ChunkKind.TOOL_START: _tool,
         ChunkKind.FINISH: _finished,
         ChunkKind.USAGE: _take_usage,
+        ChunkKind.UNTOLD: _leave_out,
         ChunkKind.END: _end,
     }

@@ -106,7 +106,7 @@ def _reasoning(item: dict[str, Any], param: str, turns: Turns, dropped: list[str
 
 def _picture(item: dict[str, Any], param: str, turns: Turns, dropped: list[str]) -> None:
     """A picture that a model drew in an earlier turn: no other wire takes one back from the model."""
-    dropped.append("image_generation_call")
+    dropped.append("input.image_generation_call")
 
 
 _READERS: dict[str, Callable[[dict[str, Any], str, Turns, list[str]], None]] = {

@@ -4,7 +4,7 @@ import msgspec
 
 from gateway.terms import Chunk, ChunkKind, Usage
 from gateway.wire import WireError
-from gateway.wire.openai_responses.answer import NULL, Annotation, Item, Reason, VendorError, believed, citation_of, finish_of, signature_of
+from gateway.wire.openai_responses.answer import KNOWN, NULL, Annotation, Item, Reason, VendorError, believed, citation_of, finish_of, signature_of
 from gateway.wire.openai_responses.reasoning import NAME
 from gateway.wire.sse import data_of
 
@@ -41,6 +41,7 @@ class _OpenTool(msgspec.Struct, gc=False):
 
 
 _EVENT = msgspec.json.Decoder(_Event)
+_NO_PAGE = Chunk(kind=ChunkKind.UNTOLD, text="annotations")
 _TEXTS = {
     "response.output_text.delta": ChunkKind.TEXT,
     "response.refusal.delta": ChunkKind.REFUSAL,
@@ -122,8 +123,8 @@ class ChunkReader:
             return self._error(read.error or VendorError(code=read.code, message=read.message))
         if kind in _ADDED and self._thought == read.output_index and (read.summary_index or read.content_index):
             return [Chunk(kind=ChunkKind.REASONING, text="\n\n")]
-        if kind == "response.output_text.annotation.added" and read.annotation is not None and read.annotation.url:
-            return [Chunk(kind=ChunkKind.CITATION, citation=citation_of(read.annotation))]
+        if kind == "response.output_text.annotation.added" and read.annotation is not None:
+            return [Chunk(kind=ChunkKind.CITATION, citation=citation_of(read.annotation)) if read.annotation.url else _NO_PAGE]
         return [Chunk(kind=ChunkKind.PING)] if kind == "keepalive" else []
 
     def _item_added(self, read: _Event) -> list[Chunk]:
@@ -151,6 +152,8 @@ class ChunkReader:
             chunks = [] if tool is not None else self._item_added(read)
             # a function without parameters gets no delta; "" would not be JSON for the caller
             return chunks + self._arguments(self._tools[read.output_index], item.arguments or "{}")
+        if item.type not in KNOWN:
+            return [Chunk(kind=ChunkKind.UNTOLD, text=item.type)]
         if item.type != "reasoning" or not item.encrypted_content:
             return []
         kind = ChunkKind.SIGNATURE if self._thought == read.output_index else ChunkKind.REDACTED

@@ -43,6 +43,34 @@ def test_betas_that_another_wires_provider_is_not_told_are_named() -> None:
     assert request(asked, deployment(), PLAIN, translated(CLAUDE, OPENAI)).dropped == ("anthropic-beta",)
 
 
+ASKED = {"messages": [{"role": "user", "content": "x"}]}
+IN_GOOGLES_WORDS = {"contents": [{"parts": [{"text": "x"}]}]}
+
+
+@pytest.mark.parametrize(
+    ("client", "body", "dropped"),
+    [
+        ("openai_chat", {**ASKED, "seed": 1, "user": "u" * 300, "verbosity": "low"}, ("seed", "verbosity", "user")),
+        ("openai_responses", {"input": "x", "text": {"verbosity": "low"}, "safety_identifier": "u" * 300}, ("text.verbosity", "safety_identifier")),
+        (
+            "gemini",
+            {**IN_GOOGLES_WORDS, "labels": {"a": "b"}, "generationConfig": {"topP": 0.5, "seed": 1, "temperature": 1}},
+            ("generationConfig.seed", "labels", "generationConfig.topP"),
+        ),
+    ],
+)
+def test_what_a_provider_is_not_sent_is_named_as_the_callers_wire_calls_it(client: str, body: dict[str, object], dropped: tuple[str, ...]) -> None:
+    asked = call(endpoint="-", body=json.dumps(body).encode())
+    assert request(asked, deployment(upstream="claude-sonnet-4-5"), PLAIN, translated(shelf()[client], CLAUDE)).dropped == dropped
+
+
+def test_what_a_provider_refuses_is_named_as_the_callers_wire_calls_it_and_only_what_the_caller_said() -> None:
+    picky = Provider(slug="picky", title="Picky", wires={"chat/completions": "openai_chat"}, drop=frozenset({"user", "stream_options"}))
+    body = b'{"model":"chat","max_tokens":5,"metadata":{"user_id":"u"},"thinking":{"type":"adaptive"},"stream":true,"messages":[{"role":"user","content":"x"}]}'
+    asked = call(endpoint="messages", body=body, stream=True)
+    assert request(asked, deployment(upstream="gpt-4o"), picky, translated(CLAUDE, OPENAI)).dropped == ("thinking", "metadata.user_id")
+
+
 @pytest.mark.parametrize(
     ("change", "param", "words"),
     [

@@ -8,8 +8,7 @@ import orjson
 
 from gateway.terms import Usage
 from gateway.wire import WireError
-from gateway.wire.strict import fields
-from tests.gateway.wire.grid import MODEL, Case, bytes_of, played, route_of, stream_of, told_of
+from tests.gateway.wire.grid import Case, bytes_of, composed, played, route_of, stream_of, told_of
 
 NOTHING = Usage()
 
@@ -19,14 +18,14 @@ def filled(case: Case) -> Case:
     client, upstream = route_of(case).sides
     made = dict(case)
     try:
-        body, dropped = upstream.compose(client.read_ask(fields(orjson.dumps(case["ask"])), MODEL, "stream" in case), case["upstream_model"])
+        body, dropped = composed(case)
         made |= {"request": orjson.loads(body), "dropped": list(dropped)}
     except WireError as error:
-        made["refused"] = {"code": error.code, "param": client.in_its_words(error).param}
+        made["refused"] = {"code": error.code, "param": error.param}
     if "answer" in case:
         answer = upstream.read_answer(bytes_of(case["answer"]))
         made |= {"told": orjson.loads(client.write_answer(answer, told_of(case))), **_measured(answer.usage, answer.problem)}
-        if client.untold is not None and (untold := client.untold(answer)):
+        if untold := client.left_out(answer):
             made["untold"] = list(untold)
     if "stream" in case:
         events, usage, problem = played(case, [stream_of(case["stream"], route_of(case).wire)])

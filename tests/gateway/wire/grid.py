@@ -13,6 +13,7 @@ from gateway.simulator.event_stream import frame
 from gateway.terms import Usage
 from gateway.wire import Told, Wire, shelf
 from gateway.wire.sse import EventBuffer, data_of
+from gateway.wire.strict import fields
 from tests.gateway.plane.builders import call
 
 ROOT = Path(__file__).parents[2] / "cases" / "wires"
@@ -50,6 +51,13 @@ def route_of(case: Case) -> Route:
     """Return the way a case goes through the gateway."""
     client, upstream = shelf()[case["client"]], shelf()[case["upstream"]]
     return Route(endpoint="-", wire=upstream, client=client, is_same=False, read_usage=upstream.read_usage)
+
+
+def composed(case: Case) -> tuple[bytes, tuple[str, ...]]:
+    """Return the request a case's becomes, and what it leaves out, as the caller calls it. Raises WireError."""
+    client, upstream = route_of(case).sides
+    given = fields(orjson.dumps(case["ask"]))
+    return speak.composed(client, upstream, client.read_ask(given, MODEL, "stream" in case), case["upstream_model"], given)
 
 
 def told_of(case: Case) -> Told:

@@ -91,6 +91,11 @@ def _gemini_request(body: dict[str, Any]) -> None:
     _GeminiRequest.model_validate(body)
 
 
+def without_left_out(data: dict[str, Any]) -> dict[str, Any]:
+    """Return an event without what we say of parts that are left out; the SDKs themselves keep or skip members they do not know."""
+    return {name: value for name, value in data.items() if name != "sgw"}
+
+
 @cache
 def _converse() -> Any:
     return Session().get_service_model("bedrock-runtime").operation_model("Converse").input_shape
@@ -151,8 +156,8 @@ ANSWERS: dict[str, Check] = {
 EVENTS: dict[str, Check] = {
     "openai_chat": lambda data: ChatCompletionChunk.model_validate(data, strict=True),
     "openai_responses": TypeAdapter(ResponseStreamEvent).validate_python,
-    "anthropic_messages": adapter(claude.RawMessageStreamEvent).validate_python,
-    "gemini": gemini.GenerateContentResponse.model_validate,
+    "anthropic_messages": lambda data: adapter(claude.RawMessageStreamEvent).validate_python(without_left_out(data)),
+    "gemini": lambda data: gemini.GenerateContentResponse.model_validate(without_left_out(data)),
 }
 LIMITS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "openai_chat": lambda body: body.get("max_completion_tokens", body.get("max_tokens")),

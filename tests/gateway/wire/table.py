@@ -24,10 +24,14 @@ written from the golden cases in `tests/cases/wires`, which the test suite plays
 | exact | it arrives as it was sent, and the answer comes back as the client's SDK expects it |
 | mapped | it arrives as the nearest thing the provider has; how is said |
 | refused | 400 `unsupported_field` naming the field, because the answer would mean something else |
-| dropped | the provider has nothing like it and the answer is only poorer; the field is named in the header `x-sgw-dropped` |
+| dropped | the provider has nothing like it and the answer is only poorer; the field is named in `x-sgw-dropped` as the application's wire calls it |
 
 Legacy completions (`/v1/completions`) carry a prompt and its continuation; elsewhere the prompt becomes the only message of a conversation.
 Where the application's wire is the provider's own, requests and answers pass byte for byte, unknown fields included.
+
+What of an answer cannot be told on the application's wire is named too: of a whole answer in the header, of a stream, whose header has long gone, in
+`sgw.dropped` of its last event (`message_delta` of Messages, the event with the finish reason of chat and of Gemini, the response in the last event of
+Responses), where SDKs keep or skip it.
 """
 
 

@@ -439,7 +439,7 @@ def test_reasoning_goes_back_only_to_who_signed_it() -> None:
 def test_thinking_is_asked_for_as_each_model_takes_it(model: str, ask: dict[str, Any], thinking: dict[str, Any] | None) -> None:
     body, dropped = composed(Ask("m", (user("hi"),), **ask), model)
     assert body.get("generationConfig", {}).get("thinkingConfig") == thinking
-    assert dropped == (("reasoning",) if thinking is None else ())
+    assert dropped == (("reasoning_effort",) if thinking is None else ())
 
 
 def test_a_format_beside_tools_is_told_in_words_before_gemini_three() -> None:

@@ -11,7 +11,7 @@ from gateway.plane import speak
 from gateway.wire import WireError
 from gateway.wire.strict import fields
 from tests.gateway.wire import legal, table
-from tests.gateway.wire.grid import FEATURES, MODEL, Case, bytes_of, cases, feature_of, pairs, played, route_of, stream_of, told_of, usage_of
+from tests.gateway.wire.grid import FEATURES, MODEL, Case, bytes_of, cases, composed, feature_of, pairs, played, route_of, stream_of, told_of, usage_of
 
 CELLS = ("exact", "mapped: ", "refused", "dropped: ")
 # shorter streams are cut at every byte, longer ones at this many
@@ -51,15 +51,12 @@ def test_a_case_says_what_it_shows(case: Case) -> None:
 
 @_of("ask")
 def test_the_upstream_is_asked_as_it_wants_it(case: Case) -> None:
-    client, upstream = route_of(case).sides
-    given, stream = fields(orjson.dumps(case["ask"])), "stream" in case
     if "refused" in case:
         with pytest.raises(WireError) as caught:
-            upstream.compose(client.read_ask(given, MODEL, stream), case["upstream_model"])
-        told = client.in_its_words(caught.value)
-        assert {"code": told.code, "param": told.param} == case["refused"]
+            composed(case)
+        assert {"code": caught.value.code, "param": caught.value.param} == case["refused"]
         return
-    body, dropped = upstream.compose(client.read_ask(given, MODEL, stream), case["upstream_model"])
+    body, dropped = composed(case)
     asked = orjson.loads(body)
     assert asked == case["request"]
     assert list(dropped) == case["dropped"]
@@ -72,7 +69,7 @@ def test_the_client_is_told_as_its_sdk_expects(case: Case) -> None:
     answer = upstream.read_answer(bytes_of(case["answer"]))
     told = orjson.loads(client.write_answer(answer, told_of(case)))
     assert told == case["told"]
-    assert list(client.untold(answer) if client.untold is not None else ()) == case.get("untold", [])
+    assert list(client.left_out(answer)) == case.get("untold", [])
     assert (answer.usage, answer.problem) == (usage_of(case), case.get("problem", ""))
     legal.answer(case["client"], told)
 

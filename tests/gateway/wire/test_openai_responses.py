@@ -208,6 +208,7 @@ def test_a_whole_answer_is_read_with_all_its_items() -> None:
         usage=Usage(input_tokens=10, cached_tokens=4, cache_write_tokens=2, output_tokens=5, reasoning_tokens=3, tier="priority"),
         created_at_s=5,
         service_tier="priority",
+        untold=("web_search_call", "annotations"),
     )
 
 
