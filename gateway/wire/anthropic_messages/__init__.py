@@ -39,6 +39,8 @@ WIRE = Wire(
             "stop": "stop_sequences",
             "reasoning": "messages.content.thinking",
             "reasoning_effort": ("thinking", "output_config.effort"),
+            "file.filename": "messages.content.title",
+            "citations": "messages.content.citations",
             "response_format": "output_config.format",
             "user": "metadata.user_id",
             "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",

@@ -71,7 +71,7 @@ def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask
     if "max_output_tokens" not in made:
         raise read.invalid("max_tokens", "max_tokens: Field required")
     if not _REASONED.isdisjoint(values):
-        made |= _reasoned(values)
+        made |= _reasoned(values, dropped)
     if "tools" in values:
         made["tools"] = tuple([_tool(tool, f"tools.{index}", dropped) for index, tool in enumerate(read.list_(values["tools"], "tools"))])
     made["messages"] = _messages(values, dropped)
@@ -80,9 +80,10 @@ def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask
     return Ask(model=model, stream=stream, **made)
 
 
-def _reasoned(values: Mapping[str, Any]) -> dict[str, Any]:
+def _reasoned(values: Mapping[str, Any], dropped: list[str]) -> dict[str, Any]:
     """Return what is said about thinking and the shape of the answer."""
     output = read.object_(values.get("output_config", {}), "output_config")
+    dropped += [f"output_config.{name}" for name in output if name not in ("effort", "format") and output[name] is not None]
     effort, budget_tokens, shows = _thinking(values.get("thinking"), output)
     schema = _schema(output.get("format"), "output_config.format") or _schema(values.get("output_format"), "output_format")
     return {

@@ -76,6 +76,8 @@ def _signed(call: Part, signed_by: str, signature: str) -> Part:
 def _text(block: _Block, param: str, dropped: list[str]) -> tuple[Part, ...]:
     listed = read.list_(block.get("citations") or [], f"{param}.citations")
     citations = tuple(_citation(each, f"{param}.citations.{index}") for index, each in enumerate(listed))
+    if citations:
+        dropped.append("messages.content.citations")  # what an earlier answer cited: no other wire takes that back
     return (Part(kind=PartKind.TEXT, text=read.text(block.get("text"), f"{param}.text"), cache=_cache(block, param), citations=citations),)
 
 

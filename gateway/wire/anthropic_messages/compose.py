@@ -73,6 +73,8 @@ def _left_out(ask: Ask, body: dict[str, Any]) -> list[str]:
     left += [name for name, attribute, field in _SOMETIMES if field not in body and getattr(ask, attribute) not in _NOTHING]
     if ask.reasoning_budget_tokens and "thinking" not in body:
         left.append("reasoning_effort")
+    elif ask.shows_reasoning and "thinking" not in body and not ask.reasoning_effort:  # it thinks only when told how much
+        left.append("shows_reasoning")
     return left if ask.seed is None else ["seed", *left]
 
 

@@ -105,6 +105,8 @@ def _tool_choice(choice: ToolChoice) -> Block:
 def _thinking(ask: Ask, body: dict[str, Any], limits: dict[str, Any], dropped: list[str], upstream_model: str) -> dict[str, Any]:
     """Return the fields that make the model think; the effort stands among the dropped where there are none."""
     effort, budget = ask.reasoning_effort, ask.reasoning_budget_tokens
+    if not (effort or budget) and ask.shows_reasoning:  # it thinks only when told how much
+        dropped.append("shows_reasoning")
     if effort == "none" or not (effort or budget):
         return {}
     effort = effort or effort_of(budget or 0)

@@ -71,6 +71,7 @@ WIRE = Wire(
             "presence_penalty": "generationConfig.presencePenalty",
             "response_format": "generationConfig.responseSchema",
             "reasoning_effort": "generationConfig.thinkingConfig",
+            "shows_reasoning": "generationConfig.thinkingConfig.includeThoughts",
             "reasoning": "contents.parts.thoughtSignature",
             "is_error": "contents.parts.functionResponse.response.error",
             "service_tier": "serviceTier",

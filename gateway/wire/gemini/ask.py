@@ -37,8 +37,7 @@ def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask
         raise unsupported("cachedContent")
     dropped: list[str] = []
     drop_others(given, _KNOWN, "", dropped)
-    if given.get("safetySettings"):
-        dropped.append("safetySettings")
+    dropped += [name for name in ("safetySettings", "store") if given.get(name)]
     tools = _tools(given.get("tools", []), dropped)
     tools, choice = _choice(given.get("toolConfig", {}), tools, dropped)
     messages = read_contents(given.get("contents"), dropped)

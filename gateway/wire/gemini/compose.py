@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from gateway.terms import Ask, Tool, ToolChoice
+from gateway.terms import Ask, PartKind, Tool, ToolChoice
 from gateway.wire.gemini import schema as schemas
 from gateway.wire.gemini.contents import write_contents
 from gateway.wire.given import dropped as names
@@ -66,6 +66,8 @@ def _drop_unsaid(ask: Ask, dropped: list[str]) -> None:
         (ask.cache_key, "prompt_cache_key"),
         (any(tool.strict for tool in ask.tools), "tools.strict"),
         (any(tool.cache for tool in ask.tools) or any(part.cache for message in ask.messages for part in message.parts), "cache_control"),
+        (any(part.cites for message in ask.messages for part in message.parts), "citations"),
+        (any(part.kind is PartKind.DOCUMENT and part.name for message in ask.messages for part in message.parts), "file.filename"),
         (any(part.detail not in ("", "auto") for message in ask.messages for part in message.parts), "image_url.detail"),
     )
     dropped += [name for is_said, name in said if is_said]

@@ -48,6 +48,7 @@ WIRE = Wire(
         names={
             "reasoning": "messages.reasoning_details",
             "image_url.detail": "messages.content.image_url.detail",
+            "file.filename": "messages.content.file.filename",
             "tools.strict": "tools.function.strict",
             "user": ("safety_identifier", "user"),
         },

@@ -36,6 +36,8 @@ WIRE = Wire(
             "logprobs": "include",
             "reasoning": "input.reasoning",
             "reasoning_effort": "reasoning.effort",
+            "shows_reasoning": "reasoning.summary",
+            "file.filename": "input.content.filename",
             "response_format": "text.format",
             "verbosity": "text.verbosity",
             "user": ("safety_identifier", "user"),

@@ -188,6 +188,8 @@ def _content(part: Part, param: str, lost: list[str]) -> _Item:
     if kind is PartKind.IMAGE:
         return {"type": "input_image", "image_url": part.text, "detail": part.detail or "auto"}
     if kind is PartKind.DOCUMENT:
+        if part.cites:
+            lost.append("citations")
         if not part.media_type:
             return {"type": "input_file", "file_url": part.text}
         return {"type": "input_file", "filename": part.name or _FILE_NAME + _ENDINGS.get(part.media_type, ""), "file_data": part.text}
