@@ -21,7 +21,7 @@ from gateway.terms.call import (
     Rules,
     Ties,
 )
-from gateway.terms.conversation import Answer, Ask, Chunk, ChunkKind, Citation, Logprob, Message, Part, PartKind, Tool, ToolChoice, Usage
+from gateway.terms.conversation import Answer, Ask, Chunk, ChunkKind, Citation, Logprob, Message, Part, PartKind, TokensChunk, Tool, ToolChoice, Usage
 from gateway.terms.embedding import EmbedAsk, Embedded
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "Reference",
     "Rules",
     "Ties",
+    "TokensChunk",
     "Tool",
     "ToolChoice",
     "Usage",

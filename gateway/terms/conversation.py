@@ -194,6 +194,7 @@ class ChunkKind(StrEnum):
     ERROR = "error"
     PING = "ping"
     UNTOLD = "untold"
+    LOGPROBS = "logprobs"
 
 
 class Chunk(Frozen, frozen=True):
@@ -217,3 +218,9 @@ class Chunk(Frozen, frozen=True):
     stop_sequence: str = ""
     citation: Citation | None = None
     extra: Mapping[str, Any] | None = None
+
+
+class TokensChunk(Chunk, frozen=True):
+    """How likely the tokens of the text before it were; seldom asked for, so that other chunks need no place for it."""
+
+    tokens: tuple[Logprob, ...] = ()

@@ -135,11 +135,12 @@ def _answer(candidate: Candidate, response_id: str) -> Answer:
     parts = _parts(candidate, response_id)
     finish = finish_of(candidate.finish_reason or "", has_calls=any(part.kind is PartKind.TOOL_CALL for part in parts))
     untold = dropped(name for part in (candidate.content.parts if candidate.content is not None else None) or () for name in untold_of(part))
-    logprobs = _logprobs(candidate.logprobs_result) if candidate.logprobs_result is not None else ()
+    logprobs = tokens_of(candidate.logprobs_result) if candidate.logprobs_result is not None else ()
     return Answer("", "", parts, finish, None, logprobs=logprobs, untold=untold)
 
 
-def _logprobs(told: Logprobs) -> tuple[Logprob, ...]:
+def tokens_of(told: Logprobs) -> tuple[Logprob, ...]:
+    """Return how likely the tokens of a text were."""
     tops = told.top_candidates or []
     found = []
     for place, chosen in enumerate(told.chosen_candidates or ()):

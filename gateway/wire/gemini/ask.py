@@ -45,8 +45,6 @@ def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask
     settings = read_config(given["generationConfig"], dropped) if "generationConfig" in given else {}
     if stream and settings.get("answers", 1) > 1:
         raise unsupported("generationConfig.candidateCount")
-    if stream and settings.get("logprobs"):
-        raise unsupported("generationConfig.responseLogprobs")
     tier = text(given.get("serviceTier", ""), "serviceTier").lower().removeprefix("service_tier_")
     if tier not in _TIERS:
         raise invalid("serviceTier", "serviceTier must be standard, flex or priority")

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import orjson
 
-from gateway.terms import Chunk, ChunkKind, Citation
+from gateway.terms import Chunk, ChunkKind, Citation, TokensChunk
 from gateway.wire import Told
 from gateway.wire.gemini import thoughts
-from gateway.wire.gemini.told import FINISHES, arguments, error_event, grounded, picture, sign_first, usage_metadata
+from gateway.wire.gemini.told import FINISHES, arguments, error_event, grounded, logprobs_result, picture, sign_first, usage_metadata
 from gateway.wire.given import left_out
 
 # Google's SDKs take a comment for an answer that is no JSON; an empty line is nothing to them.
@@ -87,6 +87,9 @@ class ChunkWriter:
             return error_event(chunk.status or 502, "upstream_error", "api_error", chunk.text, None, chunk.extra or {})
         if kind is ChunkKind.CITATION and chunk.citation is not None:
             self._citations.append(chunk.citation)
+        elif isinstance(chunk, TokensChunk):
+            told = b',"logprobsResult":' + orjson.dumps(logprobs_result(chunk.tokens)) + b',"index":0'
+            return b'data: {"candidates":[{"content":{"parts":[{"text":""}' + self._tail.replace(b',"index":0', told, 1)
         elif kind is ChunkKind.UNTOLD:
             self._untold.append(chunk.text)
         elif kind is ChunkKind.USAGE and chunk.usage is not None:

@@ -3,9 +3,21 @@
 import msgspec
 import orjson
 
-from gateway.terms import Chunk, ChunkKind, Usage
+from gateway.terms import Chunk, ChunkKind, TokensChunk, Usage
 from gateway.wire import Seen, WireError
-from gateway.wire.gemini.answer import arguments_of, believed, bytes_of, call_id, citations_of, error_of, finish_of, picture_of, refusal_of, untold_of
+from gateway.wire.gemini.answer import (
+    arguments_of,
+    believed,
+    bytes_of,
+    call_id,
+    citations_of,
+    error_of,
+    finish_of,
+    picture_of,
+    refusal_of,
+    tokens_of,
+    untold_of,
+)
 from gateway.wire.gemini.shapes import RESPONSE, Candidate, Response, VendorPart
 from gateway.wire.gemini.thoughts import NAME
 from gateway.wire.sse import data_of
@@ -102,6 +114,8 @@ class ChunkReader:
         if candidate.content is not None:
             for part in candidate.content.parts or ():
                 self._part(part, chunks)
+        if candidate.logprobs_result is not None:
+            chunks.append(TokensChunk(ChunkKind.LOGPROBS, tokens=tokens_of(candidate.logprobs_result)))
         if candidate.grounding_metadata is not None or candidate.citation_metadata is not None:
             chunks += [Chunk(ChunkKind.CITATION, citation=one) for one in citations_of(candidate, "".join(self._text))]
         if candidate.finish_reason and candidate.finish_reason != "FINISH_REASON_UNSPECIFIED":

@@ -42,11 +42,13 @@ def _candidate(answer: Answer, index: int) -> dict[str, Any]:
     if grounding is not None:
         candidate["groundingMetadata"] = grounding
     if answer.logprobs:
-        candidate["logprobsResult"] = {
-            "chosenCandidates": [_token(each) for each in answer.logprobs],
-            "topCandidates": [{"candidates": [_token(one) for one in each.top]} for each in answer.logprobs],
-        }
+        candidate["logprobsResult"] = logprobs_result(answer.logprobs)
     return candidate
+
+
+def logprobs_result(tokens: tuple[Logprob, ...]) -> dict[str, Any]:
+    """Return how likely the tokens of a text were."""
+    return {"chosenCandidates": [_token(each) for each in tokens], "topCandidates": [{"candidates": [_token(one) for one in each.top]} for each in tokens]}
 
 
 def _token(one: Logprob) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask
 
 
 def _other_answers(values: Mapping[str, Any], stream: bool) -> tuple[int, bool, int]:
-    """Return how many answers are wanted, whether with probabilities, and with how many alternatives; streams are translated with neither."""
+    """Return how many answers are wanted, whether with probabilities, and with how many alternatives; streams are translated with one answer alone."""
     answers = read.integer(values.get("n"), "n", 1) or 1
     has_logprobs = read.flag(values.get("logprobs"), "logprobs") or False
     top = read.integer(values.get("top_logprobs"), "top_logprobs", 0) or 0
@@ -91,8 +91,6 @@ def _other_answers(values: Mapping[str, Any], stream: bool) -> tuple[int, bool, 
         raise read.invalid("top_logprobs", "top_logprobs are told with logprobs alone: set logprobs to true")
     if stream and answers > 1:
         raise read.unsupported("n")
-    if stream and has_logprobs:
-        raise read.unsupported("logprobs")
     if values.get("modalities") not in (None, [], ["text"]):
         raise read.unsupported("modalities")
     return answers, has_logprobs, top

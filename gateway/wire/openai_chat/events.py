@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from gateway.terms import Chunk, ChunkKind
-from gateway.wire import Told
+from gateway.terms import Chunk, ChunkKind, TokensChunk
+from gateway.wire import Told, logprobs
 from gateway.wire.given import left_out
 from gateway.wire.openai_chat.told import CREATED_BY_GATEWAY, annotation, error_event, picture, sealed_detail, signed_call, signed_detail, usage_of
 
@@ -76,6 +76,9 @@ class ChunkWriter:
             if chunk.citation.url:
                 return self._delta(_dumps({"annotations": [annotation(chunk.citation, 0, self._said)]}))
             self._untold.append("citations")
+        if isinstance(chunk, TokensChunk):
+            told = _dumps({"content": logprobs.written(chunk.tokens), "refusal": None})
+            return self._head + b'{"index":0,"delta":{},"logprobs":' + told + b',"finish_reason":null}' + self._tail
         if kind is ChunkKind.UNTOLD:
             self._untold.append(chunk.text)
         if kind is ChunkKind.ERROR:

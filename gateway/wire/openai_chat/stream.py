@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.terms import Chunk, ChunkKind, Usage
-from gateway.wire import WireError
+from gateway.terms import Chunk, ChunkKind, TokensChunk, Usage
+from gateway.wire import WireError, logprobs
 from gateway.wire.openai_chat.answer import arguments_of, call_signature, citation_of, finish_of, pictures, text_of, untold_of
 from gateway.wire.openai_chat.calls import CallOrder
 from gateway.wire.openai_chat.meter import error_message, usage_in
@@ -33,6 +33,7 @@ class _Choice(msgspec.Struct, frozen=True, gc=False):
     message: _Delta | None = None
     finish_reason: Any = None
     index: Any = 0
+    logprobs: Any = None
 
 
 class _Event(msgspec.Struct, frozen=True, gc=False):
@@ -45,6 +46,12 @@ class _Event(msgspec.Struct, frozen=True, gc=False):
 
 _EVENT = msgspec.json.Decoder(_Event)
 _START = ChunkKind.START
+
+
+def tokens_of(told: object) -> list[Chunk]:
+    """Return how likely the tokens of an event's text were."""
+    tokens = logprobs.read(told.get("content")) if isinstance(told, dict) else ()
+    return [TokensChunk(ChunkKind.LOGPROBS, tokens=tokens)] if tokens else []
 
 
 class ChunkReader:
@@ -147,6 +154,8 @@ class ChunkReader:
                 chunks += [Chunk(kind=ChunkKind.CITATION, citation=citation) for citation in found]
             if delta.audio or delta.images or delta.annotations:
                 chunks += [Chunk(kind=ChunkKind.UNTOLD, text=name) for name in untold_of(delta.audio, delta.images, delta.annotations)]
+        if choice.logprobs:
+            chunks += tokens_of(choice.logprobs)
         if choice.finish_reason and not self._finished:
             self._finish(choice.finish_reason, chunks)
 

@@ -49,8 +49,6 @@ def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask
     top = read.integer(values.get("top_logprobs"), "top_logprobs", 0) or 0
     if top and not has_logprobs:
         raise read.invalid("top_logprobs", f"top_logprobs are told with the probabilities alone: put {_LOGPROBS} into include")
-    if has_logprobs and stream:
-        raise read.unsupported("include")
     if read.choice(values.get("truncation"), "truncation", ("auto", "disabled")) == "auto":
         dropped.append("truncation")
     tools, choice = _tools(values, dropped)

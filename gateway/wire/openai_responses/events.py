@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 import orjson
 
-from gateway.terms import Chunk, ChunkKind, Usage
-from gateway.wire import Told
+from gateway.terms import Chunk, ChunkKind, TokensChunk, Usage
+from gateway.wire import Told, logprobs
 from gateway.wire.given import left_out
 from gateway.wire.openai_responses.envelope import Envelope, annotation, outcome, reasoning_item, text_part
 from gateway.wire.openai_responses.reasoning import sealed
@@ -42,8 +42,8 @@ class ChunkWriter:
     """
 
     __slots__ = (
-        "_annotations", "_before", "_closed", "_content", "_envelope", "_finish", "_identity", "_index", "_item", "_items", "_number", "_part", "_pieces",
-        "_signature", "_started", "_tools", "_untold", "_usage",
+        "_annotations", "_before", "_closed", "_content", "_envelope", "_finish", "_identity", "_index", "_item", "_items", "_logprobs", "_number", "_part",
+        "_pieces", "_signature", "_started", "_tools", "_untold", "_usage",
     )  # fmt: skip
 
     def __init__(self, told: Told) -> None:
@@ -57,6 +57,7 @@ class ChunkWriter:
         self._pieces: list[str] = []
         self._content: list[dict[str, Any]] = []
         self._annotations: list[dict[str, Any]] = []
+        self._logprobs: list[dict[str, Any]] = []
         self._tools: dict[int, _Tool] = {}
         self._signature: Chunk | None = None
         self._finish = "stop"
@@ -172,8 +173,9 @@ class ChunkWriter:
             part: dict[str, Any] = {"type": "refusal", "refusal": text}
             out = self._event("refusal.done", **place, refusal=text)
         else:
-            part = text_part(text, self._annotations)
-            out = self._event("output_text.done", **place, text=text, logprobs=[])
+            part = {**text_part(text, self._annotations), "logprobs": self._logprobs}
+            out = self._event("output_text.done", **place, text=text, logprobs=self._logprobs)
+            self._logprobs = []
         self._content.append(part)
         self._annotations = []
         return out + self._event("content_part.done", **place, part=part)
@@ -268,6 +270,15 @@ class ChunkWriter:
         self._usage = chunk.usage
         return b""
 
+    def _tokens(self, chunk: Chunk) -> bytes:
+        """Tell how likely the tokens of the text were that was just told, which needs a delta of its own."""
+        assert isinstance(chunk, TokensChunk)
+        out = b"" if self._part == "text" else self._begin("text")
+        told = logprobs.written(chunk.tokens)
+        self._logprobs += told
+        place = {"item_id": self._identity, "output_index": self._index, "content_index": len(self._content)}
+        return out + self._event("output_text.delta", **place, delta="", logprobs=told)
+
     def _leave_out(self, chunk: Chunk) -> bytes:
         self._untold.append(chunk.text)
         return b""
@@ -295,5 +306,6 @@ class ChunkWriter:
         ChunkKind.FINISH: _finished,
         ChunkKind.USAGE: _take_usage,
         ChunkKind.UNTOLD: _leave_out,
+        ChunkKind.LOGPROBS: _tokens,
         ChunkKind.END: _end,
     }

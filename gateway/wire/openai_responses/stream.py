@@ -1,9 +1,11 @@
 """Reads streams of the Responses API as neutral chunks, event by event. Knows nothing about whole answers."""
 
+from typing import Any
+
 import msgspec
 
-from gateway.terms import Chunk, ChunkKind, Usage
-from gateway.wire import WireError
+from gateway.terms import Chunk, ChunkKind, TokensChunk, Usage
+from gateway.wire import WireError, logprobs
 from gateway.wire.openai_responses.answer import KNOWN, NULL, Annotation, Item, Reason, VendorError, believed, citation_of, finish_of, signature_of
 from gateway.wire.openai_responses.reasoning import NAME
 from gateway.wire.sse import data_of
@@ -23,6 +25,7 @@ class _Response(msgspec.Struct, frozen=True, gc=False):
 class _Event(msgspec.Struct, frozen=True, gc=False):
     type: str = ""
     delta: str | None = None
+    logprobs: list[Any] | None = None
     output_index: int = 0
     summary_index: int = 0
     content_index: int = 0
@@ -92,7 +95,8 @@ class ChunkReader:
         if said is not None:
             if said is ChunkKind.REASONING:
                 self._thought = read.output_index
-            return [Chunk(kind=said, text=read.delta)] if read.delta else []
+            chunks = [Chunk(kind=said, text=read.delta)] if read.delta else []
+            return chunks if not read.logprobs else [*chunks, TokensChunk(ChunkKind.LOGPROBS, tokens=logprobs.read(read.logprobs))]
         if kind == "response.function_call_arguments.delta":
             tool = self._tools.get(read.output_index)
             if tool is None or not read.delta:
