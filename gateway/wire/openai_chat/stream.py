@@ -140,24 +140,27 @@ class ChunkReader:
                 if text:
                     self._settle_reasoning(chunks)
                     chunks.append(Chunk(kind=ChunkKind.TEXT, text=text))
-            if delta.images:
-                self._settle_reasoning(chunks)
-                chunks += [Chunk(kind=ChunkKind.IMAGE, text=url) for url in pictures(delta.images)]
+            if delta.images or delta.annotations or delta.audio:
+                self._beside(delta, chunks)
             if delta.tool_calls:
                 self._settle_reasoning(chunks)
                 self._tool_calls(delta.tool_calls, chunks)
             if delta.refusal and isinstance(delta.refusal, str):
                 self._settle_reasoning(chunks)
                 chunks.append(Chunk(kind=ChunkKind.REFUSAL, text=delta.refusal))
-            if isinstance(delta.annotations, list):
-                found = [citation for each in delta.annotations if (citation := citation_of(each)) is not None]
-                chunks += [Chunk(kind=ChunkKind.CITATION, citation=citation) for citation in found]
-            if delta.audio or delta.images or delta.annotations:
-                chunks += [Chunk(kind=ChunkKind.UNTOLD, text=name) for name in untold_of(delta.audio, delta.images, delta.annotations)]
         if choice.logprobs:
             chunks += tokens_of(choice.logprobs)
         if choice.finish_reason and not self._finished:
             self._finish(choice.finish_reason, chunks)
+
+    def _beside(self, delta: _Delta, chunks: list[Chunk]) -> None:
+        """Read what comes beside a text: pictures, sources, sound."""
+        if delta.images:
+            self._settle_reasoning(chunks)
+            chunks += [Chunk(kind=ChunkKind.IMAGE, text=url) for url in pictures(delta.images)]
+        found = [citation for each in delta.annotations if (citation := citation_of(each))] if isinstance(delta.annotations, list) else []
+        chunks += [Chunk(kind=ChunkKind.CITATION, citation=citation) for citation in found]
+        chunks += [Chunk(kind=ChunkKind.UNTOLD, text=name) for name in untold_of(delta.audio, delta.images, delta.annotations)]
 
     def _thought(self, delta: _Delta, chunks: list[Chunk]) -> None:
         for field in REASONING_FIELDS:

@@ -25,7 +25,7 @@ class _Response(msgspec.Struct, frozen=True, gc=False):
 class _Event(msgspec.Struct, frozen=True, gc=False):
     type: str = ""
     delta: str | None = None
-    logprobs: list[Any] | None = None
+    logprobs: tuple[Any, ...] | None = None
     output_index: int = 0
     summary_index: int = 0
     content_index: int = 0
@@ -96,7 +96,7 @@ class ChunkReader:
             if said is ChunkKind.REASONING:
                 self._thought = read.output_index
             chunks = [Chunk(kind=said, text=read.delta)] if read.delta else []
-            return chunks if not read.logprobs else [*chunks, TokensChunk(ChunkKind.LOGPROBS, tokens=logprobs.read(read.logprobs))]
+            return chunks if not read.logprobs else [*chunks, TokensChunk(ChunkKind.LOGPROBS, tokens=logprobs.read(list(read.logprobs)))]
         if kind == "response.function_call_arguments.delta":
             tool = self._tools.get(read.output_index)
             if tool is None or not read.delta:
