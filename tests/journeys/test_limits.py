@@ -3,6 +3,8 @@
 import itertools
 import os
 import signal
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,8 @@ from tests.journeys.siege import Siege
 
 pytestmark = pytest.mark.journey
 SLOW = "[[sim: tokens=5 delay=1500]]"
+# whoever comes after the twentieth finds the minute's 20,000 tokens used, or held by those before
+LONG = "[[sim: tokens=1000]]"
 HELD = """
 SELECT w.held FROM billing_window w JOIN billing_limit l ON l.id = w.limit_id JOIN accounts_virtualkey k ON k.id = l.key_id WHERE k.public_id = '{0}'
 """
@@ -36,11 +40,11 @@ def minute(besieged: Siege) -> str:
     return str(besieged.database.rows("SELECT date_trunc('minute', clock_timestamp())")[0][0])
 
 
-def within_a_minute(besieged: Siege, kind: str, amount: int | str) -> list[Answer]:
-    """Return what 60 callers at once hear, all of them in one minute."""
+def within_a_minute(besieged: Siege, kind: str, amount: int | str, bodies: Sequence[dict[str, Any]]) -> list[Answer]:
+    """Return what callers at once hear, all of them in one minute."""
     while True:
         key, before = limited(besieged, kind, amount).key, minute(besieged)
-        answers = all_at_once(besieged.origins, key, [ask(f"call {number}") for number in range(60)])
+        answers = all_at_once(besieged.origins, key, bodies)
         if minute(besieged) == before:
             return answers
 
@@ -48,7 +52,7 @@ def within_a_minute(besieged: Siege, kind: str, amount: int | str) -> list[Answe
 @pytest.mark.parametrize("kind", PER_MINUTE)
 def test_as_many_calls_pass_in_a_minute_as_the_limit_says(besieged: Siege, kind: str) -> None:
     amount, fits = PER_MINUTE[kind]
-    answers = within_a_minute(besieged, kind, amount)
+    answers = within_a_minute(besieged, kind, amount, [ask(f"call {number}") for number in range(60)])
     assert counted(answers) == {200: fits, 429: 60 - fits}
     for answer in answers:
         if answer.status == 429:
@@ -63,7 +67,7 @@ def test_as_many_calls_pass_in_a_minute_as_the_limit_says(besieged: Siege, kind:
 
 
 def test_tokens_per_minute_are_held_before_and_counted_after(besieged: Siege) -> None:
-    answers = within_a_minute(besieged, "tpm", 20_000)
+    answers = within_a_minute(besieged, "tpm", 20_000, [ask(f"{number} {LONG}", "sim-chat", max_tokens=1000) for number in range(60)])
     assert set(counted(answers)) == {200, 429}
     used = [answer.body["usage"]["total_tokens"] for answer in answers if answer.status == 200]
     assert 0 < sum(used) <= 20_000
