@@ -1,7 +1,6 @@
 """Every fault a vendor can commit, through the whole product, on both wires, streamed and not: bounded, explained, and in one row."""
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -14,8 +13,17 @@ from tests.fakes.upstream import EVENTS, FAULTS, JSON, Turn, Upstream, stream, w
 
 pytestmark = pytest.mark.journey
 
-DEADLINES = {"connect_timeout_ms": 1_000, "first_byte_timeout_ms": 1_500, "idle_timeout_ms": 1_500, "total_timeout_ms": 4_000}
-BOUND_S = 8.0
+# long enough for the slowest machine; only what a fault itself lets pass is short
+PATIENT = {"connect_timeout_ms": 10_000, "first_byte_timeout_ms": 30_000, "idle_timeout_ms": 30_000, "total_timeout_ms": 60_000}
+IMPATIENT = {
+    "stall=before": {"first_byte_timeout_ms": 1_500},
+    "stall_first_byte": {"first_byte_timeout_ms": 1_500},
+    "stall=mid": {"idle_timeout_ms": 1_500},
+    "stall_mid": {"idle_timeout_ms": 1_500},
+    "dripping": {"idle_timeout_ms": 1_500},
+    "endless": {"total_timeout_ms": 4_000},
+}
+GIVEN_UP_S = 70
 WIRES = {"openai": ("simulator", "sim-chat"), "anthropic": ("simulator_anthropic", "sim-claude")}
 
 # directive: status, code
@@ -72,7 +80,6 @@ class Heard(NamedTuple):
     body: bytes
     events: list[bytes]
     error: dict[str, Any]
-    took_s: float
 
 
 def name_of(wire: str, directive: str, streamed: bool) -> str:
@@ -81,13 +88,18 @@ def name_of(wire: str, directive: str, streamed: bool) -> str:
     return f"{wire[0]}{'s' if streamed else 'w'}-{word}"
 
 
+def deadlines(fault: str) -> dict[str, int]:
+    """Return how long the gateway waits for the vendor that commits a fault."""
+    return {**PATIENT, **IMPATIENT.get(fault, {})}
+
+
 def fault_models() -> dict[str, list[dict[str, Any]]]:
     """Return a model for every wire, fault and way, so that no breaker and no pool is shared."""
     made: dict[str, list[dict[str, Any]]] = {}
     for wire, (provider, upstream_model) in WIRES.items():
         for streamed, faults in ((False, {**BEFORE, **MIDDLE_WHOLE, **HARMLESS, **BOMB}), (True, {**BEFORE, **MIDDLE_STREAM, **HARMLESS, **BOMB})):
             for directive in faults:
-                made[name_of(wire, directive, streamed)] = [{"provider": provider, "upstream_model": upstream_model, **DEADLINES}]
+                made[name_of(wire, directive, streamed)] = [{"provider": provider, "upstream_model": upstream_model, **deadlines(directive)}]
     return made
 
 
@@ -130,7 +142,7 @@ def vendor(service: Service) -> Iterator[Upstream]:
         for prefix, faults in (("rw", RAW_WHOLE), ("rs", RAW_STREAM)):
             for fault in faults:
                 models[f"{prefix}-{fault.replace('_', '-')}"] = [raw_account(upstream, fault)]
-        models["refused"] = [{"provider": "openai_compatible", "base_url": f"http://127.0.0.1:{free_port()}", **DEADLINES}]
+        models["refused"] = [{"provider": "openai_compatible", "base_url": f"http://127.0.0.1:{free_port()}", **PATIENT}]
         models["repeated"] = [{**raw_account(upstream, "credential_repeated"), "credential": "canary-credential-in-message"}]
         for way in ("refused", "stalled", "limited", "broken-stream"):
             fault = {"stalled": "stall_first_byte", "limited": "retry_later", "broken-stream": "reset_before"}.get(way, "ok")
@@ -148,20 +160,18 @@ def vendor(service: Service) -> Iterator[Upstream]:
 
 def raw_account(upstream: Upstream, fault: str) -> dict[str, Any]:
     """Return a deployment whose vendor commits a fault of the scripted upstream."""
-    return {"provider": "openai_compatible", "base_url": f"{upstream.url}/{fault}", **DEADLINES}
+    return {"provider": "openai_compatible", "base_url": f"{upstream.url}/{fault}", **deadlines(fault)}
 
 
 def ask(service: Service, model: str, prompt: str = "hello", *, stream: bool = False, **more: Any) -> Heard:
     """Make a chat call and return everything the caller heard."""
     body = {"model": model, "messages": [{"role": "user", "content": prompt}], **({"stream": True} if stream else {}), **more}
-    began = time.monotonic()
-    answer = httpx.post(f"{service.base_url}/chat/completions", json=body, headers={"authorization": f"Bearer {service.key}"}, timeout=BOUND_S + 5)
-    took_s = time.monotonic() - began
+    answer = httpx.post(f"{service.base_url}/chat/completions", json=body, headers={"authorization": f"Bearer {service.key}"}, timeout=GIVEN_UP_S)
     events = answer.content.replace(b"\r\n", b"\n").split(b"\n\n") if answer.headers["content-type"].startswith("text/event-stream") else []
     assert not events or events.pop() == b""
     last = events[-1].removeprefix(b"data: ") if events else answer.content
     error = json.loads(last).get("error", {}) if last[:1] == b"{" else {}
-    return Heard(answer.status_code, answer.headers, answer.content, events, error, took_s)
+    return Heard(answer.status_code, answer.headers, answer.content, events, error)
 
 
 def said(service: Service, heard: Heard, *columns: str) -> tuple[Any, ...]:
@@ -183,7 +193,6 @@ def test_a_fault_before_the_answer_is_a_plain_error(service: Service, wire: str,
     status, code = BEFORE[directive]
     heard = ask(service, name_of(wire, directive, streamed), f"[[sim: {directive}]]", stream=streamed)
     assert (heard.status, heard.headers["content-type"], heard.error["code"]) == (status, "application/json", code)
-    assert heard.took_s < BOUND_S
     assert heard.error["sgw"]["call_id"] == heard.headers["x-request-id"]
     if status in (429, 503):
         assert 1 <= int(heard.headers["retry-after"]) <= 8
@@ -198,7 +207,6 @@ def test_a_fault_before_the_answer_is_a_plain_error(service: Service, wire: str,
 def test_a_fault_inside_a_whole_answer_is_a_plain_error_and_billed(service: Service, wire: str, directive: str) -> None:
     heard = ask(service, name_of(wire, directive, False), f"[[sim: {directive}]]")
     assert (heard.status, heard.error["code"]) == MIDDLE_WHOLE[directive]
-    assert heard.took_s < BOUND_S
     found = said(service, heard, "outcome", "error_code", "usage_source", "flags")
     assert found == ("failed", heard.error["code"], "estimated", "attempts_billed")
     assert said(service, heard, "cost_nanousd") > (0,)
@@ -220,7 +228,6 @@ def test_a_fault_inside_a_stream_is_its_last_event(service: Service, wire: str, 
     status, code = MIDDLE_STREAM[directive]
     heard = ask(service, name_of(wire, directive, True), f"[[sim: {directive} pace=1 tokens=40]]", stream=True)
     assert (heard.status, heard.error["code"]) == (200, code)
-    assert heard.took_s < BOUND_S
     assert b"[DONE]" not in heard.body
     assert len(heard.events) > 1
     found = said(service, heard, "status", "outcome", "error_code", "usage_source")
@@ -235,7 +242,7 @@ def test_a_fault_inside_a_stream_is_its_last_event(service: Service, wire: str, 
 def test_an_odd_answer_is_still_an_answer(service: Service, wire: str, directive: str, streamed: bool) -> None:
     source, flags = HARMLESS[directive]
     heard = ask(service, name_of(wire, directive, streamed), f"Grüße 🦊 [[sim: {directive} say='zwölf 🦊']]", stream=streamed)
-    assert (heard.status, heard.error, heard.took_s < BOUND_S) == (200, {}, True)
+    assert (heard.status, heard.error) == (200, {})
     assert not streamed or (heard.events[-1], heard.body.count(b"[DONE]")) == (b"data: [DONE]", 1)
     heard.body.decode()
     found = said(service, heard, "status", "outcome", "error_code", "usage_source", "flags")
@@ -247,7 +254,7 @@ def test_an_odd_answer_is_still_an_answer(service: Service, wire: str, directive
 @pytest.mark.usefixtures("vendor")
 def test_a_raw_fault_of_a_whole_answer(service: Service, fault: str) -> None:
     heard = ask(service, f"rw-{fault.replace('_', '-')}")
-    assert (heard.status, heard.took_s < BOUND_S) == (RAW_WHOLE[fault], True)
+    assert heard.status == RAW_WHOLE[fault]
     outcome = "ok" if heard.status == 200 else "failed"
     cost = said(service, heard, "cost_nanousd")[0]
     assert (*said(service, heard, "status", "outcome"), cost > 0) == (heard.status, outcome, heard.status == 200 or fault in BEGAN)
@@ -258,7 +265,6 @@ def test_a_raw_fault_of_a_whole_answer(service: Service, fault: str) -> None:
 @pytest.mark.usefixtures("vendor")
 def test_a_raw_fault_of_a_stream(service: Service, fault: str) -> None:
     heard = ask(service, f"rs-{fault.replace('_', '-')}", stream=True)
-    assert heard.took_s < BOUND_S
     if RAW_STREAM[fault] is None:
         assert (heard.status, heard.events[-1]) == (200, b"data: [DONE]")
         assert said(service, heard, "outcome", "usage_source") == ("ok", "estimated" if fault == "no_usage" else "provider")
