@@ -13,13 +13,26 @@ from gateway.wire import WireError
 # Dropped names end in a response header: what a caller made up must not break out of it.
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _DROPPED_LIMIT = 32
+# the year 9999
+_LATEST_S = 253_402_300_800
 _SAYS_NOTHING = frozenset((b"null", b"0", b"0.0", b"false", b"{}", b"[]", b'""'))
+# how msgspec's messages name a field
+_MISSING = re.compile(r"missing required field `([^`]+)`")
+_PLACE = re.compile(r" - at `\$\.([^`]+)`")
 _IMAGE_AT = ("https://", "http://")
 
 
 def invalid(param: str, message: str) -> WireError:
     """Return the error for nonsense in a field."""
     return WireError("invalid_request", message, param)
+
+
+def misfit(error: msgspec.ValidationError) -> WireError:
+    """Return the error for a request of which msgspec says what does not fit, and where."""
+    words = str(error)
+    missing, place = _MISSING.search(words), _PLACE.search(words)
+    names = [found[1] for found in (place, missing) if found is not None]
+    return WireError("invalid_request", f"The request does not fit: {words}.", ".".join(names) or None)
 
 
 def unsupported(param: str) -> WireError:
@@ -83,6 +96,11 @@ def integer(given: object, param: str, least: int) -> int | None:
     if type(given) is not int or given < least:
         raise invalid(param, f"{param} must be an integer of at least {least}")
     return given
+
+
+def moment(given: object) -> int:
+    """Return a provider's Unix time in whole seconds, 0 for what can be none."""
+    return int(given) if isinstance(given, int | float) and 0 < given < _LATEST_S else 0
 
 
 def number(given: object, param: str, most: float, least: float = 0) -> float | None:

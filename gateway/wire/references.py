@@ -40,19 +40,29 @@ _REPORTS = frozenset(
 _GOOGLE_FILE = re.compile(r"(?:/?(?:v1|v1beta|v1alpha)/)?(files/[a-z0-9-]+)(?::[a-zA-Z]+)?/?", re.IGNORECASE)
 
 
-def has_other(items: Any, plain: frozenset[str], member: str = "content") -> bool:
+def has_other(items: Any, plain: frozenset[str | None], member: str = "content") -> bool:
     """Return whether a list's items hold anything in their `member` but texts and parts of these types: only there vendors look things up."""
     if type(items) is not list:
         return items is not None and type(items) is not str
     for item in items:
         held = item.get(member) if type(item) is dict else item
         if type(held) is list:
-            for part in held:
-                if type(part) is not dict or part.get("type") not in plain:
-                    return True
+            if not all_plain(held, plain):
+                return True
         elif type(held) is dict:
             return True
     return False
+
+
+def all_plain(parts: list[Any], plain: frozenset[str | None]) -> bool:
+    """Return whether every part is an object of one of these types; a type that is no text is none of them."""
+    try:
+        for part in parts:
+            if type(part) is not dict or part.get("type") not in plain:
+                return False
+    except TypeError:
+        return False
+    return True
 
 
 def references(parsed: Mapping[str, Any]) -> tuple[Reference, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from gateway.wire import Head, WireError
+from gateway.wire.given import misfit
 
 MOST_OUTPUT_TOKENS = 10_000_000
 
@@ -29,14 +30,9 @@ def read_head(parsed: Mapping[str, Any]) -> Head:
     try:
         fields = _convert(parsed, _Fields)
     except msgspec.ValidationError as error:
-        words, _, place = str(error).partition(" - at `$.")
-        raise WireError("invalid_request", f"The request does not fit: {error}.", place.rstrip("`") or _missing(words)) from None
+        raise misfit(error) from None
     output_tokens = fields.max_tokens or 0
     if not 0 <= output_tokens <= MOST_OUTPUT_TOKENS:
         raise WireError("invalid_request", "max_tokens must be between 1 and 10 000 000.", "max_tokens")
     # by position: a third of the time by name
     return Head(fields.model, bool(fields.stream), output_tokens, True, (fields.metadata.user_id or "") if fields.metadata is not None else "")
-
-
-def _missing(words: str) -> str | None:
-    return "model" if "`model`" in words else None

@@ -8,6 +8,7 @@ import orjson
 
 from gateway.terms import Answer, Citation, Part, PartKind
 from gateway.wire import WireError, logprobs
+from gateway.wire.given import moment
 from gateway.wire.openai_chat.meter import error_message, read_usage
 from gateway.wire.openai_chat.turns import REASONING_FIELDS, WIRE_NAME
 
@@ -44,7 +45,7 @@ def read_answer(body: bytes) -> Answer:
         model=_word(value.get("model")),
         usage=usage,
         problem=problem,
-        created_at_s=created if isinstance(created := value.get("created"), int) and created > 0 else 0,
+        created_at_s=moment(value.get("created")),
         service_tier=_word(value.get("service_tier")),
         others=tuple(others),
     )

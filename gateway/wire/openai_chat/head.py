@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from gateway.wire import Head, WireError
+from gateway.wire.given import misfit
 
 MOST_OUTPUT_TOKENS = 10_000_000
 MOST_ANSWERS = 128
@@ -34,7 +35,7 @@ def read_head(parsed: Mapping[str, Any]) -> Head:
     try:
         fields = _convert(parsed, _Fields)
     except msgspec.ValidationError as error:
-        raise WireError("invalid_request", f"The request does not fit: {error}.") from None
+        raise misfit(error) from None
     output_tokens = fields.max_completion_tokens or fields.max_tokens or 0
     if not 0 <= output_tokens <= MOST_OUTPUT_TOKENS:
         raise WireError("invalid_request", "The output limit must be between 0 and 10 000 000 tokens.", "max_completion_tokens")

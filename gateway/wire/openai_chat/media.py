@@ -7,6 +7,7 @@ import msgspec
 
 from gateway.terms import Usage
 from gateway.wire import Head, Plain, WireError
+from gateway.wire.given import misfit
 from gateway.wire.openai_chat.media_usage import IMAGE_TOKENS, MediaUsage, believed
 from gateway.wire.openai_chat.meter import read_usage
 from gateway.wire.openai_chat.pictures import PictureMeter
@@ -52,7 +53,7 @@ def _fields(parsed: Mapping[str, Any]) -> _Fields:
     try:
         fields = msgspec.convert(parsed, _Fields, strict=False)
     except msgspec.ValidationError as error:
-        raise WireError("invalid_request", f"The request does not fit: {error}.") from None
+        raise misfit(error) from None
     return fields
 
 

@@ -201,6 +201,8 @@ class ChunkReader:
     def _number(self, call: Mapping[str, Any], function: Mapping[str, Any], chunks: list[Chunk]) -> int:
         """Return which call of ours a piece belongs to. Some servers leave the index out, give every call the same one, or repeat the id in every piece."""
         index, given, name = call.get("index"), call.get("id"), function.get("name")
+        if isinstance(index, dict | list):
+            raise WireError("garbage", "the provider sent a tool call whose index is no number")
         call_id = given if isinstance(given, str) else ""
         known = self._calls.get(index)
         if known is None and index is None and self._ids and not name:

@@ -7,6 +7,7 @@ import msgspec
 import orjson
 
 from gateway.wire import Head, WireError
+from gateway.wire.given import misfit
 
 # what the API itself does where nothing was said
 DEFAULT_MAX_TOKENS = 16
@@ -33,7 +34,7 @@ def read_head(parsed: Mapping[str, Any]) -> Head:
     try:
         fields = msgspec.convert(parsed, _Fields)
     except msgspec.ValidationError as error:
-        raise WireError("invalid_request", f"The request does not fit: {error}.") from None
+        raise misfit(error) from None
     if not fields.model:
         raise WireError("invalid_request", "The request does not fit: Object missing required field `model`.", "model")
     each = DEFAULT_MAX_TOKENS if fields.max_tokens is None else fields.max_tokens

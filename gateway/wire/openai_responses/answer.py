@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.terms import Answer, Citation, Part, PartKind, Usage
 from gateway.wire import WireError, logprobs
-from gateway.wire.given import dropped
+from gateway.wire.given import dropped, moment
 from gateway.wire.openai_responses.reasoning import NAME
 
 _TOKENS_LIMIT = 1_000_000_000
@@ -129,7 +129,7 @@ def read_answer(body: bytes) -> Answer:
         finish=finish_of(response.incomplete_details, has_calls=any(part.kind is PartKind.TOOL_CALL for part in parts)),
         usage=usage,
         problem=problem,
-        created_at_s=int(response.created_at),
+        created_at_s=moment(response.created_at),
         service_tier=response.service_tier or "",
         untold=_untold(response.output),
         logprobs=tuple(one for item in response.output for words in item.content or () if words.logprobs for one in logprobs.read(words.logprobs)),

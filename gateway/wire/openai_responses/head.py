@@ -7,6 +7,7 @@ import msgspec
 
 from gateway.terms import Ties
 from gateway.wire import Head, WireError
+from gateway.wire.given import misfit
 from gateway.wire.openai_responses.items import is_reference
 
 MOST_OUTPUT_TOKENS = 10_000_000
@@ -30,7 +31,7 @@ def read_head(parsed: Mapping[str, Any]) -> Head:
     try:
         fields = msgspec.convert(parsed, _Fields)
     except msgspec.ValidationError as error:
-        raise WireError("invalid_request", f"The request does not fit: {error}.") from None
+        raise misfit(error) from None
     output_tokens = fields.max_output_tokens or 0
     if not 0 <= output_tokens <= MOST_OUTPUT_TOKENS:
         raise WireError("invalid_request", "The output limit must be between 0 and 10 000 000 tokens.", "max_output_tokens")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.wire.references import has_other
+from gateway.wire.references import all_plain, has_other
 
 _PLAIN = frozenset({"input_text", "output_text", "refusal", "summary_text", "reasoning_text"})
 _TOOLS = frozenset({"function", "custom", "web_search"})
@@ -14,10 +14,10 @@ _ITEMS = frozenset({None, "message", "function_call", "function_call_output", "c
 def may_name(parsed: Mapping[str, Any]) -> bool:
     """Return whether a request may name any of it."""
     tools, given = parsed.get("tools"), parsed.get("input")
-    if tools is not None and (type(tools) is not list or any(type(tool) is not dict or tool.get("type") not in _TOOLS for tool in tools)):
+    if tools is not None and (type(tools) is not list or not all_plain(tools, _TOOLS)):
         return True
     if type(given) is not list:
         return False
-    if any(type(item) is not dict or item.get("type") not in _ITEMS for item in given):
+    if not all_plain(given, _ITEMS):
         return True
     return has_other(given, _PLAIN) or has_other(given, _PLAIN, "output")
