@@ -11,6 +11,7 @@ import orjson
 from gateway.simulator import (
     anthropic_wire,
     bedrock_wire,
+    executed,
     faults,
     gemini_live,
     gemini_wire,
@@ -26,6 +27,7 @@ from gateway.simulator.answers import Prompt, Reply, answer, seed_of
 from gateway.simulator.connection import Connection, Receive, Scope, Send
 from gateway.simulator.directives import BadDirective
 from gateway.simulator.kept import Batches, Files, MessageBatches, read_form
+from gateway.simulator.message_files import MessageFiles
 from gateway.simulator.objects import Collections, GoogleFiles
 from gateway.simulator.problems import Problem
 from gateway.simulator.sockets import Socket
@@ -39,10 +41,6 @@ Keep = Callable[[bytes], bytes]
 Header = tuple[bytes, bytes]
 
 
-def _keep_nothing(said: bytes) -> bytes:
-    return said
-
-
 class Simulator:
     """The ASGI application. `pace_ms` is the pause between streamed events unless a directive says otherwise."""
 
@@ -50,7 +48,7 @@ class Simulator:
         self.pace_ms = pace_ms
         self.any_model = any_model
         self.stored = Stored()
-        self.files = Files()
+        self.files, self.message_files = Files(), MessageFiles()
         self.batches = Batches(self.files, self._in_a_batch)
         self.message_batches = MessageBatches(self._in_a_batch)
         self.collections, self.google_files = Collections(), GoogleFiles()
@@ -121,6 +119,8 @@ class Simulator:
             await _plain(connection, wire, wire.one_model(unquote(path[len("/v1/models/") :])))
         elif path.startswith("/v1/responses/"):
             await _plain(connection, wire, self.stored.answer(method, path[len("/v1/responses/") :]))
+        elif wire is anthropic_wire and path.startswith("/v1/files"):
+            await self._message_files(connection, method, path, headers)
         elif path.startswith(("/v1/files", "/v1/batches", "/v1/messages/batches")):
             await self._kept(connection, method, path, wire, headers)
         elif self.collections.has(path):
@@ -164,6 +164,23 @@ class Simulator:
         else:
             raise Problem(404, f"Invalid URL ({method} {path})", "unknown_url")
         await _plain(connection, wire, body)
+
+    async def _message_files(self, connection: Connection, method: str, path: str, headers: list[tuple[bytes, bytes]]) -> None:
+        raw = await _read(connection) if method == "POST" else b""
+        _, name, part = _parts(path)
+        if (method, name) == ("POST", ""):
+            body = self.message_files.upload(raw, dict(headers).get(b"content-type", b""))
+        elif (method, part) == ("GET", "content"):
+            await _plain(connection, anthropic_wire, self.message_files.content(name), b"application/octet-stream")
+            return
+        elif part or method not in ("GET", "DELETE"):
+            raise Problem(404, f"Invalid URL ({method} {path})")
+        else:
+            body = self.message_files.answer(method, name, connection.scope["query_string"])
+        await _plain(connection, anthropic_wire, body)
+
+    def _made_container(self) -> str:
+        return str(orjson.loads(self.collections.answer("POST", "/v1/containers", b"", {"name": "auto"}))["id"])
 
     def _in_a_batch(self, path: str, fields: dict[str, Any]) -> tuple[int, bytes]:
         """Return status and body of one request of a batch."""
@@ -244,8 +261,9 @@ class Simulator:
             shown = raw if echo == "body" else orjson.dumps(faults.described(headers))
             prompt = prompt._replace(echo=shown.decode("utf-8", "replace"))
             replies = [answer(prompt)]
-        keep = self.stored.keeper(fields) if wire is responses_wire else _keep_nothing
-        await self._spoken(connection, wire, prompt, replies, keep, kind)
+        tell = executed.teller(wire, fields, self._made_container, self.message_files)
+        keep = self.stored.keeper(fields) if wire is responses_wire else executed.as_it_is
+        await self._spoken(connection, wire, prompt, replies, lambda said: tell(keep(said)), kind)
 
     async def _embedded(self, connection: Connection, fields: dict[str, Any]) -> None:
         directives = openai_embeddings.read_directives(fields)

@@ -21,14 +21,15 @@ DAY_S = 86_400
 MOST = 1_000
 
 
-def read_form(raw: bytes, content_type: bytes) -> tuple[str, str, bytes]:
-    """Return purpose, name and content of an uploaded file; raises Problem."""
+def read_upload(raw: bytes, content_type: bytes) -> tuple[dict[str, str], list[tuple[str, str, bytes]]]:
+    """Return the text fields of a form, and of its files name, type and content; raises Problem."""
     fields: dict[str, str] = {}
-    files: list[tuple[str, bytes]] = []
+    files: list[tuple[str, str, bytes]] = []
 
     def keep(file: Any) -> None:
         file.file_object.seek(0)
-        files.append(((file.file_name or b"upload").decode("utf-8", "replace"), file.file_object.read()))
+        kind = (file.content_type or "application/octet-stream").partition(";")[0]
+        files.append(((file.file_name or b"upload").decode("utf-8", "replace"), kind, file.file_object.read()))
 
     try:
         parse_form(
@@ -39,9 +40,15 @@ def read_form(raw: bytes, content_type: bytes) -> tuple[str, str, bytes]:
         )
     except ValueError as error:
         raise Problem(400, "We could not parse your form.", "invalid_form") from error
+    return fields, files
+
+
+def read_form(raw: bytes, content_type: bytes) -> tuple[str, str, bytes]:
+    """Return purpose, name and content of an uploaded file; raises Problem."""
+    fields, files = read_upload(raw, content_type)
     if not files or not fields.get("purpose"):
         raise Problem(400, "'file' and 'purpose' are required properties.", "missing_required_parameter")
-    return fields["purpose"], *files[0]
+    return fields["purpose"], files[0][0], files[0][2]
 
 
 class _Once:
