@@ -11,13 +11,13 @@ from gateway.errors import BadRequest, DependencyUnavailable, NotAllowed, Refusa
 from gateway.plane import batch
 from gateway.plane.batch import CloseBatch, OpenBatch, StartedBatch
 from gateway.plane.errand import Errand
-from gateway.plane.objects import MOST_SEEN_BYTES
+from gateway.plane.objects import MOST_SEEN_BYTES, Ownership, holder_of
 from gateway.plane.plan import NOT_SERVED, may_use
 from gateway.plane.send import VendorRefusal
 from gateway.plane.snapshot import Snapshot
 from gateway.plane.worker import Worker
 from gateway.providers import shelf as providers
-from gateway.terms import Call, Caller, Model
+from gateway.terms import Call, Caller, Model, Reference
 from gateway.visitors import Visitor
 from gateway.wire import WireError, batching_endpoints, forms, strict
 
@@ -71,21 +71,36 @@ def chosen(wish: str, able: tuple[str, ...]) -> str:
     return able[0]
 
 
-def arranged(resource: str, content: bytes, call: Call, caller: Caller, snapshot: Snapshot, account: str, wish: str) -> tuple[str, bytes]:
-    """Return the account that takes all of a batch's requests, and these as it must get them. Raises Refusal."""
+async def arranged(
+    ownership: Ownership, resource: str, content: bytes, call: Call, caller: Caller, snapshot: Snapshot, account: str, wish: str
+) -> tuple[str, bytes]:
+    """Return the account that takes all of a batch's requests and holds what they name, and these as it must get them. Raises Refusal."""
     spoken = BATCHING[resource]
     one = structs.replace(call, account=account, body=b"", content_type=b"")
-    requests, able = batch.surveyed(batch.planned(spoken, content, one, caller, snapshot), batch.endpoints_at(snapshot, resource, spoken))
+
+    def survey() -> tuple[list[batch.Planned], tuple[str, ...]]:
+        return batch.surveyed(batch.planned(spoken, content, one, caller, snapshot), batch.endpoints_at(snapshot, resource, spoken))
+
+    requests, able = await in_thread(survey)
+    named = batch.named(requests)
+    holder = await holder_of(ownership, caller.project.id, named, account)
+    if holder and holder not in able:
+        raise BadRequest(f"What the batch names is kept at {holder!r}, which does not take all of its requests.", param=named[0].param)
+    able = (holder,) if holder else able
     slug = chosen(wish, able if wish else able[:1])
-    bodies = batch.changed(requests, slug, stores=caller.project.stored_response_days > 0)
-    return slug, spoken.rewrite(content, bodies) if bodies else content
+
+    def rewritten() -> bytes:
+        bodies = batch.changed(requests, slug, stores=caller.project.stored_response_days > 0)
+        return spoken.rewrite(content, bodies) if bodies else content
+
+    return slug, await in_thread(rewritten)
 
 
-def arranged_form(call: Call, caller: Caller, snapshot: Snapshot, account: str, wish: str) -> tuple[str, bytes]:
+async def arranged_form(ownership: Ownership, call: Call, caller: Caller, snapshot: Snapshot, account: str, wish: str) -> tuple[str, bytes]:
     """Return the same of a batch that comes as the file of a form. Raises Refusal, WireError."""
-    content = forms.content(call.body, call.content_type, "file")
-    slug, wanted = arranged(OF_FILES, content, call, caller, snapshot, account, wish)
-    return slug, call.body if wanted is content else forms.with_content(call.body, call.content_type, "file", wanted)
+    content = await in_thread(forms.content, call.body, call.content_type, "file")
+    slug, wanted = await arranged(ownership, OF_FILES, content, call, caller, snapshot, account, wish)
+    return slug, call.body if wanted is content else await in_thread(forms.with_content, call.body, call.content_type, "file", wanted)
 
 
 # ---- a batch begins --------------------------------------------------------------------------------------------------------
@@ -115,7 +130,7 @@ async def submit(worker: Worker, visitor: Visitor, caller: Caller, resource: str
         slug = chosen(wish or thing.account, (thing.account,) if thing.account in snapshot.accounts else ())
         begin = Begin(slug, resource, fields["endpoint"].removeprefix("/v1/"), thing.object_id, b"", call.body)
     else:
-        slug, body = await in_thread(arranged, resource, call.body, call, caller, snapshot, path_account, wish)
+        slug, body = await arranged(worker.corridor.ownership, resource, call.body, call, caller, snapshot, path_account, wish)
         begin = Begin(slug, resource, "", "", body, body)
     call = structs.replace(call, account=slug, body=b"")
 
@@ -148,12 +163,15 @@ async def _begun(worker: Worker, errand: Errand, call: Call, caller: Caller, sna
     board = holds.board(call, caller, snapshot.rules)
     provider = snapshot.accounts[begin.account].provider
 
-    def draft() -> batch.Drafted:
+    def draft() -> tuple[batch.Drafted, tuple[Reference, ...]]:
         here = {begin.account: batch.endpoints_at(snapshot, begin.resource, spoken).get(begin.account, frozenset())}
         requests, _ = batch.surveyed(batch.planned(spoken, begin.content, call, caller, snapshot), here)
-        return batch.drafted(requests, caller, provider, begin.account, begin.endpoint, int(worker.corridor.wall() * 1000), board.windows)
+        now_ms = int(worker.corridor.wall() * 1000)
+        return batch.drafted(requests, caller, provider, begin.account, begin.endpoint, now_ms, board.windows), batch.named(requests)
 
-    drafted = await in_thread(draft)
+    drafted, named = await in_thread(draft)
+    # once more: what was there when the file came may be gone, and the file may have come before it was looked at
+    await holder_of(worker.corridor.ownership, caller.project.id, named, begin.account)
     wants = holds.lasting(board, drafted.quote_nanousd, drafted.quote_tokens)
     encode = msgspec.msgpack.encode
     question = OpenBatch(

@@ -228,7 +228,7 @@ async def _upload(worker: Worker, visitor: Visitor, caller: Caller, asked: Asked
         if fields.get("file") != forms.FILE or not isinstance(fields.get("purpose"), str):
             raise BadRequest("Send a form with a file and its purpose.", param="purpose" if fields.get("file") == forms.FILE else "file")
         if fields["purpose"] == "batch":
-            slug, body = await batching.in_thread(batching.arranged_form, call, caller, snapshot, asked.account, wish)
+            slug, body = await batching.arranged_form(worker.corridor.ownership, call, caller, snapshot, asked.account, wish)
         else:
             check_unlisted(caller)
             slug, body = batching.chosen(wish, batching.holders(FILES, caller, snapshot)), call.body

@@ -17,7 +17,7 @@ from gateway.plane.plan import plan as make_plan
 from gateway.plane.settle import Billed, Held, Times
 from gateway.plane.snapshot import Snapshot
 from gateway.providers import shelf as providers
-from gateway.terms import Call, Caller, Deployment, Frozen, Plan, Usage
+from gateway.terms import Call, Caller, Deployment, Frozen, Plan, Reference, Usage
 from gateway.wire import BatchAsk, Batching, BatchResult, Head, WireError, by_endpoint, plain_endpoints, usage_readers
 from gateway.wire.references import references
 from gateway.wire.strict import fields as fields_of
@@ -27,6 +27,7 @@ from gateway.wire.strict import splice
 TIER = "batch"
 NOTHING_BILLED = Billed(Usage(), "none", 0, "")
 LEASES = "batch:"
+MOST_NAMED = 1_000
 
 
 class Ticket(msgspec.Struct, frozen=True, array_like=True):
@@ -92,12 +93,13 @@ TICKETS = msgspec.msgpack.Decoder(list[Ticket])
 
 
 class Planned(Frozen, frozen=True):
-    """A request as a call of its own, and where that could go."""
+    """A request as a call of its own, where that could go, and what it names that a vendor keeps."""
 
     custom_id: str
     call: Call
     head: Head
     plan: Plan
+    named: tuple[Reference, ...] = ()
 
 
 @dataclass
@@ -125,7 +127,7 @@ def planned(batching: Batching, content: bytes, call: Call, caller: Caller, snap
                 raise BadRequest(f"The custom_id {ask.custom_id[:100]!r} stands twice in the batch. Give every request its own.")
             seen.add(ask.custom_id)
             try:
-                yield _planned(batching, ask, call, caller, snapshot, draw)
+                yield _planned(batching, ask, place, call, caller, snapshot, draw)
             except Refusal as refusal:
                 refusal.message = f"Request {place + 1} ({ask.custom_id[:100]!r}): {refusal.message}"
                 raise
@@ -135,7 +137,7 @@ def planned(batching: Batching, content: bytes, call: Call, caller: Caller, snap
         raise BadRequest("The batch holds no request.")
 
 
-def _planned(batching: Batching, ask: BatchAsk, call: Call, caller: Caller, snapshot: Snapshot, draw: random.Random) -> Planned:
+def _planned(batching: Batching, ask: BatchAsk, place: int, call: Call, caller: Caller, snapshot: Snapshot, draw: random.Random) -> Planned:
     if ask.endpoint not in batching.endpoints:
         raise BadRequest(f"Calls to {ask.endpoint[:100]!r} are not batched. Send them one by one.")
     head = read_head(ask)
@@ -144,11 +146,10 @@ def _planned(batching: Batching, ask: BatchAsk, call: Call, caller: Caller, snap
     ties = head.ties
     if ties is not None and (ties.previous or ties.references):
         raise BadRequest("A request of a batch cannot go on from stored responses. Send the conversation itself.", param="previous_response_id")
-    named = references(ask.parsed)
-    if named:
-        # nobody would look whose that is once the vendor reads it
-        where = named[0].param
-        raise UnsupportedField(f"A request of a batch cannot name what a provider keeps: put it into the request itself instead of {where!r}.", param=where)
+    objects = references(ask.parsed)
+    for each in objects:
+        if each.is_place:
+            raise UnsupportedField(f"A request of a batch cannot name {each.object_id[:100]!r}: put it into the request itself.", param=each.param)
     one = structs.replace(
         call,
         endpoint=ask.endpoint,
@@ -158,7 +159,8 @@ def _planned(batching: Batching, ask: BatchAsk, call: Call, caller: Caller, snap
         most_input_tokens=head.most_input_tokens,
         ties=ties,
     )
-    return Planned(ask.custom_id, one, head, make_plan(one, caller, snapshot, draw))
+    named = tuple(Reference(f"requests.{place}.{each.param}", each.object_id) for each in objects)
+    return Planned(ask.custom_id, one, head, make_plan(one, caller, snapshot, draw), named)
 
 
 def read_head(ask: BatchAsk) -> Head:
@@ -189,6 +191,14 @@ def surveyed(requests: Iterable[Planned], endpoints: Mapping[str, frozenset[str]
             )
         found.append(one)
     return found, accounts or ()
+
+
+def named(requests: Iterable[Planned]) -> tuple[Reference, ...]:
+    """Return what a batch's requests name that a vendor keeps, each thing once. Raises BadRequest for more than are looked up at once."""
+    found = {each.object_id: each for one in requests for each in one.named}
+    if len(found) > MOST_NAMED:
+        raise BadRequest(f"The requests of a batch may name at most {MOST_NAMED} different files and other things kept by a provider.")
+    return tuple(found.values())
 
 
 def deployment_at(one: Planned, account: str) -> Deployment:

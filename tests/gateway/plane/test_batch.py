@@ -13,7 +13,7 @@ from gateway.errors import BadRequest, NoSuchModel, NotAllowed, Refusal, Unsuppo
 from gateway.plane import batch
 from gateway.plane.batch import Drafted, Planned, drafted, planned, settled, surveyed
 from gateway.plane.snapshot import Snapshot
-from gateway.terms import Call, Caller
+from gateway.terms import Call, Caller, Reference
 from gateway.wire import BatchResult, batching_endpoints
 from tests.gateway.plane.builders import PRICE, call, caller, deployment, model, project, sealed_account, snapshot
 
@@ -72,7 +72,7 @@ def test_every_request_is_quoted_as_a_call_would_be() -> None:
         (lines({}, url="/v1/audio/speech"), {}, BadRequest, "Request 1 ('c0'): Calls to 'audio/speech' are not batched"),
         (lines({}) + b"\n" + lines({}), {}, BadRequest, "The custom_id 'c0' stands twice"),
         (lines({"previous_response_id": "resp_1", "input": "x"}, url="/v1/responses"), {}, BadRequest, "Request 1 ('c0'): A request of a batch cannot go on"),
-        (lines({"messages": [{"content": [{"file": {"file_id": "f"}}]}]}), {}, UnsupportedField, "Request 1 ('c0'): A request of a batch cannot name"),
+        (lines({"contents": [{"fileData": {"fileUri": "gs://b/a"}}]}), {}, UnsupportedField, "Request 1 ('c0'): A request of a batch cannot name 'gs://b/a'"),
         (b"\n", {}, BadRequest, "The batch holds no request."),
     ],
 )
@@ -83,24 +83,29 @@ def test_what_would_be_refused_as_a_call_is_refused_in_a_batch(content: bytes, w
 
 
 @pytest.mark.parametrize(
-    ("body", "named"),
+    ("body", "where", "name"),
     [
-        ({"input": [{"content": [{"type": "input_file", "file_id": "file-1"}]}]}, "input[0].content[0].file_id"),
-        ({"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}, "tools[0].vector_store_ids"),
-        ({"tools": [{"type": "mcp", "tunnel_id": "tunnel_1"}]}, "tools[0].tunnel_id"),
-        ({"container": {"id": "container_1"}}, "container"),
+        ({"input": [{"content": [{"type": "input_file", "file_id": "file-1"}]}]}, "input[0].content[0].file_id", "file-1"),
+        ({"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}, "tools[0].vector_store_ids", "vs_1"),
+        ({"tools": [{"type": "mcp", "tunnel_id": "tunnel_1"}]}, "tools[0].tunnel_id", "tunnel_1"),
+        ({"container": {"id": "container_1"}}, "container", "container_1"),
         # the caller's own data
-        ({"metadata": {"file_id": "mine"}, "tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}, ""),
-        ({"messages": [{"content": [{"type": "tool_use", "input": {"file_id": "mine"}}]}]}, ""),
+        ({"metadata": {"file_id": "mine"}, "tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}, "", ""),
+        ({"messages": [{"content": [{"type": "tool_use", "input": {"file_id": "mine"}}]}]}, "", ""),
     ],
 )
-def test_what_a_vendor_keeps_is_not_named_in_a_batch(body: dict[str, Any], named: str) -> None:
-    if not named:
-        assert len(read(lines(body))) == 1
-        return
-    with pytest.raises(UnsupportedField) as caught:
-        read(lines(body))
-    assert caught.value.param == named
+def test_what_a_vendor_keeps_is_found_in_each_request(body: dict[str, Any], where: str, name: str) -> None:
+    found = read(lines({}, body))
+    assert [one.named for one in found] == [(), (Reference(f"requests.1.{where}", name),) if name else ()]
+    assert batch.named(found) == found[1].named
+
+
+def test_a_thing_is_looked_up_once_a_batch_and_not_without_end() -> None:
+    bodies: list[dict[str, Any]] = [{"file_ids": [f"file-{place}", "file-0"]} for place in range(batch.MOST_NAMED)]
+    found = read(lines(*bodies))
+    assert [one.object_id for one in batch.named(found)] == [f"file-{place}" for place in range(batch.MOST_NAMED)]
+    with pytest.raises(BadRequest, match="at most 1000 different files"):
+        batch.named([*found, *read(lines({"file_id": "one-more"}))])
 
 
 def test_data_too_close_for_a_model_are_refused_in_a_batch_too() -> None:
