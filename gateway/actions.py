@@ -161,11 +161,11 @@ def check_provider_account(account: ProviderAccount, credential: str) -> None:
 
 
 def check_options(provider: Provider, options: object) -> None:
-    """Raise ValidationError unless the options are exactly those this kind of provider needs."""
+    """Raise ValidationError unless the options are those this kind of provider needs, and of others none but those it may have."""
     if not isinstance(options, dict) or not all(isinstance(value, str) for value in options.values()):
         raise ValidationError({"options": 'Enter a JSON object of texts, for example {"api_version": "2024-10-21"}.'})
     missing = [f"{name} ({hint})" for name, hint in provider.options.items() if not options.get(name)]
-    unknown = sorted(set(options) - set(provider.options))
+    unknown = sorted(set(options) - set(provider.options) - set(provider.may_have))
     if missing or unknown:
         words = [f"Missing: {', '.join(missing)}."] if missing else []
         words += [f"Not an option of {provider.title}: {', '.join(unknown)}."] if unknown else []

@@ -272,7 +272,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             return None
         snapshot = self.worker.snapshot
         assert snapshot is not None
-        at_root = await keeping.at_root(self.worker, visitor, caller, path) if visitor.door.wire.surface == "gemini" else None
+        at_root = await keeping.at_root(self.worker, visitor, caller, path) if visitor.door.wire.surface != "openai" else None
         place = at_root or provider_path.place_of(path, snapshot)
         if place.endpoint in KNOWN:
             return place
@@ -495,12 +495,12 @@ def most_input_tokens(head: Head, plain: Plain | None, body: bytes, parsed: dict
 
 
 def tied(ties: Ties | None, parsed: dict[str, Any]) -> Ties | None:
-    """Return a call's ties with what its request names that a vendor keeps. Raises BadRequest."""
+    """Return the ties of a call that may name what a vendor keeps, or have it make such things. Raises BadRequest."""
     try:
         objects = references(parsed)
     except WireError as error:
         raise BadRequest(error.message, param=error.param) from None
-    return structs.replace(ties or Ties(), objects=objects) if objects else ties
+    return structs.replace(ties or Ties(), objects=objects, makes=True)
 
 
 def parse_any(body: bytes, headers: dict[bytes, bytes], plain: Plain | None) -> dict[str, Any]:

@@ -1,8 +1,7 @@
-"""What vendors keep, at the door: each object is its project's alone, on provider paths and on Google's own; what nobody can tell apart is not reached."""
+"""What vendors keep, at the door: each object is its project's alone, on provider paths and on vendors' own; what nobody can tell apart is not reached."""
 
 import re
 import time
-from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -10,7 +9,7 @@ import orjson
 
 from gateway import tickets
 from gateway.errors import BadRequest, UnknownEndpoint, UpstreamFailed
-from gateway.plane.objects import Ownership, Thing, holder_of
+from gateway.plane.objects import Ownership, Thing, check_places, holder_of
 from gateway.plane.passage import Asked, Looked, Passage
 from gateway.plane.plan import may_use
 from gateway.plane.snapshot import Snapshot
@@ -21,6 +20,7 @@ from gateway.public_urls import PublicUrls, public_url
 from gateway.terms import Call, Caller
 from gateway.visitors import Visitor
 from gateway.wire import WireError, forms, kept, strict
+from gateway.wire.made import moment_s
 from gateway.wire.references import references
 
 # how many pages of a vendor's listing are looked through for one with anything of the project
@@ -71,9 +71,11 @@ async def serve(worker: Worker, visitor: Visitor, call: Call, caller: Caller, pl
     # pieces of a file come with any content type, JSON's among them
     parsed = {} if is_upload else named_in(call.body, content_type)
     try:
-        await holder_of(ownership, project, references(parsed), place.account)
+        named = references(parsed)
+        await holder_of(ownership, project, named, place.account)
     except WireError as error:
         raise BadRequest(error.message, param=error.param) from None
+    check_places(account, named)
     path = provider.other_path(place.rest)
 
     def seal(address: str) -> str:
@@ -179,25 +181,18 @@ def _cursor(told: dict[str, Any], ids: list[str], collection: kept.Collection) -
 
 def _expiry(told: dict[str, Any]) -> int:
     """Return when the vendor will delete an object, in Unix seconds; 0 for never, or unsaid."""
-    at = told.get("expires_at")
-    if isinstance(at, int) and 0 < at < 1 << 40:
-        return at
-    moment = told.get("expirationTime") or told.get("expireTime") or at
-    try:
-        return int(datetime.fromisoformat(moment).timestamp()) if isinstance(moment, str) else 0
-    except ValueError:
-        return 0
+    return moment_s(told.get("expires_at") or told.get("expirationTime") or told.get("expireTime"))
 
 
 async def at_root(worker: Worker, visitor: Visitor, caller: Caller, path: bytes) -> Place | None:
-    """Return the place that one of Google's own paths stands for: the account that holds its object, or the only one that could; None for other paths.
+    """Return the place that a vendor's own path stands for: the account that holds its object, or the only one that could; None for other paths.
 
     Raises NoSuchObject, BadRequest, DependencyUnavailable.
     """
     snapshot = worker.snapshot
     assert snapshot is not None
-    rest = path[1:].decode("latin-1")
-    holding = {slug: found for slug in snapshot.accounts if (found := found_at(Place(slug, rest, rest), snapshot)) and found.collection.is_name_whole}
+    rest, surface = path[1:].decode("latin-1"), visitor.door.wire.surface
+    holding = {slug: found for slug in snapshot.accounts if (found := found_at(Place(slug, rest, rest), snapshot)) and found.collection.root == surface}
     if not holding:
         return None
     found = next(iter(holding.values()))

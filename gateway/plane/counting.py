@@ -4,8 +4,8 @@ from msgspec import structs
 
 from billing.receipts import Charge
 from gateway.plane import speak
+from gateway.plane.plan import narrowed
 from gateway.plane.plan import plan as make_plan
-from gateway.plane.plan import within
 from gateway.plane.pools import Exchange, Pool
 from gateway.plane.serve import JSON, SAFE, Walk
 from gateway.plane.snapshot import Snapshot
@@ -25,8 +25,8 @@ class Counting(Walk):
         plan = make_plan(call, self.caller, snapshot, corridor.draw)
         if call.ties is not None:
             await self._resume(call.ties)
-            if self._resumed is not None and self._resumed.account:
-                plan = within(plan, self._resumed.account)
+            if self._resumed is not None:
+                plan = narrowed(plan, self._resumed.account, call.ties.objects, snapshot)
         counting = tuple(structs.replace(one, price=None) for one in corridor.sender.reaching(plan.deployments, call.endpoint))
         self.plan = structs.replace(plan, deployments=counting, quote_nanousd=0, quote_tokens=0)
         board = self._board = corridor.holds.board(call, self.caller, snapshot.rules)

@@ -8,12 +8,14 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 import msgspec
 
 from gateway.errors import BadRequest, DependencyUnavailable, Refusal
-from gateway.terms import Frozen, Reference
+from gateway.terms import Account, Frozen, Reference
 
 # the vendors' own are below 100
 MOST_ID_CHARACTERS = 200
 # a vendor's word about an object; what is longer is asked for again
 MOST_SEEN_BYTES = 64 * 1024
+# the option of an account that names what every call may have its vendor read, by how that begins, with spaces between
+READS = "reads"
 
 
 class Thing(Frozen, frozen=True):
@@ -158,10 +160,11 @@ def _missing(kind: str, object_id: str, param: str | None) -> NoSuchObject:
 
 
 async def holder_of(ownership: Ownership, project: str, named: Sequence[Reference], account: str = "") -> str:
-    """Return the account that holds everything a call names, "" where it names nothing; `account` where it came on a provider path.
+    """Return the account that holds every object a call names, "" where it names none; `account` where it came on a provider path.
 
     Raises NoSuchObject with the field that names what is not the project's, BadRequest for things of several accounts, DependencyUnavailable.
     """
+    named = [one for one in named if not one.is_place]
     if not named:
         return ""
     found = await ownership.owners_of(project, [one.object_id for one in named], account)
@@ -172,3 +175,24 @@ async def holder_of(ownership: Ownership, project: str, named: Sequence[Referenc
     if len(holders) > 1:
         raise BadRequest("What this call names is kept at several provider accounts, and no call goes to two.", param=named[0].param)
     return holders.pop()
+
+
+def may_read(account: Account, place: str) -> bool:
+    """Return whether calls may have an account's vendor read a place: it is, or lies below, one that the account names."""
+    return any(place == one or place.startswith(one if one.endswith("/") else f"{one}/") for one in account.options.get(READS, "").split())
+
+
+def check_places(account: Account, named: Sequence[Reference]) -> None:
+    """Raise BadRequest for a place that an account does not let calls read: its vendor would do so with the account's own rights, whoever asks."""
+    for one in named:
+        if one.is_place and not may_read(account, one.object_id):
+            raise unreadable(one)
+
+
+def unreadable(place: Reference) -> BadRequest:
+    """Return the refusal of a place."""
+    return BadRequest(
+        f"What {place.param} names, {place.object_id[:200]!r}, would be read with the rights of the gateway's own account. Send the content itself, "
+        f"or ask your IT administrator to name the place in the option `{READS}` of the provider account.",
+        param=place.param,
+    )

@@ -1,13 +1,15 @@
 """Where a call may go: the model's deployments in order, with an upper-bound quote. Knows nothing of sockets or health."""
 
 import random
+from collections.abc import Sequence
 
 from msgspec import structs
 
 from billing.money import TOKENS_PER_RATE
 from gateway.errors import BadRequest, DataClassNotAllowed, NoSuchModel, NotAllowed, PriceUnknown
+from gateway.plane.objects import may_read, unreadable
 from gateway.plane.snapshot import Snapshot
-from gateway.terms import Call, Caller, Deployment, Model, Plan
+from gateway.terms import Call, Caller, Deployment, Model, Plan, Reference
 from gateway.wire import Plain, chat_endpoints, counting_endpoints, live_endpoints, plain_endpoints
 
 KIND_OF_ENDPOINT = (
@@ -112,6 +114,22 @@ def within(plan: Plan, account: str) -> Plan:
             param="model",
         )
     return structs.replace(plan, deployments=deployments)
+
+
+def narrowed(plan: Plan, account: str, named: Sequence[Reference], snapshot: Snapshot) -> Plan:
+    """Return the plan with the deployments that may serve a call: of the account that holds what it names, of those that may read the places it names.
+
+    Raises BadRequest where that leaves none.
+    """
+    if account:
+        plan = within(plan, account)
+    for place in named:
+        if place.is_place:
+            able = tuple(d for d in plan.deployments if may_read(snapshot.accounts[d.account], place.object_id))
+            if not able:
+                raise unreadable(place)
+            plan = structs.replace(plan, deployments=able)
+    return plan
 
 
 def capped(plan: Plan) -> Plan:

@@ -1,10 +1,11 @@
 """Which of a provider's endpoints serves a call, and whether that takes a translation. Knows no account and no request."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from gateway.providers import Provider
 from gateway.terms import Frozen, Usage
 from gateway.wire import ClientSide, Embedding, Meter, UpstreamSide, Wire, by_endpoint, chat_endpoints, embedding_endpoints, plain_endpoints, shelf
+from gateway.wire.made import Made
 
 
 class Route(Frozen, frozen=True):
@@ -22,6 +23,11 @@ class Route(Frozen, frozen=True):
     answers_bytes: bool = False
     meter: Callable[[], Meter] | None = None
     embedding: tuple[Embedding, Embedding] | None = None
+
+    @property
+    def tells(self) -> Callable[[bytes], Iterable[Made]] | None:
+        """Return what yields from an answer, or an event of it, what its vendor made; None where the caller is not told in the vendor's own words."""
+        return self.client.client.made if self.is_same and self.client.client is not None else None
 
     @property
     def sides(self) -> tuple[ClientSide, UpstreamSide]:

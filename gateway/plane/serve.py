@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from email.utils import formatdate
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -17,8 +17,9 @@ from gateway.plane.calllog import Line
 from gateway.plane.figures import Figures
 from gateway.plane.hold import NO_AMOUNTS, NO_BOARD, Board, Hold, Holds
 from gateway.plane.journal import Journal, JournalBroken
-from gateway.plane.objects import NoSuchObject, Ownership, Thing, holder_of
-from gateway.plane.plan import BLOCK_TOKENS, block_nanousd, capped, lowered, within
+from gateway.plane.made import Tells, Watched, note
+from gateway.plane.objects import Ownership, holder_of
+from gateway.plane.plan import BLOCK_TOKENS, block_nanousd, capped, lowered, narrowed
 from gateway.plane.plan import plan as make_plan
 from gateway.plane.pools import Exchange, Pool
 from gateway.plane.relay import Reply, content_type, open_stream, stream
@@ -26,10 +27,11 @@ from gateway.plane.route import Route
 from gateway.plane.send import Sender, Sent, VendorRefusal
 from gateway.plane.settle import NOTHING_HELD, Held, Times, attempted, bill, charge, flagged, intent, progress, receipt, together
 from gateway.plane.snapshot import Snapshot
-from gateway.plane.stored import Resumed, Stored, containers_in, response_in, unstored
+from gateway.plane.stored import Resumed, Stored, response_in, unstored
 from gateway.terms import Account, Attempt, Call, Caller, Deployment, Model, Plan, Ties, Usage
 from gateway.wire import Wire, by_endpoint, chat_endpoints, plain_endpoints, shelf
 from gateway.wire.lines import lines, replaced
+from gateway.wire.made import Made
 
 T = TypeVar("T")
 
@@ -170,8 +172,8 @@ class Walk:
         if self.call.ties is not None:
             await self._resume(self.call.ties)
         plan = self.plan = make_plan(self.call, self.caller, snapshot, corridor.draw)
-        if self._resumed is not None and self._resumed.account:
-            plan = self.plan = within(plan, self._resumed.account)
+        if self._resumed is not None and self.call.ties is not None:
+            plan = self.plan = narrowed(plan, self._resumed.account, self.call.ties.objects, snapshot)
         board = self._board = corridor.holds.board(self.call, self.caller, snapshot.rules)
         if board.slices:
             self._hold = corridor.holds.try_take(board, plan.quote_nanousd, plan.quote_tokens) if corridor.holds.reachable else None
@@ -234,13 +236,22 @@ class Walk:
         self.settle()
         if self._corridor.journal.strict:
             await self._corridor.journal.flushed()
-        if self.call.keeps and not await self._keep(answer.body):
-            answer = structs.replace(answer, body=unstored(answer.body))
-            self.dropped += ("store",)
+        if self._resumed is not None:
+            answer = await self._remember(answer)
         head = b"%bcontent-length: %d\r\n%b" % (self._head(sent), len(answer.body), JSON)
         if len(answer.body) <= PRICED_BODY_BYTES:
             head += b"x-sgw-cost-usd: %d.%09d\r\n" % divmod(self.billed_nanousd, NANOUSD_PER_USD)
         await self.reply.whole(200, head, answer.body)
+
+    async def _remember(self, answer: speak.Whole) -> speak.Whole:
+        """Note what was made for an answer, and keep it for later calls; return it as it says that it could not be kept."""
+        tells = self._tells()
+        if tells is not None:
+            await self._note_made(tells(answer.body))
+        if self.call.keeps and not await self._keep(answer.body):
+            answer = structs.replace(answer, body=unstored(answer.body))
+            self.dropped += ("store",)
+        return answer
 
     async def _bytes(self) -> None:
         """Give an answer that may be anything, such as sound: JSON whole and metered, everything else as it comes and estimated."""
@@ -280,7 +291,7 @@ class Walk:
             if not self.reply.started:
                 await self.reply.start(200, self._head(sent) + SSE)
             assert self.reader is not None
-            settle = self._settle_and_keep if self.call.keeps else self._settle_stably
+            settle = self._settle_stably if self._resumed is None else self._settle_and_remember
             await stream(sent.exchange, self.reader, sent.opening, self.reply, settle, self._note_progress)
         finally:
             sent.pool.leave(sent.deployment)
@@ -377,7 +388,12 @@ class Walk:
     async def _read_opening(self, exchange: Exchange, pool: Pool, deployment: Deployment) -> bytes:
         route = self.route
         assert route is not None
-        self.reader = speak.reader(self.call, route, int(self._corridor.wall()), EVENT_BYTES if route.meter is None else ANSWER_BYTES)
+        limit_bytes = EVENT_BYTES if route.meter is None else ANSWER_BYTES
+        tells = self._tells()
+        if tells is None:
+            self.reader = speak.reader(self.call, route, int(self._corridor.wall()), limit_bytes)
+        else:
+            self.reader = Watched(route, tells, keep_usage=self.call.wants_usage, limit_bytes=limit_bytes)
         if content_type(exchange) == b"application/json":
             # no stream, and refused below; but the vendor answered, and what that was billed stands in it
             self._body = await exchange.read(ANSWER_BYTES)
@@ -489,12 +505,14 @@ class Walk:
         self.settle()
         await self._corridor.journal.flushed()
 
-    async def _settle_and_keep(self) -> None:
-        """The same, and then keep the answer that the stream's last event holds."""
+    async def _settle_and_remember(self) -> None:
+        """The same, and then note what was made for the answer, and keep the one that the stream's last event holds."""
         await self._settle_stably()
         reader = self.reader
         assert reader is not None
-        if not await self._keep(response_in(reader.tail)) and self.route is not None and not self.route.is_same:
+        if isinstance(reader, Watched):
+            await self._note_made(reader.made.values())
+        if self.call.keeps and not await self._keep(response_in(reader.tail)) and self.route is not None and not self.route.is_same:
             reader.tail = unstored(reader.tail)
 
     async def _keep(self, response: bytes) -> bool:
@@ -507,19 +525,18 @@ class Walk:
         is_kept = await self._corridor.stored.keep(resumed, self.caller.project.id, deployment.account if route.is_same else "", response, used)
         if not is_kept:
             self._corridor.figures.add("sgw_unstored")
-        elif route.is_same and b'"container_id"' in response:
-            await self._note_containers(deployment.account, response)
         return is_kept
 
-    async def _note_containers(self, account: str, response: bytes) -> None:
-        """Note the containers that the vendor made for an answer, so that its project may name them in later calls."""
-        project, key, ownership = self.caller.project.id, self.caller.key.id, self._corridor.ownership
-        for container in containers_in(response):
-            try:
-                await ownership.note(project, key, Thing(account=account, kind="container", object_id=container))
-            except (DependencyUnavailable, NoSuchObject):
-                # the answer is given all the same; whoever names the container later hears that it is not known
-                self._corridor.figures.add("sgw_unstored")
+    def _tells(self) -> Tells | None:
+        """Return what reads from the answer what was made for it, where the call may have asked for such a thing."""
+        ties = self.call.ties
+        return self.route.tells if ties is not None and ties.makes and self.route is not None else None
+
+    async def _note_made(self, things: Iterable[Made]) -> None:
+        """Note what the vendor made for an answer, so that its project may name it in later calls; the answer is given all the same."""
+        assert self.deployment is not None
+        if not await note(self._corridor.ownership, self.caller, self.deployment.account, things):
+            self._corridor.figures.add("sgw_unstored")
 
     def settle(self) -> None:
         """Write the receipt, once; runs before the last bytes leave and at the latest when the walk ends."""

@@ -91,8 +91,6 @@ class Resumed(Frozen, frozen=True):
 
 class _Named(msgspec.Struct):
     id: str = ""
-    type: object = None
-    container_id: object = None
 
 
 class _Answered(msgspec.Struct):
@@ -214,13 +212,6 @@ def response_in(event: bytes) -> bytes:
             except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
                 return b""
     return b""
-
-
-def containers_in(response: bytes) -> tuple[str, ...]:
-    """Return the containers in which a vendor ran code for an answer that was kept."""
-    output = msgspec.json.decode(response, type=_Answered).output
-    ran = [item.container_id for item in output if item.type == "code_interpreter_call"]
-    return tuple(dict.fromkeys(one for one in ran if isinstance(one, str) and one))
 
 
 def unstored(answer: bytes) -> bytes:

@@ -67,7 +67,7 @@ class Provider(Frozen, frozen=True):
     authentication headers from the opened credential; `path` the path under the account's base URL from endpoint,
     upstream model, account options and whether it streams; `locate` finds the endpoint from the rest of a provider path, `other_path` the path under
     the base URL from the rest of one that is no known endpoint;
-    `options` lists the option names an account of this kind needs, with a hint.
+    `options` lists the option names an account of this kind needs, with a hint, `may_have` those it may be given.
     `drop` are request fields the vendor refuses; `rename` maps request fields to the vendor's names.
     `output_limit` is the request field that bounds a chat answer's tokens.
     `tells` picks from the caller's headers those the vendor may be told, and names the others.
@@ -92,6 +92,7 @@ class Provider(Frozen, frozen=True):
     locate: Callable[[str], str] = same_endpoint
     other_path: Callable[[str], str] = same_rest
     options: Mapping[str, str] = {}
+    may_have: Mapping[str, str] = {}
     needs_credential: bool = True
     drop: frozenset[str] = frozenset()
     rename: Mapping[str, str] = {}

@@ -34,6 +34,7 @@ PROVIDER = Provider(
     other_path=other_path,
     collections=COLLECTIONS,
     also_told=UPLOADING,
+    may_have={"reads": "places that calls may name, as an account at Vertex AI has them"},
     models_path="/v1beta/models?pageSize=1000",
     read_models=listed,
     read_wait=read_wait,

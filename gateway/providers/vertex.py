@@ -33,8 +33,7 @@ def token_request(credential: str, now_s: float) -> tuple[str, bytes]:
 
 def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
     place = f"/v1/projects/{quote(options.get('project', ''), safe='')}/locations/{quote(options.get('location', ''), safe='')}/"
-    named = model if "/" in model else f"publishers/google/models/{model}"
-    return place + write_path(named, endpoint, stream=stream)
+    return place + write_path(model if "/" in model else f"publishers/google/models/{model}", endpoint, stream=stream)
 
 
 def _locate(rest: str) -> str:
@@ -52,6 +51,7 @@ PROVIDER = Provider(
     other_path=other_path,
     collections=COLLECTIONS,
     options={"project": "Google Cloud project, for example my-project-123", "location": "place the models run, for example global or europe-west4"},
+    may_have={"reads": "what any call may have Google read with the account's rights, such as gs://my-bucket/shared/, with spaces between"},
     models_path="",
     read_models=listed,
     read_wait=read_wait,

@@ -172,22 +172,24 @@ class Caller(Frozen, frozen=True):
 
 
 class Reference(Frozen, frozen=True):
-    """Something a vendor keeps, by its id, and the field of a request that names it."""
+    """Something a vendor keeps, by its id, and the field of a request that names it; `is_place` where a vendor reads it with its account's own rights."""
 
     param: str
     object_id: str
+    is_place: bool = False
 
 
 class Ties(Frozen, frozen=True):
     """What a call has to do with stored ones: the response it goes on from, the items it refers to by their ids, and whether it is to be stored.
 
-    `objects` is what else it names that its vendor keeps.
+    `objects` is what else it names that its vendor keeps; `makes` is whether its answer may tell of such things that were made for it.
     """
 
     previous: str = ""
     references: tuple[str, ...] = ()
     keeps: bool = False
     objects: tuple[Reference, ...] = ()
+    makes: bool = False
 
 
 class Call(Frozen, frozen=True):

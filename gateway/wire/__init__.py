@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.terms import Answer, Ask, Chunk, EmbedAsk, Embedded, Frozen, Ties, Usage
 from gateway.wire.live import Live
+from gateway.wire.made import Made
 
 
 class WireError(Exception):
@@ -174,7 +175,8 @@ class ClientSide(Frozen, frozen=True):
 
     `read_ask` takes a request's raw fields, the model and whether it streams. Raises WireError. `read_path` finds what a path names, where it names
     models (the path without its first slash, the wire's other endpoints); `keep_alive` is what a waiting stream gets, nothing to the wire's SDKs.
-    `may_name`, if there is one, says at a glance whether a parsed request may name things that its vendor keeps.
+    `may_name`, if there is one, says at a glance whether a parsed request may name things that its vendor keeps, or have it make some; `made` then yields
+    what an answer of the same wire, or an event of its stream, says was made.
     `answer_lines`, if there is one, returns an answer's header lines with those its SDKs look for, at a Unix time. `passed` are headers that a provider
     of the same wire may be told, `lost` those of them that a provider of another wire should have been told.
     `untold` names what of an answer this wire has no place for. `names` gives what this wire calls the fields that upstream sides name (messages, stop,
@@ -193,6 +195,7 @@ class ClientSide(Frozen, frozen=True):
     answer_lines: Callable[[bytes, float], bytes] | None = None
     passed: frozenset[bytes] = frozenset()
     may_name: Callable[[Mapping[str, Any]], bool] | None = None
+    made: Callable[[bytes], Iterator[Made]] | None = None
     lost: frozenset[bytes] = frozenset()
     untold: Callable[[Answer], tuple[str, ...]] | None = None
     names: Mapping[str, str | tuple[str, ...]] = {}

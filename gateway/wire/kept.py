@@ -15,11 +15,13 @@ class Collection(Frozen, frozen=True):
     An answer names an object in its field `name`; `is_name_whole` where that repeats the path, as Google's names do. A listing has its objects in `rows`
     and is gone on with by the query field `cursor`, from the last object's name or from what its field `next_page` says. `makes` are the words below the
     path, or below an object, at which further objects of the kind are made. `tells` are fields of its answers (dots lead into objects) that name objects of
-    other kinds made with it. `is_free` is whether the vendor charges nothing for it: it is served at every account.
+    other kinds made with it. `root` is the surface whose clients reach it on their vendor's own paths too, "" for none. `is_free` is whether the vendor
+    charges nothing for it: it is served at every account.
     """
 
     path: str
     kind: str
+    root: str = ""
     name: str = "id"
     is_name_whole: bool = False
     rows: str = "data"

@@ -17,8 +17,14 @@ _ID_WORDS = """
 """
 _IDS = frozenset(_ID_WORDS.split())
 # the same, where texts in these fields are no ids
-_OBJECTS = frozenset({"prompt", "video"})
+_OBJECTS = frozenset({"prompt", "video", "audio"})
 _URIS = frozenset({"fileUri", "file_uri", "fileName", "file_name"})
+# fields by which Google's clients name what a cloud project holds
+_RESOURCE_WORDS = "datastore dataStore data_store engine ragCorpus rag_corpus ragCorpora rag_corpora apiKeySecret apiKeySecretVersion"
+_RESOURCES = frozenset(_RESOURCE_WORDS.split())
+_RESOURCE = "projects/"
+# addresses of anything but the public web: gs:// and its like are read with the rights of whoever holds the credential
+_ELSEWHERE = re.compile(r"\s*(?!https?:)[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # fields whose contents are the caller's own data, which no vendor takes for names of things
 _DATA_WORDS = """
     parameters parametersJsonSchema parameters_json_schema input_schema schema item_schema responseSchema response_schema responseJsonSchema
@@ -40,12 +46,18 @@ _REPORTS = frozenset(
 _GOOGLE_FILE = re.compile(r"(?:/?(?:v1|v1beta|v1alpha)/)?(files/[a-z0-9-]+)(?::[a-zA-Z]+)?/?", re.IGNORECASE)
 
 
-def has_other(items: Any, plain: frozenset[str | None], member: str = "content") -> bool:
-    """Return whether a list's items hold anything in their `member` but texts and parts of these types: only there vendors look things up."""
+def has_other(items: Any, plain: frozenset[str | None], member: str = "content", beside: str = "") -> bool:
+    """Return whether a list's items hold anything in their `member` but texts and parts of these types, or a field `beside` it."""
     if type(items) is not list:
         return items is not None and type(items) is not str
     for item in items:
-        held = item.get(member) if type(item) is dict else item
+        held = item
+        if type(item) is dict:
+            if beside in item:
+                return True
+            held = item.get(member)
+            if type(held) is str:
+                continue
         if type(held) is list:
             if not all_plain(held, plain):
                 return True
@@ -86,10 +98,10 @@ def _walk(node: Any, place: str, found: list[Reference]) -> None:
         if key in _DATA or (key == "input" and kind in _CALLS):
             continue
         here = f"{place}.{key}" if place else key
-        for object_id in _named(key, value, kind):
-            found.append(Reference(param=here, object_id=object_id))
-            if len(found) > MOST_REFERENCES:
-                raise WireError("invalid_request", f"a call may name at most {MOST_REFERENCES} files and other things kept by a provider", here)
+        found += [Reference(here, object_id) for object_id in _named(key, value, kind)]
+        found += [Reference(here, at, is_place=True) for at in _places(key, value)]
+        if len(found) > MOST_REFERENCES:
+            raise WireError("invalid_request", f"a call may name at most {MOST_REFERENCES} files and other things kept by a provider", found[-1].param)
         if isinstance(value, dict | list):
             _walk(value, here, found)
 
@@ -104,6 +116,12 @@ def _named(key: str, value: Any, kind: str) -> list[str]:
         file = google_file(value)
         return [file] if file else []
     return [value] if key == "id" and kind == "file_id" and isinstance(value, str) else []
+
+
+def _places(key: str, value: Any) -> list[str]:
+    if key in _URIS:
+        return [value.strip()] if isinstance(value, str) and _ELSEWHERE.match(value) else []
+    return [one for one in _ids(value) if one.startswith(_RESOURCE)] if key in _RESOURCES else []
 
 
 def _ids(value: Any) -> list[str]:

@@ -14,6 +14,7 @@ from accounts.sealing import SealBroken
 from gateway import actions
 from gateway.discovery import ProbeFailed
 from gateway.models import Change, Deployment, Model, ProviderAccount, Revision
+from gateway.providers import shelf
 from tests.fakes.listing import CREDENTIAL, listing_provider
 
 pytestmark = pytest.mark.django_db
@@ -180,6 +181,15 @@ def test_the_database_refuses_nonsense() -> None:
         except IntegrityError:
             refused += 1
     assert refused == len(nonsense)
+
+
+def test_options_are_those_an_account_needs_and_may_have() -> None:
+    vertex, needed = shelf()["vertex"], {"project": "p", "location": "global"}
+    for options in (needed, {**needed, "reads": "gs://shared/"}):
+        actions.check_options(vertex, options)
+    for wrong in ({"reads": "gs://shared/"}, {**needed, "region": "x"}, {**needed, "reads": 7}):
+        with pytest.raises(ValidationError):
+            actions.check_options(vertex, wrong)
 
 
 def test_an_address_that_names_options_is_filled_in_with_them() -> None:

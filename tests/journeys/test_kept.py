@@ -1,8 +1,10 @@
 """What vendors keep, by the vendors' own SDKs on provider paths: each project sees its own, and names nothing else, wherever ids stand."""
 
 import io
+import json
 from typing import Any
 
+import anthropic
 import httpx2
 import openai
 import pytest
@@ -13,7 +15,7 @@ from tests.fakes.service import Service
 
 pytestmark = pytest.mark.journey
 
-OPENAI, GOOGLE, PLAIN = "t-kept-chat-0", "t-kept-gemini-0", "t-kept-plain-0"
+OPENAI, GOOGLE, PLAIN, CLAUDE = "t-kept-chat-0", "t-kept-gemini-0", "t-kept-plain-0", "t-kept-claude-0"
 OUTSIDER = """
 from datetime import timedelta
 from django.utils import timezone
@@ -32,7 +34,9 @@ def outsider(service: Service) -> str:
         {
             "kept-chat": [{"allow_unknown_endpoints": True}],
             "kept-plain": [{}],
-            "kept-gemini": [{"provider": "simulator_google", "upstream_model": "sim-gemini", "allow_unknown_endpoints": True}],
+            "kept-gemini": [{"provider": "simulator_google", "upstream_model": "sim-gemini", "allow_unknown_endpoints": True, "options": {"reads": "gs://shared/a"}}],
+            "kept-claude": [{"provider": "simulator_anthropic", "upstream_model": "sim-claude"}],
+            "kept-responses": [{"provider": "simulator_responses"}],
         }
     )
     return service.manage("shell", "-v", "0", "-c", OUTSIDER).strip()
@@ -44,6 +48,10 @@ def client_of(service: Service, key: str = "", path: str = f"/{OPENAI}") -> open
 
 def google_of(service: Service, key: str = "", path: str = f"/v1/{GOOGLE}", **headers: str) -> genai.Client:
     return genai.Client(api_key=key or service.key, http_options=types.HttpOptions(base_url=service.origin + path, headers=headers))
+
+
+def claude_of(service: Service, key: str = "", path: str = "") -> anthropic.Anthropic:
+    return anthropic.Anthropic(base_url=service.origin + path, api_key=key or service.key, max_retries=0, default_headers={"x-sgw-provider": CLAUDE})
 
 
 def file_of(client: genai.Client, content: bytes = b"Hello") -> types.File:
@@ -151,6 +159,19 @@ def test_an_upload_address_is_good_for_that_upload_alone(service: Service, outsi
     assert own.files.get(name=done.json()["file"]["name"]).size_bytes == 5
 
 
+def test_places_are_read_only_where_the_account_says_so(service: Service, outsider: str) -> None:
+    for path, model in (("", "kept-gemini"), (f"/v1/{GOOGLE}", "sim-gemini")):
+        client = google_of(service, path=path)
+        parts: list[Any] = [types.Part.from_uri(file_uri=f"gs://shared/{place}", mime_type="application/pdf") for place in ("a/b.pdf", "ab/b.pdf")]
+        assert client.models.generate_content(model=model, contents=[parts[0]]).text
+        with pytest.raises(errors.ClientError, match="the option `reads`") as caught:
+            client.models.generate_content(model=model, contents=parts)
+        assert caught.value.code == 400
+    client = google_of(service)
+    with pytest.raises(errors.ClientError, match="the option `reads`"):
+        client.caches.create(model="sim-gemini", config=types.CreateCachedContentConfig(contents=types.Content(parts=[parts[1]]), ttl="300s"))
+
+
 def test_what_cannot_be_told_apart_is_not_reached(service: Service, outsider: str) -> None:
     with httpx2.Client(base_url=service.base_url, headers={"authorization": f"Bearer {service.key}"}) as asking:
         for method, path in (
@@ -165,3 +186,124 @@ def test_what_cannot_be_told_apart_is_not_reached(service: Service, outsider: st
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, "key")
         # what has no ids passes, and is the vendor's to answer
         assert asking.post(f"/{OPENAI}/tokenize", json={}).json()["error"]["sgw"]["from_provider"]
+
+
+@pytest.mark.parametrize(("path", "model"), [("", "kept-claude"), (f"/v1/{CLAUDE}", "sim-claude")])
+def test_anthropics_files_are_their_projects_alone(service: Service, outsider: str, path: str, model: str) -> None:
+    own, other = claude_of(service, path=path), claude_of(service, outsider, path)
+    mine, theirs = (client.beta.files.upload(file=("a.txt", b"Hello", "text/plain")) for client in (own, other))
+    assert (mine.filename, mine.mime_type, mine.size_bytes, mine.downloadable) == ("a.txt", "text/plain", 5, False)
+    listed = [{file.id for file in client.beta.files.list(limit=1)} for client in (own, other)]
+    assert [(mine.id in ids, theirs.id in ids) for ids in listed] == [(True, False), (False, True)]
+    assert own.beta.files.retrieve_metadata(mine.id) == mine
+    for reach in (own.beta.files.retrieve_metadata, own.beta.files.download, own.beta.files.delete):
+        with pytest.raises(anthropic.NotFoundError) as caught:
+            reach(theirs.id)
+        told: Any = caught.value.body
+        assert (told["type"], told["error"]["type"]) == ("error", "not_found_error")
+    with pytest.raises(anthropic.BadRequestError, match="not downloadable"):
+        own.beta.files.download(mine.id)
+    asked: Any = {"model": model, "max_tokens": 99, "betas": ["files-api-2025-04-14"]}
+    for kind in ("document", "image"):
+        block: Any = {"type": kind, "source": {"type": "file", "file_id": mine.id}}
+        said: Any = [{"role": "user", "content": [block, {"type": "text", "text": "What does it say?"}]}]
+        assert own.beta.messages.create(messages=said, **asked).content
+        with pytest.raises(anthropic.NotFoundError, match=r"messages\[0\].content\[0\].source.file_id"):
+            other.beta.messages.create(messages=said, **asked)
+    assert own.beta.files.delete(mine.id).id == mine.id
+    with pytest.raises(anthropic.NotFoundError):
+        own.beta.files.retrieve_metadata(mine.id)
+
+
+def test_a_file_at_anthropic_goes_to_no_other_vendor(service: Service, outsider: str) -> None:
+    own = claude_of(service)
+    file = own.beta.files.upload(file=("a.txt", b"Hello", "text/plain"))
+    said: Any = [{"role": "user", "content": [{"type": "container_upload", "file_id": file.id}]}]
+    with pytest.raises(anthropic.BadRequestError, match="does not serve 'kept-chat'"):
+        own.beta.messages.create(model="kept-chat", max_tokens=9, messages=said)
+    with pytest.raises(openai.BadRequestError, match="does not serve"), client_of(service, path="") as asking:
+        part: Any = {"type": "file", "file": {"file_id": file.id}}
+        asking.chat.completions.create(model="kept-chat", messages=[{"role": "user", "content": [part]}])
+
+
+def test_what_code_made_for_an_answer_is_its_projects_alone(service: Service, outsider: str) -> None:
+    own, other = claude_of(service), claude_of(service, outsider)
+    asked: Any = {"model": "kept-claude", "max_tokens": 99, "messages": [{"role": "user", "content": "Hello"}]}
+    tools: Any = [{"type": "code_execution_20250825", "name": "code_execution"}]
+    with own.beta.messages.stream(tools=tools, **asked) as stream:
+        streamed = stream.get_final_message()
+    for answer in (own.beta.messages.create(tools=tools, **asked), streamed):
+        assert answer.container is not None
+        result: Any = next(block for block in answer.content if block.type == "bash_code_execution_tool_result")
+        made = result.content.content[0].file_id
+        assert own.beta.files.download(made).read() == b"made by code"
+        assert own.beta.messages.create(container=answer.container.id, **asked).content
+        with pytest.raises(anthropic.NotFoundError):
+            other.beta.files.download(made)
+        with pytest.raises(anthropic.NotFoundError, match="container"):
+            other.beta.messages.create(container=answer.container.id, **asked)
+
+
+def test_what_was_made_for_an_openai_answer_is_its_projects_alone(service: Service, outsider: str) -> None:
+    with client_of(service, path="") as own, client_of(service, outsider, "") as other:
+        tools: Any = [{"type": "code_interpreter", "container": {"type": "auto"}}]
+        asked: Any = {"model": "kept-responses", "input": "Hello", "store": False}
+        events = list(own.responses.create(tools=tools, stream=True, **asked))
+        assert events[-1].type == "response.completed"
+        for response in (own.responses.create(tools=tools, **asked), events[-1].response):
+            ran = next(item for item in response.output if item.type == "code_interpreter_call")
+            again: Any = [{"type": "code_interpreter", "container": ran.container_id}]
+            assert own.responses.create(tools=again, **asked).status == "completed"
+            with pytest.raises(openai.NotFoundError) as caught:
+                other.responses.create(tools=again, **asked)
+            assert caught.value.param == "tools[0].container"
+        said: Any = [{"role": "user", "content": "Hello"}]
+        sound: Any = {"model": "kept-chat", "modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
+        whole = own.chat.completions.create(messages=said, **sound).choices[0].message.audio
+        deltas: Any = [chunk.choices[0].delta for chunk in own.chat.completions.create(messages=said, stream=True, **sound) if chunk.choices]
+        assert whole is not None
+        for identity in (whole.id, deltas[0].audio.id):
+            later: Any = [*said, {"role": "assistant", "audio": {"id": identity}}, *said]
+            assert own.chat.completions.create(model="kept-chat", messages=later).choices
+            with pytest.raises(openai.NotFoundError) as caught:
+                other.chat.completions.create(model="kept-chat", messages=later)
+            assert caught.value.param == "messages[1].audio"
+
+
+def test_a_batch_names_what_its_project_keeps_at_the_account_that_takes_it(service: Service, outsider: str) -> None:
+    at = {"x-sgw-provider": OPENAI}
+    with client_of(service, path="") as own, client_of(service, outsider, "") as other:
+        mine, theirs = (client.files.create(file=("a.txt", b"Hello"), purpose="user_data", extra_headers=at).id for client in (own, other))
+
+        def asks(file_id: str) -> tuple[str, bytes]:
+            said = [{"role": "user", "content": [{"type": "text", "text": "Hello"}, {"type": "file", "file": {"file_id": file_id}}]}]
+            body = {"model": "kept-chat", "max_tokens": 9, "messages": said}
+            return "asks.jsonl", json.dumps({"custom_id": "one", "method": "POST", "url": "/v1/chat/completions", "body": body}).encode()
+
+        with pytest.raises(openai.NotFoundError) as caught:
+            own.files.create(file=asks(theirs), purpose="batch")
+        assert caught.value.param == "requests.0.messages[0].content[1].file.file_id"
+        file = own.files.create(file=asks(mine), purpose="batch")
+        batch = own.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+        assert own.batches.retrieve(batch.id).status == "completed"
+        # a file that is gone by the time a batch begins
+        again = own.files.create(file=asks(mine), purpose="batch")
+        own.files.delete(mine)
+        with pytest.raises(openai.NotFoundError):
+            own.batches.create(input_file_id=again.id, endpoint="/v1/chat/completions", completion_window="24h")
+
+
+def test_a_batch_of_messages_goes_to_the_account_that_holds_its_files(service: Service, outsider: str) -> None:
+    own, other = claude_of(service), claude_of(service, outsider)
+    file = own.beta.files.upload(file=("a.txt", b"Hello", "text/plain"))
+    said: Any = [{"role": "user", "content": [{"type": "document", "source": {"type": "file", "file_id": file.id}}]}]
+    asks: Any = [{"custom_id": "one", "params": {"model": "kept-claude", "max_tokens": 9, "messages": said}}]
+    # no account is named: the file says it
+    plain = anthropic.Anthropic(base_url=service.origin, api_key=service.key, max_retries=0)
+    batch = plain.messages.batches.create(requests=asks)
+    assert plain.messages.batches.retrieve(batch.id).request_counts.succeeded == 1
+    with pytest.raises(anthropic.NotFoundError, match=r"requests\.0\.messages"):
+        other.messages.batches.create(requests=asks)
+    elsewhere: Any = [{"custom_id": "one", "params": {**asks[0]["params"], "model": "sim-claude"}}]
+    with pytest.raises(anthropic.BadRequestError, match=f"kept at '{CLAUDE}'"):
+        plain.messages.batches.create(requests=elsewhere)

@@ -45,6 +45,7 @@ def _section(slug: str, provider: Provider) -> str:
         ("endpoints and wires", "; ".join(f"`{endpoint}` ({wire})" for endpoint, wire in provider.wires.items())),
         ("keeps", ", ".join(f"`{name}`" for name in sorted(provider.keeps))),
         ("account options", "; ".join(f"`{name}`: {hint}" for name, hint in provider.options.items())),
+        ("options an account may have", "; ".join(f"`{name}`: {hint}" for name, hint in provider.may_have.items())),
         ("fields left out (`x-sgw-dropped`)", ", ".join(f"`{name}`" for name in sorted(provider.drop))),
         ("fields renamed", ", ".join(f"`{old}` → `{new}`" for old, new in sorted(provider.rename.items()))),
         ("usage of a stream", "asked for" if provider.asks_stream_usage else "not asked for"),

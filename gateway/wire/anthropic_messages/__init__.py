@@ -11,7 +11,7 @@ from gateway.wire.anthropic_messages.events import ChunkWriter
 from gateway.wire.anthropic_messages.foreign import without_foreign
 from gateway.wire.anthropic_messages.head import read_head
 from gateway.wire.anthropic_messages.headers import answer_lines
-from gateway.wire.anthropic_messages.kept import may_name
+from gateway.wire.anthropic_messages.kept import made, may_name
 from gateway.wire.anthropic_messages.stream import ChunkReader
 from gateway.wire.anthropic_messages.told import error_body, error_event, untold, write_answer, write_count
 from gateway.wire.metering import ReaderMeter
@@ -31,6 +31,7 @@ WIRE = Wire(
         error_body=error_body,
         error_event=error_event,
         may_name=may_name,
+        made=made,
         answer_lines=answer_lines,
         passed=frozenset({b"anthropic-version", b"anthropic-beta"}),
         untold=untold,

@@ -9,6 +9,7 @@ from gateway.wire import WireError
 from gateway.wire.gemini.thoughts import NAME
 from gateway.wire.gemini.told import arguments
 from gateway.wire.given import invalid
+from gateway.wire.references import google_file
 
 # What Google documents for calls of another vendor's model: https://ai.google.dev/gemini-api/docs/thought-signatures
 UNSIGNED = "skip_thought_signature_validator"
@@ -139,6 +140,9 @@ def media(part: Part, param: str) -> _Object:
         return {"inlineData": blob}
     if not part.text[:8].lower().startswith(("https://", "http://")):
         raise invalid(param, f"{param}: {part.kind.value} must be an https URL or a base64 data URL")
+    if google_file(part.text) and "googleapis" in part.text.lower():
+        # kept at Google by somebody who shares the credential: only Google's own clients name such files, and are asked whose they are
+        raise invalid(param, f"{param}: {part.kind.value} must not be a file that Google keeps")
     ending = part.text.partition("?")[0].partition("#")[0].rpartition(".")[2].lower()
     guessed = part.media_type or _TYPES.get(ending)
     return {"fileData": {"mimeType": guessed or _DEFAULT_TYPES[part.kind], "fileUri": part.text}}

@@ -8,7 +8,7 @@ from gateway.wire.openai_chat.compose import compose
 from gateway.wire.openai_chat.embed import EMBEDDING
 from gateway.wire.openai_chat.events import ChunkWriter
 from gateway.wire.openai_chat.head import read_head
-from gateway.wire.openai_chat.kept import may_name
+from gateway.wire.openai_chat.kept import made, may_name
 from gateway.wire.openai_chat.media import PLAIN
 from gateway.wire.openai_chat.meter import Meter, error_message, message_bytes, read_usage, usage_from
 from gateway.wire.openai_chat.realtime import LIVE
@@ -44,6 +44,7 @@ WIRE = Wire(
         error_body=error_body,
         error_event=error_event,
         may_name=may_name,
+        made=made,
         untold=untold,
         names={
             "reasoning": "messages.reasoning_details",

@@ -1,9 +1,11 @@
 """What OpenAI keeps for an account, and others who serve its API. Paths: https://platform.openai.com/docs/api-reference."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.wire.kept import Collection
+from gateway.wire.made import Made, objects, told_in
+from gateway.wire.made import made as made_of
 from gateway.wire.references import has_other
 
 _PLAIN = frozenset({"text", "image_url", "input_audio", "refusal"})
@@ -29,5 +31,13 @@ COLLECTIONS = (
 
 
 def may_name(parsed: Mapping[str, Any]) -> bool:
-    """Return whether a request may name any of it: files stand among the parts of messages."""
-    return has_other(parsed.get("messages"), _PLAIN)
+    """Return whether a request may name any of it, or have some made: files stand among the parts of messages, earlier sound beside them."""
+    return "modalities" in parsed or has_other(parsed.get("messages"), _PLAIN, "content", "audio")
+
+
+def made(said: bytes) -> Iterator[Made]:
+    """Yield what an answer or an event says was made: sound, which later messages may name instead of sending it."""
+    for told in told_in(said, (b'"audio"',)):
+        for choice in objects(told.get("choices")):
+            for spoken in (choice.get("message"), choice.get("delta")):
+                yield from made_of("audio", spoken.get("audio") if isinstance(spoken, dict) else None)

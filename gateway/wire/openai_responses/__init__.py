@@ -11,7 +11,7 @@ from gateway.wire.openai_responses.compose import compose
 from gateway.wire.openai_responses.events import ChunkWriter
 from gateway.wire.openai_responses.foreign import without_foreign
 from gateway.wire.openai_responses.head import read_head
-from gateway.wire.openai_responses.kept import may_name
+from gateway.wire.openai_responses.kept import made, may_name
 from gateway.wire.openai_responses.reasoning import NAME
 from gateway.wire.openai_responses.stream import ChunkReader
 from gateway.wire.openai_responses.told import error_body, error_event, write_answer
@@ -31,6 +31,7 @@ WIRE = Wire(
         error_body=error_body,
         error_event=error_event,
         may_name=may_name,
+        made=made,
         names={
             "messages": "input",
             "logprobs": "include",

@@ -8,7 +8,8 @@ from msgspec import structs
 
 from billing.money import Price, Rates
 from gateway import errors
-from gateway.plane.plan import ASSUMED_OUTPUT_TOKENS, check_unlisted, lowered, plan
+from gateway.plane.plan import ASSUMED_OUTPUT_TOKENS, check_unlisted, lowered, narrowed, plan
+from gateway.terms import Reference
 from gateway.wire.openai_chat.media_usage import IMAGE_TOKENS
 
 from . import builders
@@ -147,3 +148,19 @@ def test_close_data_goes_to_no_endpoint_that_nobody_cleared() -> None:
     check_unlisted(structs.replace(inside, project=builders.project(data_class=1)))
     with pytest.raises(errors.DataClassNotAllowed):
         check_unlisted(structs.replace(inside, project=builders.project(data_class=2)))
+
+
+def test_a_place_is_read_only_by_accounts_that_name_it() -> None:
+    accounts = tuple(builders.sealed_account(slug, options=options) for slug, options in (("a", {}), ("b", {"reads": "gs://x/ gs://shared/a"})))
+    snapshot = builders.snapshot(builders.model("chat", builders.deployment("a"), builders.deployment("b")), accounts=accounts)
+    found = plan(builders.call(), builders.caller(), snapshot, draw())
+    file, place = Reference("contents[0]", "files/a"), Reference("contents[1]", "gs://shared/a/b.pdf", is_place=True)
+    assert [d.account for d in narrowed(found, "", (file, place), snapshot).deployments] == ["b"]
+    assert narrowed(found, "", (file,), snapshot) == found
+    assert [d.account for d in narrowed(found, "a", (), snapshot).deployments] == ["a"]
+    with pytest.raises(errors.BadRequest) as held_elsewhere:
+        narrowed(found, "a", (place,), snapshot)
+    assert (held_elsewhere.value.param, "the option `reads`" in held_elsewhere.value.message) == ("contents[1]", True)
+    for other in ("gs://shared/ab.pdf", "gs://shared", "gs://shared/../shared/a", "GS://shared/a", "gs://y"):
+        with pytest.raises(errors.BadRequest):
+            narrowed(found, "", (structs.replace(place, object_id=other),), snapshot)

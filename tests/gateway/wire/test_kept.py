@@ -31,7 +31,7 @@ def found(provider: str, rest: str) -> tuple[str, str, str] | None:
         ("azure", "openai/vector_stores/vs_1", ("vector_store", "vs_1", "")),
         ("azure", "openai/v1/files/file-1/content", ("file", "file-1", "content")),
         ("anthropic", "v1/skills/skill_1/versions", ("skill", "skill_1", "versions")),
-        ("anthropic", "files", ("file", "", "")),
+        ("anthropic", "files", ("anthropic_file", "", "")),
         ("google", "v1beta/files/abc", ("google_file", "files/abc", "")),
         ("google", "v1beta/files/abc:download", ("google_file", "files/abc", "download")),
         ("google", "upload/v1beta/files", ("google_file", "", "")),

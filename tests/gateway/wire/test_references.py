@@ -12,6 +12,10 @@ def named(parsed: dict[str, Any]) -> list[tuple[str, str]]:
     return [(found.param, found.object_id) for found in references(parsed)]
 
 
+def places(parsed: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(found.param, found.object_id) for found in references(parsed) if found.is_place]
+
+
 URI = "https://generativelanguage.googleapis.com/v1beta/files/abc-1"
 
 
@@ -49,6 +53,8 @@ URI = "https://generativelanguage.googleapis.com/v1beta/files/abc-1"
         ({"contents": {"parts": {"file_data": {"file_uri": URI}}}}, [("contents.parts.file_data.file_uri", "files/abc-1")]),
         ({"tools": [{"fileSearch": {"fileSearchStoreNames": ["fileSearchStores/s"]}}]}, [("tools[0].fileSearch.fileSearchStoreNames", "fileSearchStores/s")]),
         ({"fileName": "files/abc-1"}, [("fileName", "files/abc-1")]),
+        ({"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]}, [("messages[0].audio", "audio_1")]),
+        ({"audio": {"voice": "alloy", "format": "wav"}}, []),
     ],
 )
 def test_what_a_vendor_would_look_up_is_found(parsed: dict[str, Any], found: list[tuple[str, str]]) -> None:
@@ -76,6 +82,25 @@ def test_what_a_vendor_would_look_up_is_found(parsed: dict[str, Any], found: lis
 )
 def test_a_callers_own_data_names_nothing(parsed: dict[str, Any]) -> None:
     assert named(parsed) == []
+
+
+@pytest.mark.parametrize(
+    ("parsed", "found"),
+    [
+        ({"fileData": {"fileUri": "gs://bucket/a.pdf"}}, [("fileData.fileUri", "gs://bucket/a.pdf")]),
+        ({"file_data": {"file_uri": " GS://bucket/a.pdf "}}, [("file_data.file_uri", "GS://bucket/a.pdf")]),
+        ({"fileData": {"fileUri": "s3://bucket/a"}}, [("fileData.fileUri", "s3://bucket/a")]),
+        ({"fileData": {"fileUri": "https://example.com/a.pdf"}}, []),
+        ({"fileData": {"fileUri": URI}}, []),
+        ({"file_name": "report: a draft"}, []),
+        ({"retrieval": {"vertexAiSearch": {"datastore": "projects/p/dataStores/d"}}}, [("retrieval.vertexAiSearch.datastore", "projects/p/dataStores/d")]),
+        ({"vertexRagStore": {"ragCorpora": ["projects/p/ragCorpora/1"]}}, [("vertexRagStore.ragCorpora", "projects/p/ragCorpora/1")]),
+        ({"plugins": [{"id": "web", "engine": "exa"}]}, []),
+        ({"text": "gs://bucket/a", "args": {"fileUri": "gs://bucket/a"}}, []),
+    ],
+)  # fmt: skip
+def test_what_a_vendor_reads_with_its_accounts_rights_is_found(parsed: dict[str, Any], found: list[tuple[str, str]]) -> None:
+    assert places(parsed) == found
 
 
 @pytest.mark.parametrize(
@@ -123,6 +148,9 @@ NAMING: dict[str, list[dict[str, Any]]] = {
         {"messages": [{"role": "user", "content": {"type": "file", "file": {"file_id": "x"}}}]},
         {"messages": {"content": [{"file_id": "x"}]}},
         {"messages": [{"role": "user", "content": [{"file_id": "x"}]}]},
+        {"messages": [SAYS, {"role": "assistant", "audio": {"id": "x"}}]},
+        {"messages": [SAYS, {"role": "assistant", "audio": {"id": "x"}, "content": "Hello"}]},
+        {"messages": [SAYS, {"role": "assistant", "audio": {"id": "x"}, "content": None, "refusal": None}]},
     ],
     "openai_responses": [
         {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "x"}]}]},
@@ -141,6 +169,7 @@ NAMING: dict[str, list[dict[str, Any]]] = {
         {"contents": [{"parts": [{"fileData": {"fileUri": URI}}]}]},
         {"contents": [{"parts": [{"file_data": {"file_uri": URI}}]}]},
         {"contents": {"parts": [{"fileData": {"fileUri": URI}}]}},
+        {"contents": [{"parts": [{"fileData": {"fileUri": "gs://bucket/a"}}]}]},
         {"contents": [{"parts": {"fileData": {"fileUri": URI}}}]},
         {"contents": [{"parts": [{"text": "x"}]}], "cachedContent": "cachedContents/x"},
         {"contents": [{"parts": [{"text": "x"}]}], "tools": [{"fileSearch": {"fileSearchStoreNames": ["fileSearchStores/x"]}}]},
@@ -155,6 +184,20 @@ def test_a_glance_misses_nothing_that_is_named_and_spares_plain_calls(name: str)
     assert client is not None and client.may_name is not None
     assert [client.may_name(parsed) for parsed in PLAIN[name]] == [False] * len(PLAIN[name])
     assert [(bool(named(parsed)), client.may_name(parsed)) for parsed in NAMING[name]] == [(True, True)] * len(NAMING[name])
+
+
+MAKING: dict[str, list[dict[str, Any]]] = {
+    "openai_chat": [{"messages": [SAYS], "modalities": ["text", "audio"]}],
+    "openai_responses": [{"input": "x", "tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}],
+    "anthropic_messages": [{"messages": [SAYS], "tools": [{"name": "f", "input_schema": {}}, {"type": "code_execution_20250825", "name": "code_execution"}]}],
+}
+
+
+@pytest.mark.parametrize("name", MAKING)
+def test_a_glance_sees_that_something_may_be_made(name: str) -> None:
+    client = shelf()[name].client
+    assert client is not None and client.may_name is not None
+    assert [client.may_name(parsed) for parsed in MAKING[name]] == [True] * len(MAKING[name])
 
 
 def test_nobody_needs_so_many() -> None:
