@@ -8,7 +8,7 @@ import msgspec
 from gateway.errors import BadRequest, UnsupportedField, UpstreamFault
 from gateway.plane.route import Route
 from gateway.providers import Provider
-from gateway.terms import Account, Ask, Call, Chunk, ChunkKind, Deployment, Frozen, Headers, PartKind, Usage
+from gateway.terms import Account, Answer, Ask, Call, Chunk, ChunkKind, Deployment, Frozen, Headers, PartKind, Usage
 from gateway.wire import Buffer, ClientSide, Embedding, Told, UpstreamSide, Wire, WireError, by_endpoint, forms
 from gateway.wire.cut import member
 from gateway.wire.strict import add_first, replace_model, splice
@@ -121,8 +121,8 @@ def _translated(call: Call, deployment: Deployment, provider: Provider, route: R
         spoken = _quirky(Spoken(body), provider, route.wire)
     except WireError as error:
         raise refusal_of(error) from None
-    refused = [client.called(name, fields) for name in spoken.dropped if name not in OURS]
-    return Spoken(spoken.body, tuple(dict.fromkeys([*dropped, *refused])))
+    refused = [client.called(name, fields) for name in spoken.dropped if name not in OURS] if spoken.dropped else []
+    return Spoken(spoken.body, tuple(dict.fromkeys([*dropped, *refused])) if dropped or refused else ())
 
 
 def composed(client: ClientSide, upstream: UpstreamSide, ask: Ask, model: str, fields: Mapping[str, msgspec.Raw]) -> tuple[bytes, tuple[str, ...]]:
@@ -218,11 +218,18 @@ def whole(call: Call, body: bytes, route: Route, created_at_s: int) -> Whole:
             return Whole(caller.write_answer(embedded, told(call, created_at_s)), embedded.usage, embedded.problem)
         client, upstream = route.sides
         answer = upstream.read_answer(body)
-        text_bytes = sum(len(part.text.encode("utf-8", "replace")) for part in answer.parts if part.kind is not PartKind.IMAGE)
         body = client.write_answer(answer, told(call, created_at_s))
-        return Whole(body, answer.usage, answer.problem, text_bytes, client.left_out(answer))
+        return Whole(body, answer.usage, answer.problem, _text_bytes(answer), client.left_out(answer))
     except WireError as error:
         raise UpstreamFault("protocol", error.message, sent=True) from None
+
+
+def _text_bytes(answer: Answer) -> int:
+    size = 0
+    for part in answer.parts:
+        if part.kind is not PartKind.IMAGE:
+            size += len(part.text) if part.text.isascii() else len(part.text.encode("utf-8", "replace"))
+    return size
 
 
 class Heard(Frozen, frozen=True):

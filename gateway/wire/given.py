@@ -1,7 +1,7 @@
 """What callers gave, read with types: each function returns the value or raises a WireError that names the field and says what to do."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -143,11 +143,11 @@ def media_type(url: str, param: str) -> str:
     return head[5:].partition(";")[0].lower()
 
 
-def left_out(names: Iterable[str]) -> dict[str, Any]:
+def left_out(names: Collection[str]) -> dict[str, Any]:
     """Return what the last event of a stream says of parts its caller did not get, whose headers have long gone: nothing where there are none."""
     return {"sgw": {"dropped": list(found)}} if (found := dropped(names)) else {}
 
 
-def dropped(names: Iterable[str]) -> tuple[str, ...]:
+def dropped(names: Collection[str]) -> tuple[str, ...]:
     """Return names of dropped fields once each, fit for a response header; `other` stands for what a caller made up."""
-    return tuple(dict.fromkeys(name if _NAME.match(name) else "other" for name in names))[:_DROPPED_LIMIT]
+    return tuple(dict.fromkeys([name if _NAME.match(name) else "other" for name in names]))[:_DROPPED_LIMIT] if names else ()

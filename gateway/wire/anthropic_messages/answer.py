@@ -120,7 +120,7 @@ def read_answer(body: bytes) -> Answer:
         id=message.id,
         model=message.model,
         parts=tuple(part for block in message.content if (part := _part(block)) is not None),
-        untold=dropped(block.type for block in message.content if block.type not in KNOWN),
+        untold=dropped([block.type for block in message.content if block.type not in KNOWN]),
         finish=finish_of(message.stop_reason),
         usage=usage,
         problem=problem,

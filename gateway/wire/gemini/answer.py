@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -43,10 +44,10 @@ def believed(raw: msgspec.Raw) -> tuple[Usage | None, str]:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None, "usage_invalid"
     output, thoughts = reported.candidates_token_count or 0, reported.thoughts_token_count or 0
-    figures = (
-        reported.prompt_token_count or 0, reported.tool_use_prompt_token_count or 0, reported.cached_content_token_count or 0, output, thoughts,
-        *(one.token_count for one in (*(reported.prompt_tokens_details or ()), *(reported.candidates_tokens_details or ()))),
-    )  # fmt: skip
+    figures = [reported.prompt_token_count or 0, reported.tool_use_prompt_token_count or 0, reported.cached_content_token_count or 0, output, thoughts]
+    for details in (reported.prompt_tokens_details, reported.candidates_tokens_details):
+        if details:
+            figures += [one.token_count for one in details]
     if min(figures) < 0 or max(figures) > _TOKENS_LIMIT:
         return None, "usage_invalid"
     entered = figures[0] + figures[1]
@@ -125,18 +126,23 @@ def read_answer(body: bytes) -> Answer:
             raise WireError("garbage", "the provider's answer has no candidates")
         parts: tuple[Part, ...] = (Part(PartKind.REFUSAL, text=refusal_of(feedback)),)
         return Answer(response.response_id or "", response.model_version or "", parts, "content_filter", usage, problem)
-    answer, *others = [_answer(candidate, response.response_id or "") for candidate in response.candidates or ()]
+    known_as, model, *others = response.response_id or "", response.model_version or "", *(response.candidates or ())[1:]
     tier = "" if usage is None else usage.tier
-    told = {"id": response.response_id or "", "model": response.model_version or "", "usage": usage, "problem": problem, "service_tier": tier}
-    return msgspec.structs.replace(answer, **told, others=tuple(others))
+    return _answer(first, known_as, model, usage, problem, tier, tuple([_answer(other, known_as) for other in others]))
 
 
-def _answer(candidate: Candidate, response_id: str) -> Answer:
+def _answer(
+    candidate: Candidate, response_id: str, model: str = "", usage: Usage | None = None, problem: str = "", tier: str = "", others: tuple[Answer, ...] = ()
+) -> Answer:
     parts = _parts(candidate, response_id)
-    finish = finish_of(candidate.finish_reason or "", has_calls=any(part.kind is PartKind.TOOL_CALL for part in parts))
-    untold = dropped(name for part in (candidate.content.parts if candidate.content is not None else None) or () for name in untold_of(part))
+    finish = finish_of(candidate.finish_reason or "", has_calls=any([part.kind is PartKind.TOOL_CALL for part in parts]))
+    untold = dropped([name for part in _given(candidate) for name in untold_of(part)])
     logprobs = tokens_of(candidate.logprobs_result) if candidate.logprobs_result is not None else ()
-    return Answer("", "", parts, finish, None, logprobs=logprobs, untold=untold)
+    return Answer(response_id, model, parts, finish, usage, problem, 0, tier, "", logprobs, others, untold)
+
+
+def _given(candidate: Candidate) -> Sequence[VendorPart]:
+    return (candidate.content.parts if candidate.content is not None else None) or ()
 
 
 def tokens_of(told: Logprobs) -> tuple[Logprob, ...]:
@@ -151,7 +157,7 @@ def tokens_of(told: Logprobs) -> tuple[Logprob, ...]:
 
 def _parts(candidate: Candidate, response_id: str) -> tuple[Part, ...]:
     parts: list[Part] = []
-    for given in (candidate.content.parts if candidate.content is not None else None) or ():
+    for given in _given(candidate):
         signature = given.thought_signature or ""
         if given.function_call is not None:
             call = given.function_call
@@ -170,6 +176,8 @@ def _parts(candidate: Candidate, response_id: str) -> tuple[Part, ...]:
                 parts.append(Part(kind, text=given.text))
         if signature:
             _sign(parts, signature, is_thought=bool(given.thought))
+    if candidate.grounding_metadata is None and candidate.citation_metadata is None:
+        return tuple(parts)
     return _cited(parts, citations_of(candidate, "".join(part.text for part in parts if part.kind is PartKind.TEXT)))
 
 
@@ -187,7 +195,7 @@ _NO_FORM = (
 
 def untold_of(part: VendorPart) -> list[str]:
     """Return which members of a part have no neutral form; data within a thought is told to nobody but its vendor's own callers."""
-    found = [name for field, name in _NO_FORM if bytes(getattr(part, field)) != b"null"]
+    found = [name for field, name in _NO_FORM if (raw := getattr(part, field)) is not NULL and bytes(raw) != b"null"]
     return [*found, "inlineData"] if part.inline_data is not None and part.thought else found
 
 

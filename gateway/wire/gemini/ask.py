@@ -38,24 +38,21 @@ def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask
     dropped: list[str] = []
     drop_others(given, _KNOWN, "", dropped)
     dropped += [name for name in ("safetySettings", "store") if given.get(name)]
-    tools = _tools(given.get("tools", []), dropped)
-    tools, choice = _choice(given.get("toolConfig", {}), tools, dropped)
+    tools = _tools(given["tools"], dropped) if "tools" in given else ()
+    tools, choice = _choice(given["toolConfig"], tools, dropped) if "toolConfig" in given else (tools, None)
     messages = read_contents(given.get("contents"), dropped)
     system = read_system(given["systemInstruction"], dropped) if "systemInstruction" in given else None
     settings = read_config(given["generationConfig"], dropped) if "generationConfig" in given else {}
     if stream and settings.get("answers", 1) > 1:
         raise unsupported("generationConfig.candidateCount")
-    tier = text(given.get("serviceTier", ""), "serviceTier").lower().removeprefix("service_tier_")
-    if tier not in _TIERS:
-        raise invalid("serviceTier", "serviceTier must be standard, flex or priority")
     return Ask(
         model=model,
         messages=tuple(messages if system is None else [system, *messages]),
         stream=stream,
         tools=tools,
         tool_choice=choice,
-        service_tier=_TIERS[tier],
-        metadata=labels(given.get("labels"), "labels") or None,
+        service_tier=_tier(given["serviceTier"]) if "serviceTier" in given else "",
+        metadata=labels(given["labels"], "labels") or None if "labels" in given else None,
         dropped=names(dropped),
         **settings,
     )
@@ -68,7 +65,14 @@ def _given(fields: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
         if plain in given:
             raise invalid(plain[:64], f"{plain[:64]} is given twice, as camelCase and as snake_case")
         given[plain] = value(plain[:64], raw)
-    return {name: one for name, one in given.items() if one is not None}
+    return {name: one for name, one in given.items() if one is not None} if None in given.values() else given
+
+
+def _tier(given: object) -> str:
+    tier = text(given, "serviceTier").lower().removeprefix("service_tier_")
+    if tier not in _TIERS:
+        raise invalid("serviceTier", "serviceTier must be standard, flex or priority")
+    return _TIERS[tier]
 
 
 def _tools(given: object, dropped: list[str]) -> tuple[Tool, ...]:

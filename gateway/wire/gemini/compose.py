@@ -26,6 +26,9 @@ _TIERS = {"default": "standard", "flex": "flex", "priority": "priority"}
 _JSON_ONLY = "Answer with one valid JSON object and nothing else: no code fence, no text before or after it."
 _JSON_SCHEMA = "Answer with JSON that fits this JSON schema and nothing else: no code fence, no text before or after it.\n"
 _SEEDS = 2**31
+# fields that stand for themselves
+_PLAIN = (("temperature", "temperature"), ("top_p", "topP"), ("top_k", "topK"), ("max_output_tokens", "maxOutputTokens"))
+_PENALTIES = (("frequency_penalty", "frequencyPenalty"), ("presence_penalty", "presencePenalty"))
 
 _Object = dict[str, Any]
 
@@ -64,30 +67,42 @@ def _drop_unsaid(ask: Ask, dropped: list[str]) -> None:
         (ask.metadata, "metadata"),
         (ask.verbosity, "verbosity"),
         (ask.cache_key, "prompt_cache_key"),
-        (any(tool.strict for tool in ask.tools), "tools.strict"),
-        (any(tool.cache for tool in ask.tools) or any(part.cache for message in ask.messages for part in message.parts), "cache_control"),
-        (any(part.cites for message in ask.messages for part in message.parts), "citations"),
-        (any(part.kind is PartKind.DOCUMENT and part.name for message in ask.messages for part in message.parts), "file.filename"),
-        (any(part.detail not in ("", "auto") for message in ask.messages for part in message.parts), "image_url.detail"),
     )
     dropped += [name for is_said, name in said if is_said]
+    if ask.tools:
+        dropped += ["tools.strict"] if any(tool.strict for tool in ask.tools) else []
+        dropped += ["cache_control"] if any(tool.cache for tool in ask.tools) else []
+    for message in ask.messages:
+        for part in message.parts:
+            if part.cache:
+                dropped.append("cache_control")
+            if part.kind is PartKind.DOCUMENT:
+                dropped += ["citations"] if part.cites else []
+                dropped += ["file.filename"] if part.name else []
+            elif part.kind is PartKind.IMAGE and part.detail not in ("", "auto"):
+                dropped.append("image_url.detail")
 
 
 def _config(ask: Ask, model: str, dropped: list[str]) -> _Object:
-    plain: tuple[tuple[str, Any], ...] = (
-        ("temperature", ask.temperature),
-        ("topP", ask.top_p),
-        ("topK", ask.top_k),
-        ("frequencyPenalty", _penalty(ask.frequency_penalty)),
-        ("presencePenalty", _penalty(ask.presence_penalty)),
-        ("maxOutputTokens", ask.max_output_tokens),
-        ("candidateCount", ask.answers if ask.answers > 1 else None),
-        ("responseLogprobs", ask.logprobs or None),
-        ("logprobs", ask.top_logprobs or None),
+    config: _Object = {}
+    for field, name in _PLAIN:
+        value = getattr(ask, field)
+        if value is not None:
+            config[name] = value
+    for field, name in _PENALTIES:
+        value = getattr(ask, field)
+        if value is not None:
+            # their border is exclusive: https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference
+            config[name] = min(value, 1.99)
+    if ask.answers > 1:
+        config["candidateCount"] = ask.answers
+    if ask.logprobs:
+        config["responseLogprobs"] = True
+    if ask.top_logprobs:
+        config["logprobs"] = ask.top_logprobs
+    if ask.seed is not None:
         # theirs has 32 bits; the same seed stays the same
-        ("seed", None if ask.seed is None else ask.seed % _SEEDS if abs(ask.seed) >= _SEEDS else ask.seed),
-    )
-    config = {name: value for name, value in plain if value is not None}
+        config["seed"] = ask.seed % _SEEDS if abs(ask.seed) >= _SEEDS else ask.seed
     stops = [stop for stop in ask.stop if stop]
     if len(stops) > _MOST_STOPS:
         raise unsupported("stop")
@@ -97,11 +112,6 @@ def _config(ask: Ask, model: str, dropped: list[str]) -> _Object:
     if thinking:
         config["thinkingConfig"] = thinking
     return config
-
-
-def _penalty(value: float | None) -> float | None:
-    # their border is exclusive: https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference
-    return None if value is None else min(value, 1.99)
 
 
 def _thinking(ask: Ask, model: str, dropped: list[str]) -> _Object:

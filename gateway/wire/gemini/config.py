@@ -19,7 +19,10 @@ _KNOWN = frozenset(
     }
 )  # fmt: skip
 # They ask for an answer of another kind.
-_REFUSED = ("speechConfig", "imageConfig", "translationConfig", "responseFormat", "audioTranscriptionConfig")
+_REFUSED = frozenset({"speechConfig", "imageConfig", "translationConfig", "responseFormat", "audioTranscriptionConfig"})
+_PENALTIES = {"presencePenalty": "presence_penalty", "frequencyPenalty": "frequency_penalty"}
+_OTHER_ANSWERS = frozenset({"candidateCount", "responseLogprobs", "logprobs", "responseModalities"})
+_FORMAT = frozenset({"responseMimeType", "responseSchema", "responseJsonSchema"})
 _THINKING = frozenset({"thinkingBudget", "thinkingLevel", "includeThoughts"})
 _LEVELS = {"MINIMAL": "minimal", "LOW": "low", "MEDIUM": "medium", "HIGH": "high", "XHIGH": "xhigh", "THINKING_LEVEL_UNSPECIFIED": ""}
 _MOST_TOKENS = 10_000_000
@@ -28,9 +31,8 @@ _MOST_TOKENS = 10_000_000
 def read_config(value: object, dropped: list[str]) -> dict[str, Any]:
     """Return the fields of Ask that the configuration says something about. Raises WireError."""
     config = members(value, PARAM)
-    for name in _REFUSED:
-        if name in config:
-            raise unsupported(f"{PARAM}.{name}")
+    if not _REFUSED.isdisjoint(config):
+        raise unsupported(f"{PARAM}.{next(name for name in config if name in _REFUSED)}")
     made: dict[str, Any] = {}
     drop_others(config, _KNOWN, PARAM, dropped)
     if "temperature" in config:
@@ -39,19 +41,19 @@ def read_config(value: object, dropped: list[str]) -> dict[str, Any]:
         made["top_p"] = number(config["topP"], f"{PARAM}.topP", 1)
     if "topK" in config:
         made["top_k"] = whole(config["topK"], f"{PARAM}.topK", 1, 1_000_000)
-    for name, field in (("presencePenalty", "presence_penalty"), ("frequencyPenalty", "frequency_penalty")):
+    for name, field in _PENALTIES.items():
         if name in config:
             made[field] = number(config[name], f"{PARAM}.{name}", 2, -2)
     if "seed" in config:
         made["seed"] = whole(config["seed"], f"{PARAM}.seed", -(2**31), 2**31 - 1)
-    limit = whole(config.get("maxOutputTokens", 0), f"{PARAM}.maxOutputTokens", 0, MOST_OUTPUT_TOKENS)
-    if limit:
+    if "maxOutputTokens" in config and (limit := whole(config["maxOutputTokens"], f"{PARAM}.maxOutputTokens", 0, MOST_OUTPUT_TOKENS)):
         made["max_output_tokens"] = limit
-    stops = [text(one, f"{PARAM}.stopSequences") for one in list_(config.get("stopSequences", []), f"{PARAM}.stopSequences")]
-    if stops:
-        made["stop"] = tuple(stops)
-    _other_answers(config, made)
-    _format(config, made)
+    if "stopSequences" in config:
+        made["stop"] = tuple([text(one, f"{PARAM}.stopSequences") for one in list_(config["stopSequences"], f"{PARAM}.stopSequences")])
+    if not _OTHER_ANSWERS.isdisjoint(config):
+        _other_answers(config, made)
+    if not _FORMAT.isdisjoint(config):
+        _format(config, made)
     if "thinkingConfig" in config:
         _thinking(members(config["thinkingConfig"], f"{PARAM}.thinkingConfig"), made, dropped)
     return made

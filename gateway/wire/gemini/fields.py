@@ -29,7 +29,7 @@ def members(value: object, param: str) -> dict[str, Any]:
         if plain in found:
             raise invalid(f"{param}.{plain}" if param else plain, f"{plain} is given twice, as camelCase and as snake_case")
         found[plain] = inner
-    return {name: inner for name, inner in found.items() if inner is not None}
+    return {name: inner for name, inner in found.items() if inner is not None} if None in found.values() else found
 
 
 def whole(value: object, param: str, least: int, most: int = 2**63 - 1) -> int:

@@ -40,7 +40,7 @@ def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask
         stop=tuple(read.text(each, "stop") for each in stops),
         seed=read.integer(values.get("seed"), "seed", -(2**63)),
         end_user=read.text(values.get("user") or "", "user"),
-        dropped=read.dropped(name for name in given if name not in _KNOWN and name not in penalties),
+        dropped=read.dropped([name for name in given if name not in _KNOWN and name not in penalties]),
     )
 
 

@@ -1,6 +1,6 @@
 """Reads a Responses request into the neutral form, for upstreams on another wire. Knows no vendor and nothing of what is stored."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -12,15 +12,20 @@ from gateway.wire.openai_responses.items import read_messages
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _SUMMARIES = ("auto", "concise", "detailed")
+# fields that stand for themselves: the name in the neutral form and what reads them
+_PLAIN: Mapping[str, tuple[str, Callable[[Any, str], Any]]] = {
+    "max_output_tokens": ("max_output_tokens", lambda value, param: read.integer(value, param, 1)),
+    "temperature": ("temperature", lambda value, param: read.number(value, param, 2)),
+    "top_p": ("top_p", lambda value, param: read.number(value, param, 1)),
+    "service_tier": ("service_tier", lambda value, param: read.text(value or "", param)),
+    "metadata": ("metadata", read.labels),
+    "prompt_cache_key": ("cache_key", lambda value, param: read.text(value or "", param)),
+}
 # Read below, or without any meaning for the answer.
-_KNOWN = frozenset(
-    (
-        "model", "input", "instructions", "stream", "store", "background",
-        "tools", "tool_choice", "parallel_tool_calls", "max_output_tokens", "temperature", "top_p",
-        "text", "reasoning", "include", "truncation", "user", "safety_identifier", "service_tier", "metadata", "prompt_cache_key",
-        "top_logprobs",
-    )
-)  # fmt: skip
+_PROBABILITIES = frozenset(("include", "top_logprobs"))
+_TOOLS = frozenset(("tools", "tool_choice", "parallel_tool_calls"))
+_END_USER = frozenset(("user", "safety_identifier"))
+_OTHERS = _PROBABILITIES | _TOOLS | _END_USER | {"model", "input", "instructions", "stream", "store", "background", "text", "reasoning", "truncation"}
 # Asking for these and not getting them would be a wrong answer, not a poorer one.
 _REFUSED = frozenset(("conversation", "previous_response_id", "prompt", "moderation", "stop", "n"))
 _TOOL = frozenset(("type", "name", "description", "parameters", "strict"))
@@ -40,44 +45,52 @@ def read_ask(fields: Mapping[str, msgspec.Raw], model: str, stream: bool) -> Ask
     Raises WireError("invalid_request") for nonsense and WireError("unsupported_field") for what cannot be translated
     without changing the answer's meaning; both name the field.
     """
-    named = {name: raw for name, raw in fields.items() if name in _KNOWN or not read.says_nothing(raw)}
-    for name in sorted(_REFUSED & named.keys()):
-        raise read.unsupported(name)
-    values = {name: value for name, raw in named.items() if name in _KNOWN and (value := read.value(name, raw)) is not None}
-    dropped = [name for name in named if name not in _KNOWN]
+    values: dict[str, Any] = {}
+    made: dict[str, Any] = {}
+    dropped: list[str] = []
+    refused: list[str] = []
+    for name, raw in fields.items():
+        plain = _PLAIN.get(name)
+        if plain is not None or name in _OTHERS:
+            value = read.value(name, raw)
+            if value is None:
+                continue
+            if plain is None:
+                values[name] = value
+            else:
+                made[plain[0]] = plain[1](value, name)
+        elif not read.says_nothing(raw):
+            (refused if name in _REFUSED else dropped).append(name)
+    if refused:
+        raise read.unsupported(min(refused))
+    _read_others(values, made, dropped)
+    made["messages"] = read_messages(values.get("instructions"), values.get("input"), dropped)
+    return Ask(model=model, stream=stream, dropped=read.dropped(dropped), **made)
+
+
+def _read_others(values: Mapping[str, Any], made: dict[str, Any], dropped: list[str]) -> None:
+    """Read the fields that do not stand for themselves, the conversation apart."""
+    if not _PROBABILITIES.isdisjoint(values):
+        made["logprobs"], made["top_logprobs"] = _probabilities(values, dropped)
+    if "truncation" in values and read.choice(values["truncation"], "truncation", ("auto", "disabled")) == "auto":
+        dropped.append("truncation")
+    if not _TOOLS.isdisjoint(values):
+        made["tools"], made["tool_choice"] = _tools(values, dropped)
+    if "text" in values:
+        made["json_schema"], made["json_schema_name"], made["json_strict"], made["json_object"], made["verbosity"] = _text(values["text"], dropped)
+    if "reasoning" in values:
+        made["reasoning_effort"], made["shows_reasoning"] = _reasoning(values["reasoning"], dropped)
+    if not _END_USER.isdisjoint(values):
+        made["end_user"] = read.text(values.get("safety_identifier") or values.get("user") or "", "user")
+
+
+def _probabilities(values: Mapping[str, Any], dropped: list[str]) -> tuple[bool, int]:
+    """Return whether the probabilities of the answer's tokens are wanted, and with how many alternatives."""
     has_logprobs = _include(values.get("include"), dropped)
     top = read.integer(values.get("top_logprobs"), "top_logprobs", 0) or 0
     if top and not has_logprobs:
         raise read.invalid("top_logprobs", f"top_logprobs are told with the probabilities alone: put {_LOGPROBS} into include")
-    if read.choice(values.get("truncation"), "truncation", ("auto", "disabled")) == "auto":
-        dropped.append("truncation")
-    tools, choice = _tools(values, dropped)
-    schema, schema_name, strict, is_object, verbosity = _text(values.get("text"), dropped)
-    effort, shows = _reasoning(values.get("reasoning"), dropped)
-    return Ask(
-        model=model,
-        messages=read_messages(values.get("instructions"), values.get("input"), dropped),
-        stream=stream,
-        tools=tools,
-        tool_choice=choice,
-        max_output_tokens=read.integer(values.get("max_output_tokens"), "max_output_tokens", 1),
-        temperature=read.number(values.get("temperature"), "temperature", 2),
-        top_p=read.number(values.get("top_p"), "top_p", 1),
-        json_schema=schema,
-        json_schema_name=schema_name,
-        json_strict=strict,
-        json_object=is_object,
-        reasoning_effort=effort,
-        shows_reasoning=shows,
-        verbosity=verbosity,
-        end_user=read.text(values.get("safety_identifier") or values.get("user") or "", "user"),
-        service_tier=read.text(values.get("service_tier") or "", "service_tier"),
-        metadata=read.labels(values.get("metadata"), "metadata"),
-        cache_key=read.text(values.get("prompt_cache_key") or "", "prompt_cache_key"),
-        logprobs=has_logprobs,
-        top_logprobs=top,
-        dropped=read.dropped(dropped),
-    )
+    return has_logprobs, top
 
 
 def _include(value: object, dropped: list[str]) -> bool:
@@ -90,8 +103,6 @@ def _include(value: object, dropped: list[str]) -> bool:
 
 def _reasoning(value: object, dropped: list[str]) -> tuple[str, bool | None]:
     """Return the effort, and True where the caller wants to read a summary."""
-    if value is None:
-        return "", None
     wanted = read.object_(value, "reasoning")
     dropped += [f"reasoning.{name}" for name in wanted if name not in ("effort", "summary", "generate_summary") and wanted[name] is not None]
     effort = read.choice(wanted.get("effort"), "reasoning.effort", _EFFORTS)
@@ -102,8 +113,6 @@ def _reasoning(value: object, dropped: list[str]) -> tuple[str, bool | None]:
 
 def _text(value: object, dropped: list[str]) -> tuple[msgspec.Raw | None, str, bool | None, bool, str]:
     """Return the schema, its name, whether it must be kept exactly, whether any JSON object will do, and the verbosity."""
-    if value is None:
-        return None, "", None, False, ""
     wanted = read.object_(value, "text")
     dropped += [f"text.{name}" for name in wanted if name not in ("format", "verbosity")]
     verbosity = read.choice(wanted.get("verbosity"), "text.verbosity", ("low", "medium", "high"))

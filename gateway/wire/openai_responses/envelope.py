@@ -12,34 +12,29 @@ _NULL = msgspec.Raw(b"null")
 _CALL = "call_"
 
 
-class _Asked(msgspec.Struct, frozen=True):
-    """What an answer repeats of its request."""
+class _Asked(msgspec.Struct, frozen=True, gc=False):
+    """What an answer repeats of its request; what was not said is what holds then."""
 
     instructions: msgspec.Raw = _NULL
     max_output_tokens: msgspec.Raw = _NULL
-    metadata: msgspec.Raw = _NULL
-    parallel_tool_calls: msgspec.Raw = _NULL
+    metadata: msgspec.Raw = msgspec.Raw(b"{}")
+    parallel_tool_calls: msgspec.Raw = msgspec.Raw(b"true")
     previous_response_id: msgspec.Raw = _NULL
     prompt_cache_key: msgspec.Raw = _NULL
-    reasoning: msgspec.Raw = _NULL
+    reasoning: msgspec.Raw = msgspec.Raw(b'{"effort":null,"summary":null}')
     safety_identifier: msgspec.Raw = _NULL
     temperature: msgspec.Raw = _NULL
-    text: msgspec.Raw = _NULL
-    tool_choice: msgspec.Raw = _NULL
-    tools: msgspec.Raw = _NULL
+    text: msgspec.Raw = msgspec.Raw(b'{"format":{"type":"text"}}')
+    tool_choice: msgspec.Raw = msgspec.Raw(b'"auto"')
+    tools: msgspec.Raw = msgspec.Raw(b"[]")
     top_p: msgspec.Raw = _NULL
     user: msgspec.Raw = _NULL
 
 
 _ASKED = msgspec.json.Decoder(_Asked)
-_DEFAULTS = {
-    "metadata": b"{}",
-    "parallel_tool_calls": b"true",
-    "reasoning": b'{"effort":null,"summary":null}',
-    "text": b'{"format":{"type":"text"}}',
-    "tool_choice": b'"auto"',
-    "tools": b"[]",
-}
+_ENCODER = msgspec.json.Encoder()
+_UNSAID = _Asked()
+_HOLDS = ("metadata", "parallel_tool_calls", "reasoning", "text", "tool_choice", "tools")
 
 
 class Envelope:
@@ -74,17 +69,14 @@ class Envelope:
 
 
 def _repeated(told: Told) -> bytes:
-    """Return the fields an answer repeats, each with a comma before it; what was not said is what holds then."""
-    asked = _ASKED.decode(told.body) if told.body else _Asked()
-    parts = []
-    for name in _Asked.__struct_fields__:
-        raw = bytes(getattr(asked, name))
-        if name == "tools" and raw != b"null":
-            raw = _tools(raw)
-        elif name == "previous_response_id" and told.resumed_from:
-            raw = orjson.dumps(told.resumed_from)
-        parts.append(b',"%b":%b' % (name.encode(), _DEFAULTS.get(name, b"null") if raw == b"null" else raw))
-    return b"".join(parts)
+    """Return the fields an answer repeats, with a comma before the first."""
+    asked = _ASKED.decode(told.body) if told.body else _UNSAID
+    changes = {name: getattr(_UNSAID, name) for name in _HOLDS if bytes(getattr(asked, name)) == b"null"}
+    if asked.tools is not _UNSAID.tools and "tools" not in changes:
+        changes["tools"] = msgspec.Raw(_tools(bytes(asked.tools)))
+    if told.resumed_from:
+        changes["previous_response_id"] = msgspec.Raw(orjson.dumps(told.resumed_from))
+    return b"," + _ENCODER.encode(msgspec.structs.replace(asked, **changes) if changes else asked)[1:-1]
 
 
 def _tools(raw: bytes) -> bytes:
