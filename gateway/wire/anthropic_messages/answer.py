@@ -115,11 +115,11 @@ def read_answer(body: bytes) -> Answer:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise WireError("garbage", "the provider's answer is not a message") from None
     reported = read_vendor_usage(message.usage)
-    usage, problem = _believed(message.usage)
+    usage, problem = _believed(reported, message.usage)
     return Answer(
         id=message.id,
         model=message.model,
-        parts=tuple(part for block in message.content if (part := _part(block)) is not None),
+        parts=tuple([part for block in message.content if (part := _part(block)) is not None]),
         untold=dropped([block.type for block in message.content if block.type not in KNOWN]),
         finish=finish_of(message.stop_reason),
         usage=usage,
@@ -142,11 +142,10 @@ def read_usage(body: bytes) -> tuple[Usage | None, str]:
         raw = _USAGE_ONLY.decode(body).usage
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise WireError("garbage", "the provider's answer is not a JSON object") from None
-    return _believed(raw)
+    return _believed(read_vendor_usage(raw), raw)
 
 
-def _believed(raw: msgspec.Raw) -> tuple[Usage | None, str]:
-    reported = read_vendor_usage(raw)
+def _believed(reported: VendorUsage | None, raw: msgspec.Raw) -> tuple[Usage | None, str]:
     if reported is not None and reported.output_tokens is not None:
         return usage_of(reported), ""
     return None, "usage_missing" if bytes(raw) == b"null" else "usage_invalid"
@@ -155,7 +154,7 @@ def _believed(raw: msgspec.Raw) -> tuple[Usage | None, str]:
 def _part(block: _Block) -> Part | None:
     """Return a block as a part; None for the vendor's own server tools."""
     if block.type == "text":
-        return Part(kind=PartKind.TEXT, text=block.text or "", citations=tuple(cited(each) for each in block.citations or ()))
+        return Part(kind=PartKind.TEXT, text=block.text or "", citations=tuple([cited(each) for each in block.citations]) if block.citations else ())
     if block.type == "thinking":
         signature = block.signature or ""
         return Part(kind=PartKind.REASONING, text=block.thinking or "", signature=signature, signed_by=WIRE_NAME if signature else "")

@@ -142,17 +142,17 @@ def read_answer(body: bytes) -> Answer:
     return Answer(
         id="",
         model="",
-        parts=tuple(part for block in told.output.message.content if (part := _part(block)) is not None),
+        parts=tuple([part for block in told.output.message.content if (part := _part(block)) is not None]),
         finish=finish_of(told.stop_reason),
         usage=usage,
         problem=problem,
-        untold=dropped(name for block in told.output.message.content for name in _untold(block)),
+        untold=dropped([name for block in told.output.message.content for name in _untold(block)]),
         service_tier=told.service_tier.type if told.service_tier is not None else "",
     )
 
 
 def _untold(block: _Block) -> list[str]:
-    found = [name for field, name in _NO_FORM if bytes(getattr(block, field)) != b"null"]
+    found = [name for field, name in _NO_FORM if (raw := getattr(block, field)) is not NULL and bytes(raw) != b"null"]
     return [*found, SERVERS] if block.tool_use is not None and block.tool_use.type == SERVERS else found
 
 

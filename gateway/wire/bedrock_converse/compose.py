@@ -40,7 +40,7 @@ def compose(ask: Ask, upstream_model: str) -> tuple[bytes, tuple[str, ...]]:
         body["system"] = system
     _set_tools(body, ask, dropped, marks=marks)
     limits: dict[str, Any] = {"maxTokens": ask.max_output_tokens} if ask.max_output_tokens else {}
-    if stops := [stop for stop in ask.stop if stop.strip()]:  # white space only is refused there
+    if ask.stop and (stops := [stop for stop in ask.stop if stop.strip()]):  # white space only is refused there
         limits["stopSequences"] = stops
     extra = _thinking(ask, body, limits, dropped, upstream_model)
     _set_sampling(ask, limits, extra, dropped, upstream_model)
@@ -58,8 +58,9 @@ def compose(ask: Ask, upstream_model: str) -> tuple[bytes, tuple[str, ...]]:
     if ask.seed is not None:
         dropped.append("seed")
     dropped += [name for name, attribute in _NEVER if getattr(ask, attribute)]
-    _keep_last_marks(body, dropped)
-    return orjson.dumps(body), tuple(dict.fromkeys(dropped))
+    if marks:
+        _keep_last_marks(body, dropped)
+    return orjson.dumps(body), tuple(dict.fromkeys(dropped)) if dropped else ()
 
 
 def _set_tools(body: dict[str, Any], ask: Ask, dropped: list[str], *, marks: bool) -> None:
@@ -155,9 +156,12 @@ def _set_sampling(ask: Ask, limits: dict[str, Any], extra: dict[str, Any], dropp
         extra["inferenceConfig"] = {"topK": ask.top_k}
     else:
         has_top_k = ask.top_k is None
-    dropped += [name for name, asked, has in (
-        ("temperature", ask.temperature is not None, "temperature" in limits), ("top_p", ask.top_p is not None, "topP" in limits), ("top_k", True, has_top_k),
-    ) if asked and not has]  # fmt: skip
+    if ask.temperature is not None and "temperature" not in limits:
+        dropped.append("temperature")
+    if ask.top_p is not None and "topP" not in limits:
+        dropped.append("top_p")
+    if not has_top_k:
+        dropped.append("top_k")
 
 
 def _text_format(ask: Ask) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def _trim_prefill(turn: tuple[str, list[_Group]]) -> None:
 
 def _content(role: str, groups: list[_Group]) -> list[Block]:
     if role == "user":  # results must come before anything else in their turn
-        groups = sorted(groups, key=lambda group: "toolResult" not in group[0])
+        groups = sorted(groups, key=lambda group: "toolResult" not in group[0]) if len(groups) > 1 else groups
     blocks = _flat(groups)
     if any("document" in block for block in blocks) and not any("text" in block for block in blocks):
         blocks.append({"text": _SEE_DOCUMENT})

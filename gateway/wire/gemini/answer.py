@@ -126,16 +126,16 @@ def read_answer(body: bytes) -> Answer:
             raise WireError("garbage", "the provider's answer has no candidates")
         parts: tuple[Part, ...] = (Part(PartKind.REFUSAL, text=refusal_of(feedback)),)
         return Answer(response.response_id or "", response.model_version or "", parts, "content_filter", usage, problem)
-    known_as, model, *others = response.response_id or "", response.model_version or "", *(response.candidates or ())[1:]
-    tier = "" if usage is None else usage.tier
-    return _answer(first, known_as, model, usage, problem, tier, tuple([_answer(other, known_as) for other in others]))
+    known_as, tier = response.response_id or "", "" if usage is None else usage.tier
+    others = tuple([_answer(other, known_as) for other in response.candidates[1:]]) if response.candidates else ()
+    return _answer(first, known_as, response.model_version or "", usage, problem, tier, others)
 
 
 def _answer(
     candidate: Candidate, response_id: str, model: str = "", usage: Usage | None = None, problem: str = "", tier: str = "", others: tuple[Answer, ...] = ()
 ) -> Answer:
     parts = _parts(candidate, response_id)
-    finish = finish_of(candidate.finish_reason or "", has_calls=any([part.kind is PartKind.TOOL_CALL for part in parts]))
+    finish = finish_of(candidate.finish_reason or "", has_calls=any(part.kind is PartKind.TOOL_CALL for part in parts))
     untold = dropped([name for part in _given(candidate) for name in untold_of(part)])
     logprobs = tokens_of(candidate.logprobs_result) if candidate.logprobs_result is not None else ()
     return Answer(response_id, model, parts, finish, usage, problem, 0, tier, "", logprobs, others, untold)

@@ -21,6 +21,8 @@ _FINISH = {
     "tool_use": "tool_calls",
     "content_filter": "content_filter",
 }
+_THOUGHTS = frozenset(("reasoning_details", *REASONING_FIELDS))
+_BESIDE = frozenset(("audio", "images", "annotations"))
 _Json = Mapping[str, Any]
 
 
@@ -56,7 +58,7 @@ def _choice(choice: _Json) -> Answer:
     finish = finish_of(choice.get("finish_reason"), has_calls=any(part.kind is PartKind.TOOL_CALL for part in parts))
     told = choice.get("logprobs")
     message = choice["message"]
-    untold = tuple(untold_of(message.get("audio"), message.get("images"), message.get("annotations")))
+    untold = () if _BESIDE.isdisjoint(message) else tuple(untold_of(message.get("audio"), message.get("images"), message.get("annotations")))
     return Answer("", "", parts, finish, None, logprobs=logprobs.read(told.get("content")) if isinstance(told, dict) else (), untold=untold)
 
 
@@ -70,9 +72,11 @@ def _parts(message: _Json) -> list[Part]:
     if thought:
         parts.append(Part(kind=PartKind.REASONING, text=thought))
     if text:
-        citations = tuple(found for each in message.get("annotations") or () if (found := citation_of(each)) is not None)
+        annotations = message.get("annotations")
+        citations = tuple([found for each in annotations if (found := citation_of(each)) is not None]) if annotations else ()
         parts.append(Part(kind=PartKind.TEXT, text=text, citations=citations))
-    parts += [Part(kind=PartKind.IMAGE, text=url) for url in pictures(message.get("images"))]
+    if "images" in message:
+        parts += [Part(kind=PartKind.IMAGE, text=url) for url in pictures(message["images"])]
     if refusal := _word(message.get("refusal")):
         parts.append(Part(kind=PartKind.REFUSAL, text=refusal))
     calls = list(message.get("tool_calls") or ())
@@ -116,6 +120,8 @@ def text_of(content: object) -> tuple[str, str]:
 
 def thoughts(message: _Json) -> list[Part]:
     """Return the reasoning of a message: signed or sealed as `reasoning_details` say, else what stands in one of the plain fields."""
+    if _THOUGHTS.isdisjoint(message):
+        return []
     details = [each for each in message.get("reasoning_details") or () if isinstance(each, dict)]
     field = next((name for name in REASONING_FIELDS if _word(message.get(name))), "")
     found: list[Part] = []
