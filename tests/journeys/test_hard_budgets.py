@@ -46,9 +46,9 @@ async def told(turn: Turn) -> None:
 
 
 @pytest.fixture(scope="module")
-def liar(service: Service) -> Iterator[str]:
+def liar(two: Service) -> Iterator[str]:
     with Upstream(script=told) as upstream:
-        service.add_models({"liar": [{"provider": "openai_compatible", "base_url": upstream.url}]})
+        two.add_models({"liar": [{"provider": "openai_compatible", "base_url": upstream.url}]})
         yield "liar"
 
 
@@ -62,14 +62,14 @@ def never_falls(samples: list[Sample]) -> bool:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_vendors_numbers_neither_refill_nor_overspend_a_budget(service: Service, liar: str, streamed: bool) -> None:
-    budgeted = Budgeted(service, "0.001")
+def test_vendors_numbers_neither_refill_nor_overspend_a_budget(two: Service, liar: str, streamed: bool) -> None:
+    budgeted = Budgeted(two, "0.001")
     seen: dict[str, str] = {}
     # in a stream a number beyond a float is not taken either
     believed = [name for name in USAGES if not streamed or name != "beyond-a-float"]
     broken = [*BROKEN, *(set(USAGES) - set(believed))]
     names = itertools.cycle(believed)
-    with Watch(service, budgeted.budget) as watch:
+    with Watch(two, budgeted.budget) as watch:
         for name in broken:
             assert post(budgeted, ask("hello", liar, user=name, stream=streamed, max_tokens=30)).status_code == 502
         while (answer := post(budgeted, ask("hello", liar, user=(name := next(names)), stream=streamed, max_tokens=30))).status_code == 200:
@@ -77,35 +77,35 @@ def test_vendors_numbers_neither_refill_nor_overspend_a_budget(service: Service,
             assert len(seen) < 300
         wait_for(lambda: budgeted.figures()[2] == 0, BACK_WITHIN_S, "nothing is held")
     assert (answer.status_code, set(seen.values())) == (402, set(believed))
-    assert (watch.over, never_falls(watch.samples), least_free(service, budgeted.budget)) == ([], True, 0)
-    rows = {row["call_id"]: row for row in service.rows(f"key = '{budgeted.public_key}' AND status <> 402")}
+    assert (watch.over, never_falls(watch.samples), least_free(two, budgeted.budget)) == ([], True, 0)
+    rows = {row["call_id"]: row for row in two.rows(f"key = '{budgeted.public_key}' AND status <> 402")}
     assert {call: (rows[call]["usage_source"], rows[call]["flags"]) for call in seen} == {call: USAGES[name][1:] for call, name in seen.items()}
     assert [(row["usage_source"], row["outcome"]) for call, row in rows.items() if call not in seen] == [("estimated", "failed")] * len(broken)
     assert all(row["cost_nanousd"] > 0 for row in rows.values())
     assert sum(row["cost_nanousd"] for row in rows.values()) == nanousd(f"{budgeted.figures()[1]:.9f}") <= 1_000_000
 
 
-def test_callers_who_leave_are_billed_once_and_leave_nothing_held(service: Service) -> None:
-    budgeted = Budgeted(service, "0.02")
+def test_callers_who_leave_are_billed_once_and_leave_nothing_held(two: Service) -> None:
+    budgeted = Budgeted(two, "0.02")
     key = {"authorization": f"Bearer {budgeted.key}"}
 
     def leave_a_stream(number: int) -> None:
         body = ask(f"{number} [[sim: tokens=400 pace=20]]", "sim-chat", stream=True)
-        with httpx.stream("POST", f"{service.base_url}/chat/completions", json=body, headers=key, timeout=60) as answer:
+        with httpx.stream("POST", f"{two.base_url}/chat/completions", json=body, headers=key, timeout=60) as answer:
             assert answer.status_code == 200
             next(answer.iter_text())
 
     def leave_an_answer(number: int) -> None:
         body = ask(f"{number} [[sim: tokens=20 delay=20000]]", "sim-chat", max_tokens=30)
         with contextlib.suppress(httpx.ReadTimeout):
-            httpx.post(f"{service.base_url}/chat/completions", json=body, headers=key, timeout=httpx.Timeout(30, read=0.4))
+            httpx.post(f"{two.base_url}/chat/completions", json=body, headers=key, timeout=httpx.Timeout(30, read=0.4))
 
-    with Watch(service, budgeted.budget) as watch:
+    with Watch(two, budgeted.budget) as watch:
         with ThreadPoolExecutor(8) as callers:
             list(callers.map(lambda number: (leave_a_stream if number % 2 else leave_an_answer)(number), range(8)))
         where = f"key = '{budgeted.public_key}'"
-        rows = wait_for(lambda: len(found := service.rows(where)) == 8 and found, 20, "a row of each call")
+        rows = wait_for(lambda: len(found := two.rows(where)) == 8 and found, 20, "a row of each call")
         wait_for(lambda: budgeted.figures()[2] == 0, BACK_WITHIN_S, "nothing is held")
     assert [(row["outcome"], row["usage_source"], row["cost_nanousd"] > 0) for row in rows] == [("aborted", "estimated", True)] * 8
-    assert (watch.over, never_falls(watch.samples), least_free(service, budgeted.budget)) == ([], True, 0)
-    assert sum(row["cost_nanousd"] for row in service.rows(where)) == nanousd(f"{budgeted.figures()[1]:.9f}")
+    assert (watch.over, never_falls(watch.samples), least_free(two, budgeted.budget)) == ([], True, 0)
+    assert sum(row["cost_nanousd"] for row in two.rows(where)) == nanousd(f"{budgeted.figures()[1]:.9f}")
