@@ -339,6 +339,7 @@ def test_money_adds_up_whatever_happens_in_whatever_order() -> None:
 
 
 @pytest.mark.chaos
+@pytest.mark.long
 @pytest.mark.django_db
 @pytest.mark.parametrize("part", range(PARTS))
 def test_money_adds_up_after_very_many_steps(money_steps: int, part: int, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ from django.urls import get_resolver
 from accounts.models import AuditEvent, User
 from tests.accounts.scim.conftest import PATCH, SEARCH, USER, Directory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 DEEP = 20_000
 FILTERS = [
     "(" * DEEP + 'userName eq "x"' + ")" * DEEP,
