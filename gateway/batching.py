@@ -128,7 +128,7 @@ async def submit(worker: Worker, visitor: Visitor, caller: Caller, resource: str
             caller.project.id, fields["input_file_id"], kind="file", account=path_account, param="input_file_id"
         )
         slug = chosen(wish or thing.account, (thing.account,) if thing.account in snapshot.accounts else ())
-        begin = Begin(slug, resource, fields["endpoint"].removeprefix("/v1/"), thing.object_id, b"", call.body)
+        begin = Begin(slug, resource, fields["endpoint"].removeprefix("/v1").removeprefix("/"), thing.object_id, b"", call.body)
     else:
         slug, body = await arranged(worker.corridor.ownership, resource, call.body, call, caller, snapshot, path_account, wish)
         begin = Begin(slug, resource, "", "", body, body)

@@ -111,6 +111,8 @@ class Look:
         self._ownership, self._caller, self._account, self._found, self._method, self._urls = ownership, caller, account, found, method, urls
         self._path, self._query = target
         self._pages = 0
+        self._seen: set[str] = set()
+        self._own: list[dict[str, Any]] = []
 
     @property
     def makes(self) -> bool:
@@ -123,9 +125,9 @@ class Look:
         found = self._found
         if found is None:
             return Looked(body=self._urls.json(body))
-        told = _object(body)
         if self._method == "GET" and not found.object_id and not found.part:
-            return await self._listed(told, found.collection)
+            return await self._listed(_json(body), found.collection)
+        told = _object(body)
         if self._method == "DELETE" and found.object_id and not found.part:
             await self._ownership.drop(self._caller.project.id, self._account, found.object_id)
         if self.makes:
@@ -141,31 +143,58 @@ class Look:
             thing = Thing(account=self._account, kind=kind, object_id=object_id, seen=orjson.dumps(seen) if seen else b"")
             await self._ownership.note(self._caller.project.id, self._caller.key.id, thing, _expiry(seen))
 
-    async def _listed(self, told: dict[str, Any], collection: kept.Collection) -> Looked:
-        rows = told.get(collection.rows, [])
+    async def _listed(self, told: Any, collection: kept.Collection) -> Looked:
+        rows = told
+        if collection.rows:
+            rows = told.get(collection.rows, []) if isinstance(told, dict) else None
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise UpstreamFailed("The provider's listing makes no sense, and nobody could tell what of it is yours.")
-        ids = [row[collection.name] for row in rows if isinstance(row.get(collection.name), str)]
+        name = collection.row_name
+        ids = [row[name] for row in rows if isinstance(row.get(name), str)]
         mine = await self._ownership.filter_list(self._caller.project.id, self._account, ids) if ids else frozenset[str]()
-        own = [row for row in rows if row.get(collection.name) in mine]
-        cursor = _cursor(told, ids, collection)
+        own = [row for row in rows if row.get(name) in mine]
         self._pages += 1
-        if not own and cursor and self._pages < MOST_PAGES:
+        if collection.first_page:
+            following = self._numbered(own, ids, collection)
+            own = self._own
+        else:
+            following = "" if own else _cursor(told, ids, collection)
+        if following and self._pages < MOST_PAGES:
             pairs = [pair for pair in parse_qsl(self._query, keep_blank_values=True) if pair[0] != collection.cursor]
-            return Looked(next_path=f"{self._path}?{urlencode([*pairs, (collection.cursor, cursor)])}")
+            return Looked(next_path=f"{self._path}?{urlencode([*pairs, (collection.cursor, following)])}")
+        if not collection.rows:
+            return Looked(body=self._urls.json(orjson.dumps(own)))
         # a page is all that is passed on: what else a listing says may be about everybody's
         page: dict[str, Any] = {name: told[name] for name in ("object", "has_more", collection.next_page) if name in told}
         page[collection.rows] = own
         if "first_id" in told:
-            page |= {"first_id": own[0][collection.name] if own else None, "last_id": own[-1][collection.name] if own else None}
+            page |= {"first_id": own[0][name] if own else None, "last_id": own[-1][name] if own else None}
         return Looked(body=self._urls.json(orjson.dumps(page)))
+
+    def _numbered(self, own: list[dict[str, Any]], ids: list[str], collection: kept.Collection) -> str:
+        """Gather the project's objects of all pages, for the first one; return the number to ask for next, "" behind the last.
+
+        Who would leave out those of others page by page would give empty pages, which clients take for the end, or the same page twice.
+        """
+        first = int(collection.first_page)
+        asked = dict(parse_qsl(self._query)).get(collection.cursor, collection.first_page)
+        news = [one for one in ids if one not in self._seen]
+        self._seen.update(news)
+        if not news or asked != collection.first_page:
+            return ""
+        self._own += [row for row in own if row[collection.row_name] in news]
+        return str(first + self._pages)
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body) if body.strip() else {}
+    except orjson.JSONDecodeError:
+        raise UpstreamFailed("The provider's answer is no JSON.") from None
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    try:
-        told = orjson.loads(body) if body.strip() else {}
-    except orjson.JSONDecodeError:
-        told = None
+    told = _json(body)
     if not isinstance(told, dict):
         raise UpstreamFailed("The provider's answer is no JSON object.")
     return told

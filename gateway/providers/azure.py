@@ -16,8 +16,8 @@ def _headers(credential: str) -> Headers:
 
 
 def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
-    if endpoint in ("responses", "realtime"):
-        # served by the undated v1 API alone, which finds the deployment in the body or in the query
+    if endpoint in ("responses", "realtime", "files", "batches"):
+        # served by the undated v1 API, which finds the deployment in the body or in the query, and in a batch's requests
         return f"/openai/v1/{endpoint}"
     version = options.get("api_version") or API_VERSION
     return f"/openai/deployments/{quote(model, safe='')}/{endpoint}?api-version={quote(version, safe='')}"
@@ -34,6 +34,7 @@ def _other_path(rest: str) -> str:
 
 
 PROVIDER = Provider(
+    keeps=frozenset({"files", "batches"}),
     output_limit="max_completion_tokens",
     slug="azure",
     title="Azure OpenAI",

@@ -3,6 +3,7 @@
 from gateway.providers import Provider
 
 PROVIDER = Provider(
+    keeps=frozenset({"files", "batches"}),
     slug="groq",
     title="Groq",
     wires={

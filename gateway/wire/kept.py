@@ -13,10 +13,11 @@ class Collection(Frozen, frozen=True):
     """Objects of one `kind` below a `path` (words joined by slashes).
 
     An answer names an object in its field `name`; `is_name_whole` where that repeats the path, as Google's names do. A listing has its objects in `rows`
-    and is gone on with by the query field `cursor`, from the last object's name or from what its field `next_page` says. `makes` are the words below the
-    path, or below an object, at which further objects of the kind are made. `tells` are fields of its answers (dots lead into objects) that name objects of
-    other kinds made with it. `root` is the surface whose clients reach it on their vendor's own paths too, "" for none. `is_free` is whether the vendor
-    charges nothing for it: it is served at every account.
+    ("" where it is nothing but them), which name them in `row_name`, and is gone on with by the query field `cursor`, from the last object's name or from
+    what its field `next_page` says; where `first_page` says how its pages are numbered, by the next number, until a page tells nothing new.
+    `makes` are the words below the path, or below an object, at which further objects of the kind are made, `beside` those below the path that are no object.
+    `tells` are fields of its answers (dots lead into objects) that name objects of other kinds made with it. `root` is the surface whose clients reach it
+    on their vendor's own paths too, "" for none. `is_free` is whether the vendor charges nothing for it: it is served at every account.
     """
 
     path: str
@@ -24,10 +25,13 @@ class Collection(Frozen, frozen=True):
     root: str = ""
     name: str = "id"
     is_name_whole: bool = False
+    row_name: str = "id"
     rows: str = "data"
     cursor: str = "after"
     next_page: str = ""
+    first_page: str = ""
     makes: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     tells: tuple[tuple[str, str], ...] = ()
     is_free: bool = False
 
@@ -65,6 +69,8 @@ def find(collections: Sequence[Collection], rest: str) -> Found | None:
         if best is not None and len(collection.path) < len(best.collection.path):
             continue
         behind = words[len(leading) :]
+        if "/".join(behind) in collection.beside:
+            return None
         if not behind or "/".join(behind) in collection.makes:
             best = Found(collection, part="/".join(behind))
         else:

@@ -11,7 +11,8 @@ from gateway.wire import WireError
 MOST_REFERENCES = 200
 # fields that hold an id, a list of ids, or an object with an id, wherever they stand
 _ID_WORDS = """
-    file_id file_ids input_file_id training_file validation_file vector_store_id vector_store_ids container container_id skill_id conversation
+    file_id file_ids input_file_id input_files training_file validation_file validation_files library_ids vector_store_id vector_store_ids
+    container container_id skill_id conversation
     assistant_id thread_id video_id character_id cachedContent cached_content fileSearchStoreNames file_search_store_names
     agent agent_id environment_id environment_template_id vault_id vault_ids session_id memory_store_id tunnel_id credential_id automation_id
 """

@@ -77,6 +77,13 @@ async def test_what_another_project_has_cannot_be_made_ones_own() -> None:
         ("POST", "upload/v1beta/files", "google", {}, []),
         ("POST", "v1beta/cachedContents", "google", {"name": "cachedContents/c"}, [("cached_content", "cachedContents/c", b'{"name":"cachedContents/c"}')]),
         ("GET", "tokenize", "openai", {"id": "x"}, []),
+        ("POST", "v1/batch/jobs", "mistral", {"id": "b", "output_file": None}, [("mistral_batch", "b", b'{"id":"b","output_file":null}')]),
+        ("GET", "v1/batch/jobs/b", "mistral", {"id": "b", "output_file": "f", "error_file": "g"}, [("mistral_file", "f", b""), ("mistral_file", "g", b"")]),
+        ("POST", "conversations/c/restart", "mistral", {"conversation_id": "d"}, [("conversation", "d", b'{"conversation_id":"d"}')]),
+        ("POST", "agents/completions", "mistral", {"id": "cmpl"}, []),
+        ("POST", "batches", "together", {"job": {"id": "b"}}, [("together_batch", "b", b'{"job":{"id":"b"}}')]),
+        ("GET", "batches/b", "together", {"id": "b", "output_file_id": "f"}, [("together_file", "f", b"")]),
+        ("POST", "files/upload", "together", {"id": "f"}, [("together_file", "f", b'{"id":"f"}')]),
     ],
 )
 async def test_an_answer_tells_what_else_was_made(method: str, rest: str, provider: str, told: Any, noted: list[tuple[str, str, bytes]]) -> None:
@@ -105,6 +112,32 @@ async def test_googles_listings_go_on_by_their_own_tokens() -> None:
     looking = look(Known(), "GET", "v1beta/files", "pageSize=1", provider="google")
     assert await looking(b'{"files":[{"name":"files/a"}],"nextPageToken":"t t"}') == Looked(next_path="/v1beta/files?pageSize=1&pageToken=t+t")
     assert orjson.loads((await looking(b"{}")).body) == {"files": []}
+
+
+async def test_numbered_pages_are_gathered_on_the_first() -> None:
+    known = Known(b="prj", d="prj", a="other", c="other")
+    looking = look(known, "GET", "v1/files", "page_size=2", provider="mistral")
+    pages = [looking(orjson.dumps({"data": [{"id": one} for one in names], "object": "list", "total": 4})) for names in ("ab", "cd")]
+    assert await pages[0] == Looked(next_path="/v1/files?page_size=2&page=1")
+    assert await pages[1] == Looked(next_path="/v1/files?page_size=2&page=2")
+    assert orjson.loads((await looking(b'{"data":[],"object":"list"}')).body) == {"object": "list", "data": [{"id": "b"}, {"id": "d"}]}
+    later = look(known, "GET", "v1/files", "page=1", provider="mistral")
+    assert orjson.loads((await later(b'{"data":[{"id":"b"}]}')).body) == {"data": []}
+
+
+async def test_a_vendor_that_repeats_its_page_is_not_asked_for_ever() -> None:
+    looking = look(Known(a="prj"), "GET", "v1/agents", provider="mistral")
+    assert await looking(b'[{"id":"a"}]') == Looked(next_path="/v1/agents?page=1")
+    assert orjson.loads((await looking(b'[{"id":"a"}]')).body) == [{"id": "a"}]
+
+
+async def test_a_listing_may_be_nothing_but_its_rows() -> None:
+    known = Known(a="prj", b="other")
+    assert orjson.loads((await look(known, "GET", "batches", provider="together")(b'[{"id":"a"},{"id":"b"}]')).body) == [{"id": "a"}]
+    named_otherwise = look(known, "GET", "evaluation", provider="together")
+    assert orjson.loads((await named_otherwise(b'[{"workflow_id":"b"},{"workflow_id":"a"}]')).body) == [{"workflow_id": "a"}]
+    with pytest.raises(UpstreamFailed):
+        await look(known, "GET", "batches", provider="together")(b'{"data":[{"id":"b"}]}')
 
 
 @pytest.mark.parametrize("body", [b"[]", b"x", b'{"data":{"id":"a"}}', b'{"data":["a"]}', b'{"data":null}'])

@@ -37,6 +37,8 @@ def outsider(service: Service) -> str:
             "kept-gemini": [{"provider": "simulator_google", "upstream_model": "sim-gemini", "allow_unknown_endpoints": True, "options": {"reads": "gs://shared/a"}}],
             "kept-claude": [{"provider": "simulator_anthropic", "upstream_model": "sim-claude"}],
             "kept-responses": [{"provider": "simulator_responses"}],
+            "kept-azure": [{"provider": "azure", "options": {"api_version": "2024-10-21"}}],
+            **{f"kept-{provider}": [{"provider": provider}] for provider in ("groq", "mistral")},
         }
     )
     return service.manage("shell", "-v", "0", "-c", OUTSIDER).strip()
@@ -307,3 +309,30 @@ def test_a_batch_of_messages_goes_to_the_account_that_holds_its_files(service: S
     elsewhere: Any = [{"custom_id": "one", "params": {**asks[0]["params"], "model": "sim-claude"}}]
     with pytest.raises(anthropic.BadRequestError, match=f"kept at '{CLAUDE}'"):
         plain.messages.batches.create(requests=elsewhere)
+
+
+@pytest.mark.parametrize("path", ["t-kept-azure-0/openai/v1", "t-kept-groq-0"])
+def test_files_and_batches_at_others_who_speak_openai_are_their_projects_alone(service: Service, outsider: str, path: str) -> None:
+    with client_of(service, path=f"/{path}") as own, client_of(service, outsider, f"/{path}") as other:
+        body = {"model": "sim-chat", "max_tokens": 9, "messages": [{"role": "user", "content": "Hello"}]}
+        asks = json.dumps({"custom_id": "one", "method": "POST", "url": "/v1/chat/completions", "body": body}).encode()
+        file = own.files.create(file=("asks.jsonl", asks), purpose="batch")
+        batch = own.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+        done = own.batches.retrieve(batch.id)
+        assert (done.status, [one.id for one in own.batches.list()]) == ("completed", [batch.id])
+        assert done.output_file_id in [one.id for one in own.files.list()] and [*other.files.list(), *other.batches.list()] == []
+        for reach in (lambda: other.files.content(str(done.output_file_id)), lambda: other.batches.cancel(batch.id), lambda: other.files.delete(file.id)):
+            with pytest.raises(openai.NotFoundError):
+                reach()
+
+
+def test_files_at_mistral_are_their_projects_alone(service: Service, outsider: str) -> None:
+    with client_of(service, path="/t-kept-mistral-0") as own, client_of(service, outsider, "/t-kept-mistral-0") as other:
+        mine, theirs = (client.files.create(file=("a.pdf", b"Hello"), purpose="user_data").id for client in (own, other))
+        assert ([one.id for one in own.files.list()], own.files.content(mine).read()) == ([mine], b"Hello")
+        with pytest.raises(openai.NotFoundError):
+            own.files.content(theirs)
+        part: Any = {"type": "file", "file_id": theirs}
+        with pytest.raises(openai.NotFoundError) as caught:
+            own.chat.completions.create(model="sim-chat", messages=[{"role": "user", "content": [part]}])
+        assert caught.value.param == "messages[0].content[0].file_id"

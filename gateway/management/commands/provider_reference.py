@@ -44,6 +44,7 @@ def _section(slug: str, provider: Provider) -> str:
         ("credential", "required" if provider.needs_credential else "if the server wants one"),
         ("endpoints and wires", "; ".join(f"`{endpoint}` ({wire})" for endpoint, wire in provider.wires.items())),
         ("keeps", ", ".join(f"`{name}`" for name in sorted(provider.keeps))),
+        ("kept for the project that made it", ", ".join(f"`{one.path}`" for one in provider.collections or ()) or "nothing: its servers keep nothing"),
         ("account options", "; ".join(f"`{name}`: {hint}" for name, hint in provider.options.items())),
         ("options an account may have", "; ".join(f"`{name}`: {hint}" for name, hint in provider.may_have.items())),
         ("fields left out (`x-sgw-dropped`)", ", ".join(f"`{name}`" for name in sorted(provider.drop))),

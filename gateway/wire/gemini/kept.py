@@ -8,8 +8,8 @@ from gateway.wire.kept import Collection
 
 def _named(path: str, kind: str, tells: tuple[tuple[str, str], ...] = (), *, is_free: bool = False) -> Collection:
     return Collection(
-        path=path, kind=kind, root="gemini", name="name", is_name_whole=True, rows=path, cursor="pageToken", next_page="nextPageToken", tells=tells,
-        is_free=is_free,
+        path=path, kind=kind, root="gemini", name="name", is_name_whole=True, row_name="name", rows=path, cursor="pageToken", next_page="nextPageToken",
+        tells=tells, is_free=is_free,
     )  # fmt: skip
 
 

@@ -75,7 +75,7 @@ def read_asks(content: bytes) -> Iterator[BatchAsk]:
             raise WireError(error.code, f"Line {number}: {error.message}") from None
         if read.method != "POST" or not 0 < len(read.custom_id) <= MOST_ID_CHARACTERS:
             raise WireError("invalid_request", f"Line {number} needs the method POST and a custom_id of at most {MOST_ID_CHARACTERS} characters.")
-        yield BatchAsk(read.custom_id, read.url.removeprefix("/v1/"), bytes(fields_of(line)["body"]), read.body)
+        yield BatchAsk(read.custom_id, read.url.removeprefix("/v1").removeprefix("/"), bytes(fields_of(line)["body"]), read.body)
 
 
 def rewrite(content: bytes, bodies: Mapping[int, bytes]) -> bytes:

@@ -48,6 +48,10 @@ def draft(content: bytes, who: Caller | None = None, endpoint: str = "chat/compl
     return drafted(planned(BATCHES, content, of, who, catalogue()), who, "openai", "acme", endpoint, 5_000, "w:2026-11")
 
 
+def test_azures_addresses_leave_out_the_version() -> None:
+    assert [one.call.endpoint for one in read(lines({}, url="/chat/completions"))] == ["chat/completions"]
+
+
 def test_every_request_is_quoted_as_a_call_would_be() -> None:
     content = lines({"model": "up-1"}, {"model": "up-1", "max_tokens": 500})
     drafted = draft(content)
