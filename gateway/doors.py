@@ -39,6 +39,8 @@ def door(endpoint: str, wire: Wire, model: str = "", stream: bool = False) -> Do
     client = wire.client
     assert client is not None
     plain, is_chat, counts = plain_endpoints().get(endpoint), endpoint in CHAT, endpoint in COUNTING
+    if plain is not None:
+        client = structs.replace(client, may_name=plain.may_name)
     is_usual = plain is None and not (counts or stream or client.passed)
     return Door(endpoint, wire, client, model, stream, plain, is_chat, counts, is_usual)
 

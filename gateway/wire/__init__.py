@@ -49,7 +49,7 @@ class Plain(Frozen, frozen=True):
 
     `is_form` is whether requests are multipart forms, `answers_bytes` whether answers may be something else than JSON. A token of input is at least
     `bytes_per_token` of the body, a byte where it is a text. Answers consist of items of at most `item_tokens`, 0 for no such thing. `meter` is for its
-    streams, whose last event ends them; None where it has none.
+    streams, whose last event ends them; None where it has none. `may_name` is what a ClientSide's is, None where a request names nothing.
     """
 
     kind: str
@@ -60,6 +60,7 @@ class Plain(Frozen, frozen=True):
     bytes_per_token: int = 1
     item_tokens: int = 0
     meter: "Callable[[], Meter] | None" = None
+    may_name: Callable[[Mapping[str, Any]], bool] | None = None
 
 
 class Embedding(Frozen, frozen=True):

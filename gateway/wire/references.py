@@ -18,7 +18,7 @@ _ID_WORDS = """
 """
 _IDS = frozenset(_ID_WORDS.split())
 # the same, where texts in these fields are no ids
-_OBJECTS = frozenset({"prompt", "video", "audio"})
+_OBJECTS = frozenset({"prompt", "video", "audio", "voice"})
 _URIS = frozenset({"fileUri", "file_uri", "fileName", "file_name"})
 # fields by which Google's clients name what a cloud project holds
 _RESOURCE_WORDS = "datastore dataStore data_store engine ragCorpus rag_corpus ragCorpora rag_corpora apiKeySecret apiKeySecretVersion"
@@ -83,6 +83,14 @@ def references(parsed: Mapping[str, Any]) -> tuple[Reference, ...]:
     found: list[Reference] = []
     _walk(parsed, "", found)
     return tuple(found)
+
+
+def check_nameless(message: Mapping[str, Any], plain: frozenset[str] = frozenset()) -> None:
+    """Raise WireError for a message of a live session that names what a vendor keeps, other than by the `plain` words: nobody looks whose that is."""
+    for one in references(message):
+        if one.object_id not in plain:
+            words = "A live session cannot name what a provider keeps: send the content itself instead of"
+            raise WireError("unsupported_field", f"{words} {one.param}.", one.param)
 
 
 def _walk(node: Any, place: str, found: list[Reference]) -> None:

@@ -72,3 +72,9 @@ def test_the_model_of_azures_path_is_written_into_a_form() -> None:
     assert [texts(with_model(body, found, kind), kind) for body in (bare, named)] == [{"language": "de", "model": "m"}] * 2
     with pytest.raises(WireError, match="first field"):
         with_model(b"\r\n" + bare, found, kind)
+
+
+def test_an_endpoint_with_rules_of_its_own_has_its_own_glance() -> None:
+    glances = [find(path, {}).client.may_name for path in (b"/v1/audio/speech", b"/openai/deployments/m/audio/speech")]
+    assert [glance is not None and glance({"voice": {"id": "voice_1"}}) for glance in glances] == [True, True]
+    assert find(b"/v1/moderations", {}).client.may_name is None

@@ -33,7 +33,8 @@ def may_name(parsed: Mapping[str, Any]) -> bool:
     contents = parsed.get("contents")
     if type(contents) is not list or "requests" in parsed or "generateContentRequest" in parsed:
         return True
-    for content in contents:
+    instruction = parsed.get("systemInstruction", parsed.get("system_instruction"))
+    for content in contents if instruction is None else (*contents, instruction):
         parts = content.get("parts") if type(content) is dict else None
         if type(parts) is not list:
             return True

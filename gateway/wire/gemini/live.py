@@ -13,6 +13,7 @@ from gateway.wire.gemini.path import LIVE as ENDPOINT
 from gateway.wire.gemini.path import LIVE_PATH
 from gateway.wire.gemini.shapes import NULL
 from gateway.wire.live import Asked, Live, Message, Said, Weight
+from gateway.wire.references import check_nameless
 
 # A second of sound is at most 32 tokens, two bytes a sample, in base64 (https://ai.google.dev/gemini-api/docs/tokens).
 TOKENS_S = 32
@@ -77,6 +78,7 @@ class Meter:
         """Return what a caller's message asks. Raises WireError for one that must not pass."""
         raw = message.encode() if isinstance(message, str) else message
         told = strict.check(raw)
+        check_nameless(told)
         if "setup" in told:
             if self._is_set_up:
                 raise WireError("invalid_request", "A session is set up once.", "setup")

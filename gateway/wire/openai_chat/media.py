@@ -85,6 +85,10 @@ def _speech(parsed: Mapping[str, Any]) -> Head:
     return Head(fields.model, max_output_tokens=letters * SPEECH_TOKENS_PER_CHARACTER, most_input_tokens=told)
 
 
+def _names_voice(parsed: Mapping[str, Any]) -> bool:
+    return type(parsed.get("voice")) is dict
+
+
 def _transcription(parsed: Mapping[str, Any]) -> Head:
     if "file" not in parsed:
         raise WireError("invalid_request", "file must be the recording", "file")
@@ -130,7 +134,8 @@ PLAIN: Mapping[str, Plain] = {
         kind="image", read_head=_images, read_usage=media_usage, is_form=True, bytes_per_token=PICTURE_BYTES_PER_TOKEN, item_tokens=IMAGE_TOKENS,
         meter=PictureMeter,
     ),
-    "audio/speech": Plain(kind="speech", read_head=_speech, read_usage=media_usage, answers_bytes=True),
+    # a voice of one's own is named by its id, the vendor's by their names
+    "audio/speech": Plain(kind="speech", read_head=_speech, read_usage=media_usage, answers_bytes=True, may_name=_names_voice),
     "audio/transcriptions": Plain(
         kind="transcription", read_head=_transcription, read_usage=media_usage, is_form=True, answers_bytes=True, bytes_per_token=SOUND_BYTES_PER_TOKEN
     ),

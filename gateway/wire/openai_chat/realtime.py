@@ -13,6 +13,7 @@ from gateway.wire import WireError, live, strict
 from gateway.wire.live import Asked, Live, Message, Said, Weight
 from gateway.wire.openai_chat.media import media_usage
 from gateway.wire.openai_chat.meter import InputDetails, OutputDetails, VendorUsage, usage_from
+from gateway.wire.references import check_nameless
 
 # Sound a second in base64: 24 kHz of 16 bits, or 8 kHz of 8 bits.
 PCM_BYTES_S, G711_BYTES_S = 64_000, 10_667
@@ -21,6 +22,8 @@ G711 = frozenset({"audio/pcmu", "audio/pcma", "g711_ulaw", "g711_alaw"})
 HEARD_TOKENS_S, SPOKEN_TOKENS_S = 10, 20
 PICTURE = Weight(tokens=800, most_tokens=4_096)
 SETTINGS = "session.update"
+# of a response: the session's own, or none
+CONVERSATIONS = frozenset({"auto", "none"})
 TRANSCRIPT = "conversation.item.input_audio_transcription.completed"
 BETA = "openai-beta.realtime-v1"
 
@@ -106,6 +109,7 @@ class Meter:
             raise WireError("invalid_request", "An event needs a `type`.", "type")
         if kind.startswith("transcription_session."):
             raise WireError("unsupported_field", "Sessions that only transcribe are not served here: what they cost is told by no response.", "type")
+        check_nameless(event, CONVERSATIONS)
         if kind == SETTINGS and isinstance(event.get("session"), dict):
             settled = self._settled(message, raw, event["session"])
             return Asked(weight=live.text(len(raw)), message=settled, transcriber=_transcriber(event["session"]))

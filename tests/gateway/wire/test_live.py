@@ -12,6 +12,7 @@ from gateway.wire.gemini.live import read_setup
 from gateway.wire.live import Said, Weight
 from gateway.wire.openai_chat.realtime import Meter
 
+AT = "clientContent.turns[0].parts[0].fileData.fileUri"
 SECOND = "A" * 64_000
 
 
@@ -256,3 +257,38 @@ def test_paths_of_the_vendors_lead_to_their_endpoints() -> None:
         "/v2/realtime": [],
     }
     assert {path: [endpoint for endpoint, (_, live) in live_endpoints().items() if live.path.fullmatch(path)] for path in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "named"),
+    [
+        ({"type": "session.update", "session": {"prompt": {"id": "pmpt_1"}}}, "session.prompt"),
+        ({"type": "session.update", "session": {"audio": {"output": {"voice": {"id": "voice_1"}}}}}, "session.audio.output.voice"),
+        ({"type": "session.update", "session": {"tools": [{"type": "mcp", "tunnel_id": "t"}]}}, "session.tools[0].tunnel_id"),
+        ({"type": "response.create", "response": {"conversation": "conv_1"}}, "response.conversation"),
+        (item(type="input_file", file_id="file-1"), "item.content[0].file_id"),
+    ],
+)
+def test_a_session_at_openai_names_nothing_that_is_kept(message: Any, named: str) -> None:
+    with pytest.raises(WireError) as caught:
+        weight_of(openai(), message)
+    assert (caught.value.code, caught.value.param) == ("unsupported_field", named)
+
+
+@pytest.mark.parametrize("conversation", ["auto", "none"])
+def test_a_response_stands_in_the_sessions_conversation_or_in_none(conversation: str) -> None:
+    assert weight_of(openai(), {"type": "response.create", "response": {"conversation": conversation}}).tokens > 0
+
+
+@pytest.mark.parametrize(
+    ("message", "named"),
+    [
+        ({"setup": {"model": "m", "tools": [{"retrieval": {"datastore": "projects/p/d"}}]}}, "setup.tools[0].retrieval.datastore"),
+        ({"clientContent": {"turns": [{"parts": [{"fileData": {"fileUri": "files/a"}}]}]}}, AT),
+        ({"realtimeInput": {"audio": {"data": ""}}, "clientContent": {"turns": [{"parts": [{"fileData": {"fileUri": "gs://b/a"}}]}]}}, AT),
+    ],
+)
+def test_a_session_at_google_names_nothing_that_is_kept(message: Any, named: str) -> None:
+    with pytest.raises(WireError) as caught:
+        GeminiMeter("m", "m").asked(json.dumps(message))
+    assert (caught.value.code, caught.value.param) == ("unsupported_field", named)

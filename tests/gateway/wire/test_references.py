@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.wire import WireError, shelf
+from gateway.wire import WireError, plain_endpoints, shelf
 from gateway.wire.references import MOST_REFERENCES, google_file, references
 
 
@@ -58,6 +58,7 @@ URI = "https://generativelanguage.googleapis.com/v1beta/files/abc-1"
         ({"fileName": "files/abc-1"}, [("fileName", "files/abc-1")]),
         ({"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]}, [("messages[0].audio", "audio_1")]),
         ({"audio": {"voice": "alloy", "format": "wav"}}, []),
+        ({"audio": {"voice": {"id": "voice_1"}, "format": "wav"}}, [("audio.voice", "voice_1")]),
     ],
 )
 def test_what_a_vendor_would_look_up_is_found(parsed: dict[str, Any], found: list[tuple[str, str]]) -> None:
@@ -143,7 +144,10 @@ PLAIN: dict[str, list[dict[str, Any]]] = {
         {"messages": [SAYS, {"role": "user", "content": [{"type": "text", "text": "x"}]}], "tools": [{"name": "f", "input_schema": {}}]},
         {"messages": [{"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {"file_id": "x"}}]}]},
     ],
-    "gemini": [{"contents": [{"parts": [{"text": "x"}, {"inlineData": {"data": ""}}]}]}],
+    "gemini": [
+        {"contents": [{"parts": [{"text": "x"}, {"inlineData": {"data": ""}}]}]},
+        {"contents": [{"parts": [{"text": "x"}]}], "systemInstruction": {"parts": [{"text": "y"}]}},
+    ],
 }
 NAMING: dict[str, list[dict[str, Any]]] = {
     "openai_chat": [
@@ -173,6 +177,8 @@ NAMING: dict[str, list[dict[str, Any]]] = {
         {"contents": [{"parts": [{"file_data": {"file_uri": URI}}]}]},
         {"contents": {"parts": [{"fileData": {"fileUri": URI}}]}},
         {"contents": [{"parts": [{"fileData": {"fileUri": "gs://bucket/a"}}]}]},
+        {"contents": [{"parts": [{"text": "x"}]}], "systemInstruction": {"parts": [{"fileData": {"fileUri": URI}}]}},
+        {"contents": [{"parts": [{"text": "x"}]}], "system_instruction": {"parts": [{"file_data": {"file_uri": URI}}]}},
         {"contents": [{"parts": {"fileData": {"fileUri": URI}}}]},
         {"contents": [{"parts": [{"text": "x"}]}], "cachedContent": "cachedContents/x"},
         {"contents": [{"parts": [{"text": "x"}]}], "tools": [{"fileSearch": {"fileSearchStoreNames": ["fileSearchStores/x"]}}]},
@@ -187,6 +193,13 @@ def test_a_glance_misses_nothing_that_is_named_and_spares_plain_calls(name: str)
     assert client is not None and client.may_name is not None
     assert [client.may_name(parsed) for parsed in PLAIN[name]] == [False] * len(PLAIN[name])
     assert [(bool(named(parsed)), client.may_name(parsed)) for parsed in NAMING[name]] == [(True, True)] * len(NAMING[name])
+
+
+def test_a_voice_of_ones_own_is_named_by_its_id() -> None:
+    may_name = plain_endpoints()["audio/speech"].may_name
+    assert may_name is not None
+    own, vendors = {"voice": {"id": "voice_1"}}, {"voice": "alloy"}
+    assert [(may_name(parsed), named(parsed)) for parsed in (own, vendors)] == [(True, [("voice", "voice_1")]), (False, [])]
 
 
 MAKING: dict[str, list[dict[str, Any]]] = {
