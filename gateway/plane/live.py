@@ -162,7 +162,8 @@ class Session:
         """Pass messages until somebody ends it; return how."""
         socket = sent.opening
         assert isinstance(socket, Socket)
-        self._sent, self._meter = sent, self._live.meter(self._call.model, sent.deployment.upstream_model)
+        named = sent.pool.provider.live_model(sent.deployment.upstream_model, sent.pool.account.options)
+        self._sent, self._meter = sent, self._live.meter(self._call.model, named)
         limit_s = min(LONGEST_S, self._call.timeout_ms / 1000) if self._call.timeout_ms else LONGEST_S
         pumps = [asyncio.ensure_future(self._from_caller(socket, setup)), asyncio.ensure_future(self._from_vendor(socket))]
         try:

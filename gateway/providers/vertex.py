@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import jwt
 
 from gateway.providers import Provider
 from gateway.wire.gemini.kept import COLLECTIONS
-from gateway.wire.gemini.path import listed, locate, other_path, write_path
+from gateway.wire.gemini.path import CLOUD_LIVE_PATH, LIVE, in_cloud, listed, locate, other_path, write_path
 from gateway.wire.gemini.waits import read_wait
 
 ENDPOINTS = ("generateContent", "countTokens")
@@ -32,8 +32,7 @@ def token_request(credential: str, now_s: float) -> tuple[str, bytes]:
 
 
 def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
-    place = f"/v1/projects/{quote(options.get('project', ''), safe='')}/locations/{quote(options.get('location', ''), safe='')}/"
-    return place + write_path(model if "/" in model else f"publishers/google/models/{model}", endpoint, stream=stream)
+    return CLOUD_LIVE_PATH if endpoint == LIVE else "/v1/" + write_path(in_cloud(model, options), endpoint, stream=stream)
 
 
 def _locate(rest: str) -> str:
@@ -44,11 +43,12 @@ def _locate(rest: str) -> str:
 PROVIDER = Provider(
     slug="vertex",
     title="Google Vertex AI",
-    wires=dict.fromkeys(ENDPOINTS, "gemini"),
+    wires=dict.fromkeys((*ENDPOINTS, LIVE), "gemini"),
     base_url="https://aiplatform.googleapis.com",
     path=_path,
     locate=_locate,
     other_path=other_path,
+    live_model=in_cloud,
     collections=COLLECTIONS,
     options={"project": "Google Cloud project, for example my-project-123", "location": "place the models run, for example global or europe-west4"},
     may_have={"reads": "what any call may have Google read with the account's rights, such as gs://my-bucket/shared/, with spaces between"},

@@ -10,7 +10,7 @@ import orjson
 from gateway.wire import WireError, live, strict
 from gateway.wire.gemini.answer import believed
 from gateway.wire.gemini.path import LIVE as ENDPOINT
-from gateway.wire.gemini.path import LIVE_PATH
+from gateway.wire.gemini.path import LIVE_PATH, bare
 from gateway.wire.gemini.shapes import NULL
 from gateway.wire.live import Asked, Live, Message, Said, Weight
 from gateway.wire.references import check_nameless
@@ -59,12 +59,12 @@ def read_setup(message: Message) -> str:
     if not isinstance(setup, dict):
         raise WireError("invalid_request", "The first message must be the `setup`.", "setup")
     model = setup.get("model")
-    if not isinstance(model, str) or not model.removeprefix("models/"):
+    if not isinstance(model, str) or not bare(model):
         raise WireError("invalid_request", "setup.model must name a model.", "setup.model")
     resumed = setup.get("sessionResumption", setup.get("session_resumption"))
     if isinstance(resumed, dict) and resumed.get("handle"):
         raise WireError("unsupported_field", "Sessions are not resumed here: whose a handle was is not known. Begin a new one.", "setup.sessionResumption")
-    return model.removeprefix("models/")
+    return bare(model)
 
 
 class Meter:
@@ -110,10 +110,10 @@ class Meter:
         return Said(weight=weight, begins=begins) if is_empty else Said(weight=weight, begins=begins, ends=True, usage=usage, problem=problem)
 
     def _renamed(self, message: Message, raw: bytes, called: str) -> Message:
-        if called.removeprefix("models/") == self._upstream_model:
+        if called in (self._upstream_model, f"models/{self._upstream_model}"):
             return message
         fields = strict.fields(raw)
-        name = self._upstream_model if self._upstream_model.startswith("models/") else f"models/{self._upstream_model}"
+        name = self._upstream_model if self._upstream_model.startswith(("models/", "projects/")) else f"models/{self._upstream_model}"
         changed = strict.splice(fields, {"setup": strict.splice(strict.fields(bytes(fields["setup"])), {"model": orjson.dumps(name)})})
         return changed.decode() if isinstance(message, str) else changed
 

@@ -13,7 +13,11 @@ _VERSIONS = ("v1beta/", "v1/", "v1alpha/")
 _NAME_CHARS = 400
 # the Live API is a WebSocket beside the versions; its model stands in the first message
 LIVE = "BidiGenerateContent"
-LIVE_PATH = re.compile(r"ws/google\.ai\.generativelanguage\.v1(?:beta|alpha)?\.GenerativeService\." + LIVE)
+_LIVE_AT = r"ws/google\.(?:ai\.generativelanguage\.v1(?:beta|alpha)?\.GenerativeService\.|cloud\.aiplatform\.v1(?:beta1)?\.LlmBidiService/)"
+LIVE_PATH = re.compile(_LIVE_AT + LIVE)
+# the same in Google Cloud
+CLOUD_LIVE_PATH = "/ws/google.cloud.aiplatform.v1.LlmBidiService/" + LIVE
+_IN_CLOUD = re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/google/models/|(?=endpoints/))")
 
 
 def read_path(path: str, others: frozenset[str] = frozenset()) -> Named | None:
@@ -37,8 +41,19 @@ def read_path(path: str, others: frozenset[str] = frozenset()) -> Named | None:
 
 def write_path(model: str, endpoint: str, *, stream: bool) -> str:
     """Return the path of a method below the API's version; a stream is always asked for as server-sent events."""
-    name = quote(model if model.startswith(("models/", "tunedModels/", "publishers/", "endpoints/")) else f"models/{model}")
+    name = quote(model if model.startswith(("models/", "tunedModels/", "publishers/", "endpoints/", "projects/")) else f"models/{model}")
     return f"{name}:{STREAMED}?alt=sse" if stream else f"{name}:{endpoint}"
+
+
+def in_cloud(model: str, options: Mapping[str, str]) -> str:
+    """Return a model's whole name in the Google Cloud project and location of an account."""
+    named = model if "/" in model else f"publishers/google/models/{model}"
+    return f"projects/{options.get('project', '')}/locations/{options.get('location', '')}/{named}"
+
+
+def bare(model: str) -> str:
+    """Return a model's name without the place that Google's clients put before it."""
+    return _IN_CLOUD.sub("", model, count=1).removeprefix("models/") if _IN_CLOUD.match(model) else model.removeprefix("models/")
 
 
 def locate(rest: str, others: frozenset[str]) -> str:

@@ -36,6 +36,8 @@ from tests.gateway.plane.test_hold import Bank, budget, rules
 SHELF = {
     "openai": Provider(slug="openai", title="OpenAI", wires={"realtime": "openai_chat", "audio/transcriptions": "openai_chat"}),
     "google": providers()["simulator_google"],
+    # without the exchange of its credential
+    "cloud": structs.replace(providers()["vertex"], token_request=None),
     "chat": builders.SHELF["openai"],
 }
 # a dollar for a million tokens in, two for one out, four and eight where it is sound, ten cents where it is cached
@@ -664,6 +666,24 @@ async def test_googles_turns_are_metered_by_their_usage_and_the_model_is_renamed
     assert side.heard[0] == b'{"setupComplete": {}}'
     assert one.paths == ["/v1/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"]
     assert stage.told == [("call_1", 200, "ok", "", "provider", 50 * 1_000 + 20 * 8_000)]
+
+
+async def test_google_cloud_is_asked_at_its_own_path_for_the_model_by_its_whole_name() -> None:
+    async def answer(connection: ServerConnection, message: dict[str, Any]) -> None:
+        await connection.send(b'{"setupComplete": {}, "type": "last"}')
+
+    async with vendor(answer) as one:
+        stage = Stage(one, provider="cloud")
+        side = Listener()
+
+        async def play(_: Session) -> None:
+            await side.until("last")
+            side.leave()
+
+        await stage.run(side, play, '{"setup": {"model": "publishers/google/models/talk"}}', endpoint="BidiGenerateContent", surface="gemini")
+    assert one.paths == ["/v1/ws/google.cloud.aiplatform.v1.LlmBidiService/BidiGenerateContent"]
+    assert json.loads(one.heard[0]) == {"setup": {"model": "projects//locations//publishers/google/models/up-1"}}
+    assert one.headers[0]["authorization"] == "Bearer s3cret"
 
 
 async def test_googles_callers_are_told_by_closing() -> None:

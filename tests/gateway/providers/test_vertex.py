@@ -47,4 +47,7 @@ def test_paths_name_project_and_place() -> None:
     assert vertex.path("generateContent", "gemini-2.5-pro", options, True) == f"{place}publishers/google/models/gemini-2.5-pro:streamGenerateContent?alt=sse"
     assert vertex.path("generateContent", "endpoints/12", options, False) == f"{place}endpoints/12:generateContent"
     assert vertex.locate("v1/projects/other/locations/global/publishers/google/models/g:generateContent") == "generateContent"
+    live = "ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent"
+    assert (vertex.locate(live), vertex.path("BidiGenerateContent", "g", options, True)) == ("BidiGenerateContent", "/" + live.replace("v1beta1", "v1"))
+    assert vertex.live_model("g", options) == "projects/p-1/locations/europe-west4/publishers/google/models/g"
     assert vertex.headers("ya29.x") == ((b"authorization", b"Bearer ya29.x"),)

@@ -11,6 +11,7 @@ from gateway.terms import Answer, Ask, Chunk, ChunkKind, Citation, Message, Part
 from gateway.wire import Head, Named, Seen, Told, WireError, shelf
 from gateway.wire.gemini import ChunkReader, ChunkWriter, compose, limit_output, read_answer, read_ask, read_usage, write_answer
 from gateway.wire.gemini.answer import text_bytes
+from gateway.wire.gemini.contents import media
 from gateway.wire.gemini.foreign import rename_model, without_foreign
 from gateway.wire.gemini.head import read_head
 from gateway.wire.gemini.path import listed, locate, read_path, write_path
@@ -602,3 +603,11 @@ def test_an_answer_with_everything_in_it_is_told_whole() -> None:
         }
     ]
     assert (told["modelVersion"], told["responseId"]) == ("house-model", "r")
+
+
+@pytest.mark.parametrize("address", ["https://generativelanguage.googleapis.com/v1beta/files/abc", "HTTPS://x@GenerativeLanguage.googleapis.com./v1/FILES/%61bc:download"])
+def test_other_vendors_clients_name_no_file_that_google_keeps(address: str) -> None:
+    with pytest.raises(WireError, match="must not be a file that Google keeps"):
+        media(Part(kind=PartKind.IMAGE, text=address), "messages.0.content.0")
+    elsewhere = media(Part(kind=PartKind.IMAGE, text="https://storage.googleapis.com/public/a.png"), "messages.0.content.0")
+    assert elsewhere == {"fileData": {"mimeType": "image/png", "fileUri": "https://storage.googleapis.com/public/a.png"}}

@@ -238,6 +238,37 @@ def test_a_setup_keeps_every_byte_but_the_models_name() -> None:
     asked = meter.asked(b'{"setup": {"model": "models/talk", "x": 1.50}}')
     assert json.loads(asked.message) == {"setup": {"model": "models/gemini-live", "x": 1.5}}
     assert b"1.50" in bytes(asked.message)  # type: ignore[arg-type]
+
+
+CLOUD = "projects/p-1/locations/europe-west4/publishers/google/models/gemini-live"
+
+
+@pytest.mark.parametrize(
+    ("named", "model"),
+    [
+        (CLOUD, "gemini-live"),
+        ("publishers/google/models/gemini-live", "gemini-live"),
+        ("projects/p-1/locations/global/endpoints/12", "endpoints/12"),
+        ("endpoints/12", "endpoints/12"),
+        ("models/gemini-live", "gemini-live"),
+        ("projects/p-1/others/x", "projects/p-1/others/x"),
+    ],
+)
+def test_a_setup_may_name_its_model_as_google_cloud_does(named: str, model: str) -> None:
+    assert read_setup(json.dumps({"setup": {"model": named}})) == model
+
+
+@pytest.mark.parametrize("named", ["talk", "models/talk", CLOUD.replace("p-1", "somebody-elses"), CLOUD])
+def test_google_cloud_is_told_the_whole_name_in_the_accounts_own_project(named: str) -> None:
+    asked = GeminiMeter("talk", CLOUD).asked(json.dumps({"setup": {"model": named}}))
+    assert json.loads(asked.message) == {"setup": {"model": CLOUD}}
+
+
+def test_google_cloud_tells_usage_under_the_names_of_whole_answers() -> None:
+    meter = gemini()
+    usage = {"promptTokenCount": 5, "candidatesTokenCount": 7, "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": 7}]}
+    said = meter.said(json.dumps({"serverContent": {"turnComplete": True}, "usageMetadata": usage}))
+    assert (said.ends, said.usage) == (True, Usage(input_tokens=5, output_tokens=7, audio_output_tokens=7))
     with pytest.raises(WireError, match="once"):
         meter.asked('{"setup":{"model":"models/dear"}}')
 
