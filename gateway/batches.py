@@ -22,7 +22,7 @@ from gateway.models import Batch, ProviderAccount, VendorObject
 from gateway.plane.batch import ITEMS, LEASES, TICKETS, CloseBatch, OpenBatch, StartedBatch, settled
 from gateway.plane.objects import MOST_SEEN_BYTES, Note
 from gateway.providers import shelf
-from gateway.wire import Batching, BatchResult, BatchTold, WireError, batching_endpoints
+from gateway.wire import Batching, BatchResult, BatchTold, WireError, batching_endpoints, by_endpoint
 
 log = structlog.get_logger("gateway.batches")
 # between looks: a tenth of a batch's age
@@ -135,7 +135,9 @@ class Vendor:
             raise Unsettled(f"The provider account {batch.account} is gone.")
         self._batch, self._spoken = batch, batching_endpoints()[batch.resource]
         self._account, self._provider, self._rules = account, provider, address_rules()
-        self._key = TICKETS.decode(bytes(batch.tickets))[0].receipt.key
+        first = TICKETS.decode(bytes(batch.tickets))[0].receipt
+        client = by_endpoint()[first.endpoint].client
+        self._key, self._made = first.key, client.made if client is not None else None
         self._headers = discovery.presented(provider, opened_credential(account), account.ca_pem, self._rules)
 
     def settle_if_over(self) -> bool:
@@ -191,7 +193,14 @@ class Vendor:
         for url in urls:
             for line in discovery.lines(url, self._headers, self._account.ca_pem, self._rules, RESULTS_WITHIN_S, MOST_RESULTS_BYTES):
                 if line.strip():
-                    yield spoken.read_result(line)
+                    result = spoken.read_result(line)
+                    self._note_made(result)
+                    yield result
+
+    def _note_made(self, result: BatchResult) -> None:
+        """Note what was made for an answer; what another project has already stays that project's."""
+        for one in self._made(result.body) if self._made is not None else ():
+            objects.note(Note(str(self._batch.project_id), self._key, self._batch.account, one.kind, one.object_id, expires_at_s=one.expires_at_s))
 
 
 # ---- settling --------------------------------------------------------------------------------------------------------------

@@ -255,6 +255,19 @@ def test_what_a_batch_left_behind_is_its_projects_and_needed_until_it_is_settled
     assert (str(told.project_id), bytes(told.seen)) == (here, b'{"id":"file-out","object":"file"}')
 
 
+def test_what_was_made_for_its_answers_is_its_projects(vendor: AtVendor, capped: Budget) -> None:
+    other = Project.objects.create(name="Other", business_unit=project().business_unit)
+    objects.note(Note(str(other.pk), "k", "acme", "audio", "audio_2"))
+    started(capped, 2)
+    vendor.end("completed", ("c0", 200), ("c1", 200))
+    said = [{"usage": USAGE, "choices": [{"message": {"audio": {"id": f"audio_{at}", "expires_at": 4_000_000_000}}}]} for at in (1, 2)]
+    rows = [{"custom_id": f"c{at}", "response": {"status_code": 200, "body": body}} for at, body in enumerate(said)]
+    vendor.files["file-out"] = b"\n".join(map(orjson.dumps, rows))
+    assert look()
+    kept = VendorObject.objects.filter(kind="audio").order_by("object_id").values_list("object_id", "project_id")
+    assert list(kept) == [("audio_1", project().pk), ("audio_2", other.pk)]
+
+
 def test_a_vendor_that_names_another_projects_file_settles_nothing(vendor: AtVendor, capped: Budget) -> None:
     started(capped, count=1)
     other = Project.objects.create(name="Other", business_unit=project().business_unit)
