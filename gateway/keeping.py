@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import orjson
 
 from gateway import tickets
-from gateway.errors import BadRequest, UnknownEndpoint, UpstreamFailed
+from gateway.errors import BadRequest, NotAllowed, UnknownEndpoint, UpstreamFailed
 from gateway.plane.objects import Ownership, Thing, check_places, holder_of
 from gateway.plane.passage import Asked, Looked, Passage
 from gateway.plane.plan import may_use
@@ -59,12 +59,14 @@ def named_in(body: bytes, content_type: bytes) -> dict[str, Any]:
 
 
 async def serve(worker: Worker, visitor: Visitor, call: Call, caller: Caller, place: Place, found: kept.Found | None, request: tuple[str, bytes]) -> None:
-    """Pass a call about what a vendor keeps; `request` is the caller's query and content type. Raises NoSuchObject, BadRequest, DependencyUnavailable."""
+    """Pass a call about what a vendor keeps; `request` is the caller's query and content type. Raises Refusal."""
     snapshot = worker.snapshot
     assert snapshot is not None
     query, content_type = request
     account = snapshot.accounts[place.account]
     provider, ownership, project = shelf()[account.provider], worker.corridor.ownership, caller.project.id
+    if not (account.allow_unknown_endpoints or is_served(caller, snapshot, place.account)):
+        raise NotAllowed(f"This key may use no model at the provider account {place.account!r}, so that nothing is kept there for it.")
     is_upload = place.rest.startswith(UPLOAD)
     if found is not None and found.object_id:
         await ownership.owner_of(project, found.object_id, kind=found.collection.kind, account=place.account)

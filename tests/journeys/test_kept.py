@@ -23,13 +23,14 @@ from accounts.models import Project
 from gateway.actions import create_virtual_key
 sandbox = Project.objects.get(name="Sandbox")
 other = Project.objects.create(name="Outsider", business_unit=sandbox.business_unit)
-print(create_virtual_key(project=other, name="outsider", models=["*"], expires_at=timezone.now() + timedelta(days=1))[1])
+for models in (["*"], ["kept-chat"]):
+    print(create_virtual_key(project=other, name=models[0], models=models, expires_at=timezone.now() + timedelta(days=1))[1])
 """
 
 
 @pytest.fixture(scope="module")
-def outsider(service: Service) -> str:
-    """The accounts of this module, and the key of another project."""
+def keys(service: Service) -> list[str]:
+    """The accounts of this module, and two keys of another project, the second for one model alone."""
     service.add_models(
         {
             "kept-chat": [{"allow_unknown_endpoints": True}],
@@ -41,7 +42,12 @@ def outsider(service: Service) -> str:
             **{f"kept-{provider}": [{"provider": provider}] for provider in ("groq", "mistral")},
         }
     )
-    return service.manage("shell", "-v", "0", "-c", OUTSIDER).strip()
+    return service.manage("shell", "-v", "0", "-c", OUTSIDER).split()
+
+
+@pytest.fixture
+def outsider(keys: list[str]) -> str:
+    return keys[0]
 
 
 def client_of(service: Service, key: str = "", path: str = f"/{OPENAI}") -> openai.OpenAI:
@@ -226,6 +232,17 @@ def test_a_file_at_anthropic_goes_to_no_other_vendor(service: Service, outsider:
     with pytest.raises(openai.BadRequestError, match="does not serve"), client_of(service, path="") as asking:
         part: Any = {"type": "file", "file": {"file_id": file.id}}
         asking.chat.completions.create(model="kept-chat", messages=[{"role": "user", "content": [part]}])
+
+
+def test_nothing_is_kept_at_a_vendor_whose_models_a_key_may_not_use(service: Service, keys: list[str]) -> None:
+    for path in (f"/v1/{CLAUDE}", ""):
+        narrow = claude_of(service, keys[1], path)
+        for reach in (lambda client=narrow: client.beta.files.upload(file=("a.txt", b"Hello", "text/plain")), narrow.beta.files.list):
+            with pytest.raises(anthropic.APIStatusError) as caught:
+                reach()
+            assert caught.value.status_code == (403 if path else 400)
+    with client_of(service, keys[1]) as allowed:
+        assert allowed.vector_stores.create(name="mine").name == "mine"
 
 
 def test_what_code_made_for_an_answer_is_its_projects_alone(service: Service, outsider: str) -> None:
