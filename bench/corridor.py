@@ -168,7 +168,8 @@ def settings(folder: Path) -> Settings:
     """Return a worker's settings in a folder of its own."""
     return Settings(
         journal_dir=folder / "journal", journal_strict=False, snapshot_path=folder / "none", steward_socket=folder / "none.sock", steward_within_s=0,
-        peppers={1: PEPPER}, body_limit_bytes=10**7, body_timeout_s=30, private_upstreams="loopback", trusted_proxies=(), instance="bench",
+        peppers={1: PEPPER}, body_limit_bytes=10**7, upload_limit_bytes=10**7, upload_dir=folder, body_timeout_s=30,
+        private_upstreams="loopback", trusted_proxies=(), instance="bench",
     )  # fmt: skip
 
 

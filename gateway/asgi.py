@@ -39,6 +39,8 @@ def make_worker() -> Worker:
             steward_within_s=STEWARD_WITHIN_S,
             peppers=settings.peppers,
             body_limit_bytes=settings.body_limit_bytes,
+            upload_limit_bytes=settings.upload_limit_bytes,
+            upload_dir=settings.data_dir / "uploads",
             body_timeout_s=settings.body_timeout_s,
             private_upstreams=settings.private_upstreams,
             trusted_proxies=settings.trusted_proxies,

@@ -17,7 +17,7 @@ from gateway.plane.send import VendorRefusal
 from gateway.plane.snapshot import Snapshot
 from gateway.plane.worker import Worker
 from gateway.providers import shelf as providers
-from gateway.terms import Call, Caller, Model, Reference
+from gateway.terms import Body, Call, Caller, Model, Reference
 from gateway.visitors import Visitor
 from gateway.wire import WireError, batching_endpoints, forms, strict
 
@@ -96,7 +96,7 @@ async def arranged(
     return slug, await in_thread(rewritten)
 
 
-async def arranged_form(ownership: Ownership, call: Call, caller: Caller, snapshot: Snapshot, account: str, wish: str) -> tuple[str, bytes]:
+async def arranged_form(ownership: Ownership, call: Call, caller: Caller, snapshot: Snapshot, account: str, wish: str) -> tuple[str, Body]:
     """Return the same of a batch that comes as the file of a form. Raises Refusal, WireError."""
     content = await in_thread(forms.content, call.body, call.content_type, "file")
     slug, wanted = await arranged(ownership, OF_FILES, content, call, caller, snapshot, account, wish)
@@ -123,14 +123,14 @@ async def submit(worker: Worker, visitor: Visitor, caller: Caller, resource: str
     assert snapshot is not None
     path_account, wish = call.account, call.account or visitor.headers.get(WISH, b"").decode("latin-1")
     if resource == OF_FILES:
-        fields = _fields(call.body)
+        fields = _fields(call.text)
         thing = await worker.corridor.ownership.owner_of(
             caller.project.id, fields["input_file_id"], kind="file", account=path_account, param="input_file_id"
         )
         slug = chosen(wish or thing.account, (thing.account,) if thing.account in snapshot.accounts else ())
-        begin = Begin(slug, resource, fields["endpoint"].removeprefix("/v1").removeprefix("/"), thing.object_id, b"", call.body)
+        begin = Begin(slug, resource, fields["endpoint"].removeprefix("/v1").removeprefix("/"), thing.object_id, b"", call.text)
     else:
-        slug, body = await arranged(worker.corridor.ownership, resource, call.body, call, caller, snapshot, path_account, wish)
+        slug, body = await arranged(worker.corridor.ownership, resource, call.text, call, caller, snapshot, path_account, wish)
         begin = Begin(slug, resource, "", "", body, body)
     call = structs.replace(call, account=slug, body=b"")
 

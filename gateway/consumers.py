@@ -16,6 +16,7 @@ from msgspec import structs
 from accounts import addresses
 from accounts.ranges import is_within, joined_tags
 from gateway import doors, filing, keeping, listings, provider_path, retrieval, tickets
+from gateway.bodies import read, too_large
 from gateway.direct import CLOSE, Turn
 from gateway.doors import KNOWN, Door
 from gateway.errors import (
@@ -28,8 +29,6 @@ from gateway.errors import (
     MethodNotAllowed,
     Overloaded,
     Refusal,
-    SlowSender,
-    TooLarge,
     UnsupportedField,
     WrongContentType,
 )
@@ -41,7 +40,7 @@ from gateway.plane.serve import JSON, SAFE
 from gateway.plane.worker import Worker
 from gateway.provider_path import Place
 from gateway.providers import shelf
-from gateway.terms import Call, Caller, Ties
+from gateway.terms import Body, Call, Caller, Ties
 from gateway.visitors import Receive, Scope, Send, Visitor, visitor_by_asgi, visitor_by_turn
 from gateway.watchmen import Watchmen
 from gateway.wire import Head, Plain, WireError, auth, forms, strict
@@ -131,14 +130,13 @@ class GatewayConsumer(AsyncHttpConsumer):
         if visitor.method != "POST":
             raise MethodNotAllowed(f"Use POST for /v1/{visitor.door.endpoint}." if visitor.door.wire.names_model else "Use POST here.")
         plain = visitor.door.plain
-        self._check_transport(headers, FORM if plain is not None and plain.is_form else JSON_TYPE)
-        body = visitor.body
-        if body is None:
-            body = await self._body(visitor)
+        is_form = plain is not None and plain.is_form
+        self._check_transport(headers, FORM if is_form else JSON_TYPE, is_upload=is_form)
+        body: Body | None = visitor.body
+        if body is None or len(body) > INLINE_BYTES:
+            body = await read(visitor, self.worker, is_upload=is_form)
             caller = await self._still(visitor, caller, credential)
-        elif len(body) > self.worker.settings.body_limit_bytes:
-            raise too_large(self.worker.settings.body_limit_bytes)
-        if len(body) > INLINE_BYTES or (plain is not None and plain.is_form):
+        if len(body) > INLINE_BYTES or not isinstance(body, bytes) or is_form:
             parsed = await asyncio.get_running_loop().run_in_executor(None, parse_any, body, headers, plain)
         else:
             parsed = parse(body)
@@ -157,7 +155,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             return self.worker.caller_now(credential)
         return await self.worker.caller_of_token(credential, visitor.headers.get(b"x-sgw-project", b""))
 
-    def _check_transport(self, headers: dict[bytes, bytes], wanted: bytes) -> None:
+    def _check_transport(self, headers: dict[bytes, bytes], wanted: bytes, *, is_upload: bool = False) -> None:
         if b"transfer-encoding" in headers and b"content-length" in headers:
             raise BadRequest("Send either content-length or transfer-encoding, not both.")
         kind = headers.get(b"content-type", wanted)
@@ -166,41 +164,14 @@ class GatewayConsumer(AsyncHttpConsumer):
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
             raise BadRequest("content-length must be a number.")
-        if int(length) > self.worker.settings.body_limit_bytes:
-            raise too_large(self.worker.settings.body_limit_bytes)
+        limit_bytes = self.worker.settings.upload_limit_bytes if is_upload else self.worker.settings.body_limit_bytes
+        if int(length) > limit_bytes:
+            raise too_large(limit_bytes)
         via = headers.get(b"via")
         if via is not None and self.worker.via in via:
             raise LoopDetected("This call already came through this gateway: a provider account points back at it.")
 
-    async def _body(self, visitor: Visitor) -> bytes:
-        """Return the whole body. Raises TooLarge, SlowSender; CancelledError when the caller leaves meanwhile."""
-        limit, receive, task = self.worker.settings.body_limit_bytes, visitor.receive, visitor.task
-        assert task is not None
-        due = self.worker.deadlines[task] = asyncio.get_running_loop().time() + self.worker.settings.body_timeout_s
-        try:
-            message = await receive()
-            body: bytes = message.get("body", b"")
-            if message.get("more_body"):
-                parts, size = [body], len(body)
-                while message.get("more_body"):
-                    message = await receive()
-                    parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > limit:
-                        raise too_large(limit)
-                body = b"".join(parts)
-        except asyncio.CancelledError:
-            if asyncio.get_running_loop().time() < due:
-                raise
-            task.uncancel()
-            raise SlowSender("The request body did not arrive in time. Send it again without pausing.") from None
-        if message["type"] == "http.disconnect":
-            visitor.left = True
-            raise asyncio.CancelledError
-        del self.worker.deadlines[task]
-        return body
-
-    def _call(self, visitor: Visitor, door: Door, account: str, body: bytes, parsed: dict[str, Any], own_tags: str) -> Call:
+    def _call(self, visitor: Visitor, door: Door, account: str, body: Body, parsed: dict[str, Any], own_tags: str) -> Call:
         plain = door.plain
         try:
             head = door.client.read_head(parsed) if plain is None else plain.read_head(parsed)
@@ -316,7 +287,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             return False
         if visitor.body is None:
             self._check_transport(visitor.headers, JSON_TYPE)
-            await self._body(visitor)
+            await read(visitor, self.worker, is_upload=False)
         self._watchmen.note(visitor)
         await retrieval.serve(self.worker, visitor, caller, asked)
         return True
@@ -329,13 +300,9 @@ class GatewayConsumer(AsyncHttpConsumer):
         if asked is None:
             return False
         is_form = asked.is_form(visitor.method)
-        self._check_transport(headers, FORM if is_form else JSON_TYPE)
-        body = visitor.body
-        if body is None:
-            body = await self._body(visitor)
-            caller = await self._still(visitor, caller, credential)
-        elif len(body) > self.worker.settings.body_limit_bytes:
-            raise too_large(self.worker.settings.body_limit_bytes)
+        self._check_transport(headers, FORM if is_form else JSON_TYPE, is_upload=is_form)
+        body = await read(visitor, self.worker, is_upload=is_form)
+        caller = await self._still(visitor, caller, credential)
         call = structs.replace(
             self._unlisted(visitor, caller, asked.account, asked.resource, body),
             surface=visitor.door.wire.surface,
@@ -348,7 +315,7 @@ class GatewayConsumer(AsyncHttpConsumer):
         await filing.serve(self.worker, visitor, caller, asked, call)
         return True
 
-    def _unlisted(self, visitor: Visitor, caller: Caller, account: str, endpoint: str, body: bytes) -> Call:
+    def _unlisted(self, visitor: Visitor, caller: Caller, account: str, endpoint: str, body: Body) -> Call:
         """Return a call that is about none of the catalogue's models."""
         headers, own, given = visitor.headers, caller.key.tags, label(visitor.headers.get(b"x-sgw-tags"))
         return Call(
@@ -384,12 +351,9 @@ class GatewayConsumer(AsyncHttpConsumer):
             raise MethodNotAllowed("Use GET, POST or DELETE here.")
         content_type = headers.get(b"content-type", b"application/octet-stream" if is_upload else JSON_TYPE)
         bare = content_type.partition(b";")[0].strip().lower()
-        self._check_transport(headers, bare if is_upload or bare == FORM else JSON_TYPE)
-        body = visitor.body
-        if body is None:
-            body = await self._body(visitor)
-        elif len(body) > self.worker.settings.body_limit_bytes:
-            raise too_large(self.worker.settings.body_limit_bytes)
+        is_upload = is_upload or bare == FORM
+        self._check_transport(headers, bare if is_upload else JSON_TYPE, is_upload=is_upload)
+        body = await read(visitor, self.worker, is_upload=is_upload)
         query = tickets.without(auth.without_key(visitor.query)).decode("latin-1")
         provider_path.check_query(query)
         call = self._unlisted(visitor, caller, place.account, place.endpoint, body)
@@ -486,7 +450,7 @@ def parse(body: bytes, check: Callable[[bytes], dict[str, Any]] = strict.check) 
         raise BadRequest(error.message, param=error.param) from None
 
 
-def most_input_tokens(head: Head, plain: Plain | None, body: bytes, parsed: dict[str, Any]) -> int:
+def most_input_tokens(head: Head, plain: Plain | None, body: Body, parsed: dict[str, Any]) -> int:
     """Return a bound of a request's input where its bytes say little, else 0: of a form every byte of a text may be a token, of a file few are."""
     if plain is None or plain.bytes_per_token == 1:
         return head.most_input_tokens
@@ -503,9 +467,10 @@ def tied(ties: Ties | None, parsed: dict[str, Any]) -> Ties | None:
     return structs.replace(ties or Ties(), objects=objects, makes=True)
 
 
-def parse_any(body: bytes, headers: dict[bytes, bytes], plain: Plain | None) -> dict[str, Any]:
+def parse_any(body: Body, headers: dict[bytes, bytes], plain: Plain | None) -> dict[str, Any]:
     """Return a request body parsed, of a form its text fields. Raises BadRequest."""
     if plain is None or not plain.is_form:
+        assert isinstance(body, bytes)
         return parse(body, strict.check_large if plain is None and len(body) > strict.LARGE_BYTES else strict.check)
     try:
         return dict(forms.texts(body, headers.get(b"content-type", b"")))
@@ -521,10 +486,6 @@ def check_headers(visitor: Visitor) -> None:
     if b"host" not in visitor.headers and visitor.version == "1.1":
         raise BadRequest("Send a Host header.")
 
-
-def too_large(limit_bytes: int) -> TooLarge:
-    """Return the refusal of a body above the limit."""
-    return TooLarge(f"The request body is larger than {limit_bytes} bytes. Send less, or ask your IT administrator to raise the limit.")
 
 
 def label(value: bytes | None) -> str:

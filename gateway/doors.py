@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 import orjson
 from msgspec import structs
 
-from gateway.terms import Frozen
+from gateway.terms import Body, Frozen
 from gateway.wire import ClientSide, Head, Plain, Wire, by_endpoint, chat_endpoints, counting_endpoints, forms, plain_endpoints, shelf, strict
 
 CHAT, COUNTING = chat_endpoints(), counting_endpoints()
@@ -121,10 +121,11 @@ def _head_of(read_head: Callable[[Mapping[str, Any]], Head], model: str, parsed:
     return read_head({**parsed, "model": model})
 
 
-def with_model(body: bytes, door: Door, content_type: bytes) -> bytes:
+def with_model(body: Body, door: Door, content_type: bytes) -> Body:
     """Return a body, which was read already, that names the model of its path. Raises WireError for a form that cannot be written."""
     if door.plain is not None and door.plain.is_form:
         return forms.with_field(body, content_type, "model", door.model)
+    assert isinstance(body, bytes)
     return strict.splice(strict.fields(body), {"model": orjson.dumps(door.model)})
 
 

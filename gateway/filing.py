@@ -9,6 +9,7 @@ import orjson
 from msgspec import structs
 
 from gateway import batching
+from gateway.bodies import too_large
 from gateway.errors import BadRequest, MethodNotAllowed, Refusal, UnknownEndpoint, UpstreamFailed
 from gateway.plane.errand import Errand
 from gateway.plane.objects import NoSuchObject, Objects, Page, Thing
@@ -228,6 +229,9 @@ async def _upload(worker: Worker, visitor: Visitor, caller: Caller, asked: Asked
         if fields.get("file") != forms.FILE or not isinstance(fields.get("purpose"), str):
             raise BadRequest("Send a form with a file and its purpose.", param="purpose" if fields.get("file") == forms.FILE else "file")
         if fields["purpose"] == "batch":
+            if len(call.body) > worker.settings.body_limit_bytes:
+                # every request in it is read
+                raise too_large(worker.settings.body_limit_bytes)
             slug, body = await batching.arranged_form(worker.corridor.ownership, call, caller, snapshot, asked.account, wish)
         else:
             check_unlisted(caller)

@@ -17,7 +17,7 @@ from gateway.plane.worker import Worker
 from gateway.provider_path import Place
 from gateway.providers import Provider, shelf
 from gateway.public_urls import PublicUrls, public_url
-from gateway.terms import Call, Caller
+from gateway.terms import Body, Call, Caller
 from gateway.visitors import Visitor
 from gateway.wire import WireError, forms, kept, strict
 from gateway.wire.made import moment_s
@@ -48,11 +48,12 @@ def check_apart(method: str, place: Place, provider: Provider) -> None:
         raise UnknownEndpoint(f"{method} {place.rest[:200]!r} may reach what other projects have at the vendor, and the gateway could not tell whose it is.")
 
 
-def named_in(body: bytes, content_type: bytes) -> dict[str, Any]:
+def named_in(body: Body, content_type: bytes) -> dict[str, Any]:
     """Return what of a body may name objects: JSON, or the text fields of a form. Raises BadRequest."""
     try:
         if content_type.startswith(FORM):
             return dict(forms.texts(body, content_type))
+        assert isinstance(body, bytes)
         return strict.check(body) if body else {}
     except WireError as error:
         raise BadRequest(error.message, param=error.param) from None

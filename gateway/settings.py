@@ -73,6 +73,7 @@ class Settings(IdentitySettings):
     smtp_url: str = Field("", repr=False)
     mail_from: str = ""
     body_limit_bytes: int = Field(32 * 1024 * 1024, ge=1024, le=1024**3)
+    upload_limit_bytes: int = Field(512 * 1024 * 1024, ge=1024, le=16 * 1024**3)
     body_timeout_s: float = Field(30.0, gt=0, le=3600)
     metrics_token: str = Field("", repr=False)
     session_hours: int = Field(12, ge=1, le=168)

@@ -218,7 +218,7 @@ def changed(requests: list[Planned], account: str, *, stores: bool) -> dict[int,
         if one.head.ties is not None and one.head.ties.keeps and not stores:
             changes["store"] = b"false"
         if changes:
-            bodies[place] = splice(fields_of(one.call.body), changes)
+            bodies[place] = splice(fields_of(one.call.text), changes)
     return bodies
 
 

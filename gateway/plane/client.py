@@ -9,7 +9,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from gateway.errors import UpstreamFault
 from gateway.plane.endpoint import Endpoint, endpoint_of, reach, tls_context
 from gateway.plane.inflate import Inflater, inflater_for
-from gateway.terms import Deadlines, Frozen, Header
+from gateway.terms import Body, Deadlines, Frozen, Header, Upload
 
 __all__ = ["Client", "Endpoint", "Exchange", "Limits", "endpoint_of"]
 
@@ -35,12 +35,14 @@ class Connection(asyncio.Protocol):
     """One socket to the endpoint: parses one answer at a time. Owned by its Client; an Exchange borrows it for one call."""
 
     __slots__ = (
+        "_drained",
         "_ends_at",
         "_first_byte_s",
         "_head_only",
         "_headers",
         "_idle_s",
         "_interim",
+        "_is_full",
         "_limits",
         "_mark_bytes",
         "_parser",
@@ -71,6 +73,8 @@ class Connection(asyncio.Protocol):
         self.parts: list[bytes] = []
         self.on_body = self.parts.append  # straight into the list: no Python frame per piece of body
         self.busy = False
+        self._is_full = False
+        self._drained: asyncio.Future[None] | None = None
         self.resting_since = 0.0
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
 
@@ -79,7 +83,7 @@ class Connection(asyncio.Protocol):
         """Whether a request can still be written."""
         return self._transport is not None and not self._transport.is_closing()
 
-    def start(self, head: bytes, body: bytes, deadlines: Deadlines, now: float, ends_at: float) -> None:
+    def start(self, head: bytes, body: Body, deadlines: Deadlines, now: float, ends_at: float) -> None:
         """Write a request and make ready for its answer; `now` and `ends_at` are seconds of the loop's clock."""
         transport = self._transport
         if transport is None:  # lost between the look and the write: the caller of `start` sees an ordinary reset
@@ -101,10 +105,26 @@ class Connection(asyncio.Protocol):
             head += b"content-length: %d\r\n\r\n" % len(body)
         else:
             head += b"\r\n"
-        if len(body) < JOIN_BYTES:
+        if not isinstance(body, bytes):
+            transport.write(head)  # `pour` sends the rest
+        elif len(body) < JOIN_BYTES:
             transport.write(head + body)
         else:
             transport.writelines((head, body))
+
+    async def pour(self, upload: Upload) -> None:
+        """Write an upload as fast as the vendor takes it, until all is written or the vendor has answered."""
+        blocks = upload.blocks()
+        while (block := await self._pool.loop.run_in_executor(None, next, blocks, b"")) and self._transport is not None:
+            self._transport.write(block)
+            # what the vendor takes is a sign of life
+            self._stirred = True
+            if self._is_full:
+                waiter = self._drained = self._pool.loop.create_future()
+                await waiter
+            if self.status or self.fault is not None:
+                self.keep = False
+                return
 
     def wait(self, want: int) -> "asyncio.Future[None]":
         """Return a future that is done when what is wanted has arrived, or the connection has failed."""
@@ -189,9 +209,19 @@ class Connection(asyncio.Protocol):
             if self.complete or (self.status if want == HEAD else self.parts and (want == BATCH or self._paused)):
                 self._wake()
 
+    def pause_writing(self) -> None:
+        """Note that the socket takes no more for now."""
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        """Let an upload go on."""
+        self._is_full = False
+        self._go_on()
+
     def connection_lost(self, error: Exception | None) -> None:
         """Settle the answer: complete if its end was to be the end of the connection, else reset."""
         self._transport = None
+        self._go_on()
         self._parser = None  # the parser holds our methods: a cycle
         if not self.busy:
             self._pool.forget(self)
@@ -230,6 +260,8 @@ class Connection(asyncio.Protocol):
         self.headers = headers
         self.status = status
         self.keep = parser.should_keep_alive()  # later it is always False
+        if self._drained is not None:
+            self._go_on()
         if self._head_only:
             self.complete = True
             raise ValueError("an answer to HEAD has no body")
@@ -267,6 +299,13 @@ class Connection(asyncio.Protocol):
         self.keep = False
         self.abort()
         self._wake()
+
+    def _go_on(self) -> None:
+        drained = self._drained
+        if drained is not None:
+            self._drained = None
+            if not drained.done():
+                drained.set_result(None)
 
     def _wake(self) -> None:
         waiter = self._waiter
@@ -394,7 +433,7 @@ class Client:
         """Connections carrying a call."""
         return len(self._live)
 
-    async def open(self, head: bytes, body: bytes, deadlines: Deadlines | None = None) -> Exchange:
+    async def open(self, head: bytes, body: Body, deadlines: Deadlines | None = None) -> Exchange:
         """Send a request and return once the answer's status and headers are in.
 
         `head` is the request line and headers, each ended by CRLF, without content-length and the blank line. Redirects are
@@ -447,7 +486,7 @@ class Client:
     # ---- inside ------------------------------------------------------------------------------------------------------
 
     async def _ask(
-        self, connection: Connection, head: bytes, body: bytes, deadlines: Deadlines, pooled_at: float, ends_at: float
+        self, connection: Connection, head: bytes, body: Body, deadlines: Deadlines, pooled_at: float, ends_at: float
     ) -> Exchange | None:
         """Return the exchange, or None if a pooled connection (`pooled_at` > 0) proved stale; raises UpstreamFault."""
         connection.start(head, body, deadlines, pooled_at or self.loop.time(), ends_at)
@@ -456,7 +495,10 @@ class Client:
             self._schedule(SWEEP_S)
         answered = False
         try:
-            await connection.wait(HEAD)
+            if not isinstance(body, bytes):
+                await connection.pour(body)
+            if not connection.status and connection.fault is None:
+                await connection.wait(HEAD)
             if connection.status:
                 exchange = Exchange(connection, self.limits)
                 answered = True

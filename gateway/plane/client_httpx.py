@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Self
 
 import httpx
@@ -12,7 +12,7 @@ from gateway.errors import UpstreamFault
 from gateway.plane.client import Limits
 from gateway.plane.endpoint import Endpoint, resolve, tls_context
 from gateway.plane.inflate import Inflater, inflater_for
-from gateway.terms import Deadlines, Header
+from gateway.terms import Body, Deadlines, Header, Upload
 
 
 class HttpxExchange:
@@ -150,7 +150,24 @@ class Progress:
             self.is_reused = False
         elif event == "http11.send_request_headers.started" and facts["request"].method != b"CONNECT":
             self.is_sent = True
-            self._timeout.reschedule(min(asyncio.get_running_loop().time() + self._first_byte_s, self._ends_at))
+            self.wait_on()
+
+    def wait_on(self) -> None:
+        """Begin the time for the first byte anew."""
+        self._timeout.reschedule(min(asyncio.get_running_loop().time() + self._first_byte_s, self._ends_at))
+
+
+class Poured(httpx.AsyncByteStream):
+    """An upload on its way; what the vendor takes of it is a sign of life."""
+
+    def __init__(self, upload: Upload, progress: Progress) -> None:
+        self._upload, self._progress = upload, progress
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        blocks = self._upload.blocks()
+        while block := await asyncio.get_running_loop().run_in_executor(None, next, blocks, b""):
+            yield block
+            self._progress.wait_on()
 
 
 class HttpxClient:
@@ -179,7 +196,7 @@ class HttpxClient:
         """Connections carrying a call."""
         return self._in_use
 
-    async def open(self, head: bytes, body: bytes, deadlines: Deadlines | None = None) -> HttpxExchange:
+    async def open(self, head: bytes, body: Body, deadlines: Deadlines | None = None) -> HttpxExchange:
         """Send a request and return once status and headers are in; head, deadlines and faults as for `client.Client.open`."""
         deadlines = deadlines or self.endpoint.deadlines
         ends_at = self.loop.time() + deadlines.total_ms / 1000
@@ -189,12 +206,14 @@ class HttpxClient:
         address = await self._address(deadlines, ends_at)
         url = httpx.URL(scheme=self.endpoint.scheme, host=address, port=self.endpoint.port, raw_path=target)
         # not the client's build_request: it would add headers of httpx's own
-        request = httpx.Request(method.decode("ascii"), url, headers=headers, content=body or None)
+        if not isinstance(body, bytes):
+            headers.append((b"content-length", b"%d" % len(body)))
+        request = httpx.Request(method.decode("ascii"), url, headers=headers, content=body if isinstance(body, bytes) and body else None)
         try:
-            response = await self._send(request, deadlines, ends_at)
+            response = await self._send(request, body, deadlines, ends_at)
         except LostAtRest:
             try:
-                response = await self._send(request, deadlines, ends_at)
+                response = await self._send(request, body, deadlines, ends_at)
             except LostAtRest as again:
                 raise again.fault from None
         self._in_use += 1
@@ -206,11 +225,13 @@ class HttpxClient:
             self.dispose(response)
             raise
 
-    async def _send(self, request: httpx.Request, deadlines: Deadlines, ends_at: float) -> httpx.Response:
+    async def _send(self, request: httpx.Request, body: Body, deadlines: Deadlines, ends_at: float) -> httpx.Response:
         """Send once; raises UpstreamFault, or LostAtRest when a connection from the pool turned out to be gone."""
         timeout = asyncio.timeout_at(min(self.loop.time() + deadlines.connect_ms / 1000, ends_at))
         progress = Progress(timeout, deadlines.first_byte_ms / 1000, ends_at)
         request.extensions = {"sni_hostname": self.endpoint.host, "trace": progress.note}
+        if not isinstance(body, bytes):
+            request.stream = Poured(body, progress)
         try:
             async with timeout:
                 return await self._http.send(request, stream=True)

@@ -8,7 +8,7 @@ from gateway.plane.relay import Reply
 from gateway.plane.send import Sent
 from gateway.plane.serve import ANSWER_BYTES, JSON, SAFE, Corridor, Unmetered, unpriced
 from gateway.plane.snapshot import Snapshot
-from gateway.terms import Call, Caller, Deployment
+from gateway.terms import Body, Call, Caller, Deployment
 from gateway.wire.lines import replaced
 
 JSON_TYPE = b"application/json"
@@ -29,7 +29,8 @@ class Errand(Unmetered):
 
     def __init__(self, corridor: Corridor, call: Call, caller: Caller, reply: Reply, began: float, work: Callable[["Errand"], Awaitable[bytes]]) -> None:
         super().__init__(corridor, call, caller, reply, began, ("GET", "/"))
-        self._work, self._content, self._kind = work, b"", JSON_TYPE
+        self._work, self._kind = work, JSON_TYPE
+        self._content: Body = b""
         self._sent: Sent[bytes] | None = None
 
     async def _carry(self, snapshot: Snapshot) -> None:
@@ -42,7 +43,7 @@ class Errand(Unmetered):
         head = self._head(self._sent) if self._sent is not None else own
         await self.reply.whole(200, b"%bcontent-length: %d\r\n%b" % (head, len(body), JSON), body)
 
-    async def ask(self, slug: str, method: str, path: str, content: bytes = b"", kind: bytes = JSON_TYPE, limit_bytes: int = ANSWER_BYTES) -> bytes:
+    async def ask(self, slug: str, method: str, path: str, content: Body = b"", kind: bytes = JSON_TYPE, limit_bytes: int = ANSWER_BYTES) -> bytes:
         """Return an account's whole answer. Raises VendorRefusal, TooFast, Overloaded, UpstreamFailed, UpstreamTimeout."""
         self.plan = unpriced(self._snapshot.accounts[slug])
         self._request, self._content, self._kind = (method, path), content, kind
@@ -67,7 +68,7 @@ class Errand(Unmetered):
         """Return whether a request that failed may have been carried out: none of the tries since `attempts_before` was refused for certain."""
         return any(not (try_.outcome in CERTAIN or (try_.outcome.isdecimal() and try_.status < 500)) for try_ in self.attempts[attempts_before:])
 
-    def prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
+    def prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, Body]:
         """Return head and body of what is asked now. Raises JournalBroken."""
         self._intend(deployment, pool)
         head = pool.raw_head(*self._request, self._kind)

@@ -8,7 +8,7 @@ from gateway.plane.relay import Reply, content_type
 from gateway.plane.send import Sent
 from gateway.plane.serve import ANSWER_BYTES, JSON, Corridor, Unmetered, unpriced
 from gateway.plane.snapshot import Snapshot
-from gateway.terms import Call, Caller, Deployment, Frozen, Header, Headers
+from gateway.terms import Body, Call, Caller, Deployment, Frozen, Header, Headers
 from gateway.wire.lines import lines, replaced
 
 JSON_TYPE = b"application/json"
@@ -70,7 +70,7 @@ class Passage(Unmetered):
             sent.pool.leave(sent.deployment)
             sent.exchange.close()
 
-    def prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
+    def prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, Body]:
         """Return head and body as they came. Raises JournalBroken, UnsafeHeader."""
         self._intend(deployment, pool)
         head = pool.raw_head(*self._request, self._asked.content_type)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from hashlib import sha256
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from gateway.plane.route import Route, find
 from gateway.plane.tokens import Client as TokenClient
 from gateway.plane.tokens import TokenSource
 from gateway.providers import Provider
-from gateway.terms import Account, Deadlines, Deployment
+from gateway.terms import Account, Body, Deadlines, Deployment
 from gateway.wire.lines import lines
 
 
@@ -42,7 +43,7 @@ class Exchange(Protocol):
 class Client(Protocol):
     """A transport to one origin."""
 
-    async def open(self, head: bytes, body: bytes, deadlines: Deadlines | None = None) -> Exchange:
+    async def open(self, head: bytes, body: Body, deadlines: Deadlines | None = None) -> Exchange:
         """Send a request and return when status and headers are in; raises UpstreamFault."""
         ...
 
@@ -112,14 +113,17 @@ class Pool:
             head = self._heads[endpoint, upstream_model, stream] = self.raw_head("POST", path)
         return head
 
-    def signed(self, head: bytes, body: bytes) -> bytes:
+    def signed(self, head: bytes, body: Body) -> bytes:
         """Return a request's head with the headers that sign it, where its vendor wants them; else as it is. Raises UnsafeHeader."""
         if self._sign is None:
             return head
         method, target, _ = head.split(b" ", 2)
         parts = urlsplit(self.account.base_url)
         url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{target.decode()}"
-        return head + lines(self._sign(method.decode(), url, body))
+        digest = sha256()
+        for block in (body,) if isinstance(body, bytes) else body.blocks():
+            digest.update(block)
+        return head + lines(self._sign(method.decode(), url, digest.hexdigest()))
 
     def told(self, model: str, deployment: str) -> bytes:
         """Return the prepared header lines that tell a caller who served them. Raises UnsafeHeader."""

@@ -10,7 +10,7 @@ from billing.receipts import Charge
 from gateway.errors import Overloaded, Refusal, TooFast, UpstreamFailed, UpstreamFault, UpstreamTimeout
 from gateway.plane.health import Health
 from gateway.plane.pools import Client, Exchange, Pool, Pools
-from gateway.terms import Attempt, Deadlines, Deployment, Frozen, Headers
+from gateway.terms import Attempt, Body, Deadlines, Deployment, Frozen, Headers
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ class Sent(Frozen, Generic[T], frozen=True):
 class Tries(Protocol):
     """The call that is sent, as far as its tries concern it."""
 
-    def prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
+    def prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, Body]:
         """Return head and body; called right before each try."""
         ...
 

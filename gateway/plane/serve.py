@@ -28,7 +28,7 @@ from gateway.plane.send import Sender, Sent, VendorRefusal
 from gateway.plane.settle import NOTHING_HELD, Held, Times, attempted, bill, charge, flagged, intent, progress, receipt, together
 from gateway.plane.snapshot import Snapshot
 from gateway.plane.stored import Resumed, Stored, response_in, unstored
-from gateway.terms import Account, Attempt, Call, Caller, Deployment, Model, Plan, Ties, Usage
+from gateway.terms import Account, Attempt, Body, Call, Caller, Deployment, Model, Plan, Ties, Usage
 from gateway.wire import Wire, by_endpoint, chat_endpoints, plain_endpoints, shelf
 from gateway.wire.lines import lines, replaced
 from gateway.wire.made import Made
@@ -301,7 +301,7 @@ class Walk:
         assert self.plan is not None
         return self._corridor.sender.send(self.plan.deployments, self, first, self.attempts, self.call.timeout_ms)
 
-    def prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
+    def prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, Body]:
         """Return head and body for a try, after its intent is in the journal. Raises JournalBroken, UnsupportedField."""
         assert self.plan is not None
         route = self.route = pool.route(self.call.endpoint)
@@ -609,7 +609,7 @@ class Unmetered(Walk):
             sent.pool.leave(sent.deployment)
             sent.exchange.close()
 
-    def prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, bytes]:
+    def prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, Body]:
         """Return head and body as they came. Raises JournalBroken."""
         self._intend(deployment, pool)
         return pool.signed(pool.raw_head(*self._request), self.call.body), self.call.body

@@ -12,7 +12,7 @@ from websockets.uri import WebSocketURI
 
 from gateway.errors import UpstreamFault
 from gateway.plane.endpoint import Endpoint, reach, tls_context
-from gateway.terms import Deadlines, Header
+from gateway.terms import Body, Deadlines, Header
 from gateway.wire.live import Message
 
 # the longest message a vendor may send, as much as OpenAI takes of a caller
@@ -119,7 +119,7 @@ class Sockets:
         self.endpoint = endpoint
         self._tls: ssl.SSLContext | None = tls_context(endpoint.ca_pem) if endpoint.scheme == "https" else None
 
-    async def open(self, head: bytes, body: bytes, deadlines: Deadlines | None = None) -> Socket | Refused:
+    async def open(self, head: bytes, body: Body, deadlines: Deadlines | None = None) -> Socket | Refused:
         """Shake hands and return the connection, or the vendor's answer that is none; `head` is as for `client.Client.open`. Raises UpstreamFault."""
         loop, endpoint = asyncio.get_running_loop(), self.endpoint
         deadlines = deadlines or endpoint.deadlines

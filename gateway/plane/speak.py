@@ -6,12 +6,13 @@ from collections.abc import Mapping
 import msgspec
 
 from gateway.errors import BadRequest, UnsupportedField, UpstreamFault
+from gateway.plane.pieces import Pieces
 from gateway.plane.route import Route
 from gateway.providers import Provider
-from gateway.terms import Account, Answer, Ask, Call, Chunk, ChunkKind, Deployment, Frozen, Headers, PartKind, Usage
+from gateway.terms import Account, Answer, Ask, Body, Call, Chunk, ChunkKind, Deployment, Frozen, Headers, PartKind, Usage
 from gateway.wire import Buffer, ClientSide, Embedding, Told, UpstreamSide, Wire, WireError, by_endpoint, forms
 from gateway.wire.cut import member
-from gateway.wire.strict import add_first, replace_model, splice
+from gateway.wire.strict import LARGE_BYTES, add_first, lightened, replace_model, splice, with_data
 from gateway.wire.strict import fields as fields_of
 from gateway.wire.tokens import estimate
 
@@ -28,7 +29,7 @@ OURS = frozenset({"stream_options", "store"})
 class Spoken(Frozen, frozen=True):
     """A request body in the upstream's wire, with the names of fields it could not carry, and headers of the caller's that go with it."""
 
-    body: bytes
+    body: Body
     dropped: tuple[str, ...] = ()
     headers: Headers = ()
 
@@ -38,10 +39,30 @@ def request(call: Call, deployment: Deployment, provider: Provider, route: Route
 
     `output_cap_tokens`, if not 0, takes the place of the caller's own output limit, for all answers together.
     """
+    if call.content_type and route.is_same:
+        return _form(call, deployment)
+    return (_said if len(call.body) < LARGE_BYTES else _said_once)(call, deployment, provider, route, output_cap_tokens)
+
+
+def _said_once(call: Call, deployment: Deployment, provider: Provider, route: Route, output_cap_tokens: int) -> Spoken:
+    """Return the body of a large request so that its pictures and files are in memory only once, unless they are put differently upstream."""
+    given = call.text
+    light, data = lightened(given)
+    if not data:
+        return _said(call, deployment, provider, route, output_cap_tokens)
+    spoken = _said(msgspec.structs.replace(call, body=light), deployment, provider, route, output_cap_tokens)
+    if spoken.body is light:
+        return msgspec.structs.replace(spoken, body=given)
+    assert isinstance(spoken.body, bytes)
+    pieces = with_data(spoken.body, data)
+    if pieces is None:
+        return _said(call, deployment, provider, route, output_cap_tokens)
+    return msgspec.structs.replace(spoken, body=Pieces(None, *pieces))
+
+
+def _said(call: Call, deployment: Deployment, provider: Provider, route: Route, output_cap_tokens: int) -> Spoken:
     if not route.is_same:
         return _translated(call, deployment, provider, route, output_cap_tokens)
-    if call.content_type:
-        return _form(call, deployment)
     spoken = _passed(call, deployment, provider, route, output_cap_tokens)
     return spoken if not call.headers else _with_headers(spoken, call, provider)
 
@@ -52,21 +73,21 @@ def _with_headers(spoken: Spoken, call: Call, provider: Provider) -> Spoken:
 
 
 def _passed(call: Call, deployment: Deployment, provider: Provider, route: Route, output_cap_tokens: int) -> Spoken:
-    wire = route.wire
+    wire, given = route.wire, call.text
     asks_usage = call.stream and provider.asks_stream_usage and not call.wants_usage and wire.name in ASKED_FOR_USAGE
-    has_foreign = wire.without_foreign is not None and wire.sealed in call.body
+    has_foreign = wire.without_foreign is not None and wire.sealed in given
     renames = wire.rename_model is not None and call.model != deployment.upstream_model
     limits_output = output_cap_tokens and (wire.limit_output is not None or not wire.output_limits.isdisjoint(call.fields))
     if not (asks_usage or provider.drop or provider.rename or limits_output or has_foreign or renames):
-        body: bytes | None = call.body
+        body: bytes | None = given
         if wire.names_model and call.model != deployment.upstream_model:
-            body = replace_model(call.body, call.model, deployment.upstream_model)
+            body = replace_model(given, call.model, deployment.upstream_model)
         if body is not None and output_cap_tokens:
             body = add_first(body, _output_limit(provider, wire), b"%d" % _each(call, output_cap_tokens))
         if body is not None:
             return Spoken(body)
     changes: dict[str, bytes | None] = {}
-    fields = fields_of(call.body)
+    fields = fields_of(given)
     dropped: tuple[str, ...] = ()
     if has_foreign and wire.without_foreign is not None and (cleaned := wire.without_foreign(fields)):
         changes |= cleaned
@@ -88,7 +109,7 @@ def _passed(call: Call, deployment: Deployment, provider: Provider, route: Route
     for old, new in provider.rename.items():
         if old in fields and new not in fields:
             changes[new], changes[old] = bytes(fields[old]), None
-    return Spoken(splice(fields, changes) if changes else call.body, (*dropped, *refused))
+    return Spoken(splice(fields, changes) if changes else given, (*dropped, *refused))
 
 
 def _form(call: Call, deployment: Deployment) -> Spoken:
@@ -111,7 +132,7 @@ def _translated(call: Call, deployment: Deployment, provider: Provider, route: R
         return _embedding(call, deployment, provider, route, *route.embedding)
     client, upstream = route.sides
     try:
-        fields = fields_of(call.body)
+        fields = fields_of(call.text)
         ask = client.read_ask(fields, call.model, call.stream)
         if output_cap_tokens:
             ask = capped(ask, _each(call, output_cap_tokens))
@@ -137,7 +158,7 @@ def composed(client: ClientSide, upstream: UpstreamSide, ask: Ask, model: str, f
 def _embedding(call: Call, deployment: Deployment, provider: Provider, route: Route, caller: Embedding, asked: Embedding) -> Spoken:
     assert asked.compose is not None
     try:
-        return _quirky(Spoken(*asked.compose(caller.read_ask(fields_of(call.body)), deployment.upstream_model)), provider, route.wire)
+        return _quirky(Spoken(*asked.compose(caller.read_ask(fields_of(call.text)), deployment.upstream_model)), provider, route.wire)
     except WireError as error:
         raise refusal_of(error) from None
 
@@ -155,6 +176,7 @@ def _quirky(spoken: Spoken, provider: Provider, wire: Wire) -> Spoken:
     hides_usage = not provider.asks_stream_usage and wire.name in ASKED_FOR_USAGE
     if not (renamed or provider.drop or hides_usage):
         return spoken
+    assert isinstance(spoken.body, bytes)
     fields = fields_of(spoken.body)
     dropped = tuple(name for name in fields if name in provider.drop)
     changes: dict[str, bytes | None] = dict.fromkeys(dropped)
@@ -178,7 +200,7 @@ def counted(call: Call) -> bytes:
     try:
         # requests to count name no limit, which some wires require
         limit = {wire.output_limit: ONE} if wire.output_limit else {}
-        ask = wire.client.read_ask({**limit, **fields_of(call.body)}, call.model, False)
+        ask = wire.client.read_ask({**limit, **fields_of(call.text)}, call.model, False)
     except WireError as error:
         raise refusal_of(error) from None
     return wire.counting[call.endpoint](estimate(ask))
@@ -186,7 +208,7 @@ def counted(call: Call) -> bytes:
 
 def told(call: Call, created_at_s: int) -> Told:
     """Return who is told the answer to a call."""
-    return Told(call.model, call.id, created_at_s, call.wants_usage, call.body, call.keeps, call.resumed_from)
+    return Told(call.model, call.id, created_at_s, call.wants_usage, call.text, call.keeps, call.resumed_from)
 
 
 def _with_usage(given: msgspec.Raw | None) -> bytes:

@@ -116,7 +116,7 @@ class Stored:
         keeps = ties.keeps and days > 0
         if not (ties.previous or ties.references or keeps or ties.keeps):
             return Resumed(call)
-        fields = fields_of(call.body)
+        fields = fields_of(call.text)
         items, accounts, tokens = items_of(fields.get("input")), set[str](), 0
         if ties.references:
             found = await self._found(Fetch(caller.project.id, item_ids=ties.references), "input", NoSuchResponse)
@@ -140,7 +140,7 @@ class Stored:
             changes["input"] = joined(previous, items)
         if ties.keeps and not keeps:
             changes["store"] = b"false"
-        body = splice(fields, changes) if changes else call.body
+        body = splice(fields, changes) if changes else call.text
         if len(body) > self._limit_bytes:
             raise TooLarge("The conversation this call goes on from has grown beyond what may be sent. Begin another one.")
         resumed = structs.replace(call, body=body, keeps=keeps, resumed_from=ties.previous if previous else "", history_tokens=tokens)

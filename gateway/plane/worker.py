@@ -51,6 +51,8 @@ class Settings(Frozen, frozen=True):
     steward_within_s: float
     peppers: Mapping[int, bytes]
     body_limit_bytes: int
+    upload_limit_bytes: int
+    upload_dir: Path
     body_timeout_s: float
     private_upstreams: str
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]

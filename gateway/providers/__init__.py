@@ -61,7 +61,7 @@ def listed_ids(listing: Mapping[str, Any]) -> list[str]:
     return [name for row in listing.get("data", []) if isinstance(name := row["id"], str)]
 
 
-Signer = Callable[[str, str, bytes], Headers]
+Signer = Callable[[str, str, str], Headers]
 
 
 class Provider(Frozen, frozen=True):
@@ -81,7 +81,7 @@ class Provider(Frozen, frozen=True):
     the credential and Unix seconds (raises ValueError), `read_token` the token and its seconds to live from the answer; `headers` gets that token then.
     `collections` are what the vendor keeps for all who share an account's credential (what OpenAI does, unless said otherwise), None for servers that keep
     nothing; `also_told` are the caller's headers that its unmetered endpoints may be told.
-    `signer`, for vendors whose requests are signed one by one, returns what makes a request's own headers from method, URL and body, made once from
+    `signer`, for vendors whose requests are signed one by one, returns what makes a request's headers from method, URL and the body's SHA-256, made once from
     credential and options; None where this credential is not one to sign with. `base_url` may hold options in braces.
     `keeps` are the endpoints of what it keeps for callers that the gateway keeps account of: `files`, `batches`, `messages/batches`.
     `read_wait` finds in the body of a refusal how many seconds the vendor wants to be left alone, where it says so there; None where it does not.

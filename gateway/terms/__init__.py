@@ -23,12 +23,14 @@ from gateway.terms.call import (
 )
 from gateway.terms.conversation import Answer, Ask, Chunk, ChunkKind, Citation, Logprob, Message, Part, PartKind, TokensChunk, Tool, ToolChoice, Usage
 from gateway.terms.embedding import EmbedAsk, Embedded
+from gateway.terms.upload import Body, Upload
 
 __all__ = [
     "Account",
     "Answer",
     "Ask",
     "Attempt",
+    "Body",
     "Budget",
     "Call",
     "Caller",
@@ -58,5 +60,6 @@ __all__ = [
     "TokensChunk",
     "Tool",
     "ToolChoice",
+    "Upload",
     "Usage",
 ]

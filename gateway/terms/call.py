@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from billing.money import Price
 from billing.receipts import Charge
 from gateway.terms.base import Frozen
+from gateway.terms.upload import Body
 
 Header = tuple[bytes, bytes]
 Headers = tuple[Header, ...]
@@ -195,7 +196,8 @@ class Ties(Frozen, frozen=True):
 class Call(Frozen, frozen=True):
     """One request on the data plane, as the door read it; `fields` are the names of its body's top-level fields, `headers` those a vendor may be told.
 
-    `content_type` is that of a form, b"" for JSON. `most_input_tokens` bounds its input where the bytes of the body say little, 0 where they do.
+    `content_type` is that of a form, b"" for JSON; a large form is an Upload. `most_input_tokens` bounds its input where the bytes of the body say little,
+    0 where they do.
     `ties` says what it has to do with stored calls, None on wires that store nothing. `keeps` is whether its answer is stored for later calls,
     `resumed_from` the response whose conversation was put in front of its input, `history_tokens` how long a conversation its vendor adds by itself.
     `answers` is how many are wanted; the output limit is for all of them together.
@@ -205,7 +207,7 @@ class Call(Frozen, frozen=True):
     surface: str
     endpoint: str
     account: str
-    body: bytes
+    body: Body
     model: str
     stream: bool
     wants_usage: bool
@@ -226,6 +228,12 @@ class Call(Frozen, frozen=True):
     resumed_from: str = ""
     history_tokens: int = 0
     answers: int = 1
+
+    @property
+    def text(self) -> bytes:
+        """Return the body of a call that is no form: it is never too large to hold."""
+        assert isinstance(self.body, bytes)
+        return self.body
 
 
 class Plan(Frozen, frozen=True):

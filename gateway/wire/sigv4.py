@@ -13,8 +13,8 @@ def is_access_key(credential: str) -> bool:
     return _ACCESS_KEY.fullmatch(credential) is not None
 
 
-def signer(credential: str, service: str, region: str) -> Callable[[str, str, bytes], Headers] | None:
-    """Return what makes the headers that sign a request, from its method, URL and body; None where the credential is not one to sign with."""
+def signer(credential: str, service: str, region: str) -> Callable[[str, str, str], Headers] | None:
+    """Return what makes the headers that sign a request, from its method, URL and its body's SHA-256; None where the credential is not one to sign with."""
     found = _ACCESS_KEY.fullmatch(credential)
     if found is None:
         return None
@@ -25,8 +25,9 @@ def signer(credential: str, service: str, region: str) -> Callable[[str, str, by
 
     auth = SigV4Auth(Credentials(*found.groups()), service, region)
 
-    def sign(method: str, url: str, body: bytes) -> Headers:
-        request = AWSRequest(method=method, url=url, data=body)
+    def sign(method: str, url: str, digest: str) -> Headers:
+        # what botocore takes for the body's digest where it does not have the body
+        request = AWSRequest(method=method, url=url, headers={"X-Amz-Content-SHA256": digest})
         auth.add_auth(request)
         return tuple((name.lower().encode(), value.encode()) for name, value in request.headers.items())
 

@@ -220,14 +220,22 @@ class Service:
         assert self.process is not None
         return family(self.process.pid)
 
+    def _workers(self) -> list[Path]:
+        """Return the entries of all processes that serve calls."""
+        return [entry for pid in self.pids() if b"gateway.worker" in ((entry := Path(f"/proc/{pid}")) / "cmdline").read_bytes()]
+
     def worker_rss_bytes(self) -> int:
         """Return the resident memory of all processes that serve calls."""
-        total = 0
-        for pid in self.pids():
-            entry = Path(f"/proc/{pid}")
-            if b"gateway.worker" in (entry / "cmdline").read_bytes():
-                total += int((entry / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        return total
+        return sum(int((entry / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") for entry in self._workers())
+
+    def worker_growth_bytes(self, act: Callable[[], object]) -> int:
+        """Return how much more memory the processes that serve calls held at a time while something was done than before."""
+        before = self.worker_rss_bytes()
+        for entry in self._workers():
+            (entry / "clear_refs").write_text("5")  # forget the most there was, see proc(5)
+        act()
+        found = [re.search(r"VmHWM:\s+(\d+) kB", (entry / "status").read_text()) for entry in self._workers()]
+        return sum(int(most[1]) * 1024 for most in found if most is not None) - before
 
     def kill(self) -> None:
         """Kill every process at once, as a power switch would."""

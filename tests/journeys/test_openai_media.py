@@ -10,6 +10,7 @@ import pytest
 from openai import APIError, BadRequestError, OpenAI
 
 from tests.fakes.service import Service, wait_for
+from tests.journeys.upstreams import UPSTREAMS, model_of
 
 pytestmark = pytest.mark.journey
 
@@ -90,6 +91,27 @@ def test_recordings_are_written_down_by_any_name_of_the_model(service: Service, 
     plain = client.audio.translations.with_raw_response.create(model="sim-transcribe", file=recording, response_format="text")
     assert plain.text.strip() == "A recording of 40000 bytes."
     assert row(service, plain.headers["x-request-id"])["usage_source"] == "estimated"
+
+
+def test_a_long_recording_passes_through_without_being_held(service: Service, client: OpenAI) -> None:
+    size_bytes = 60_000_000
+    recording = ("talk.wav", io.BytesIO(bytes(size_bytes)), "audio/wav")
+    heard = []
+    grown_bytes = service.worker_growth_bytes(lambda: heard.append(client.audio.transcriptions.create(model="sim-transcribe", file=recording).text))
+    assert heard == [f"A recording of {size_bytes} bytes."]
+    assert grown_bytes < 20_000_000
+    assert list((service.data_dir / "uploads").iterdir()) == []
+
+
+@pytest.mark.parametrize("wire", UPSTREAMS)
+def test_a_large_picture_is_held_once(wired: Service, client: OpenAI, wire: str) -> None:
+    size_bytes = 20_000_000
+    url = "data:image/png;base64," + base64.b64encode(bytes(size_bytes)).decode()
+    said: Any = [{"role": "user", "content": [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": url}}]}]
+    heard = []
+    grown_bytes = wired.worker_growth_bytes(lambda: heard.append(client.chat.completions.create(model=model_of(wire), messages=said).usage))
+    assert [usage.prompt_tokens > 0 for usage in heard if usage is not None] == [True]
+    assert grown_bytes < 2.5 * size_bytes
 
 
 def test_documents_are_ranked(service: Service) -> None:

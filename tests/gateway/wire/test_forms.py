@@ -1,14 +1,16 @@
 """Multipart forms: what is read of them, what one swapped field leaves alone, and what is refused."""
 
 from contextlib import suppress
+from pathlib import Path
 
 import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.plane.pieces import Pieces
 from gateway.wire import WireError
-from gateway.wire.forms import FILE, MOST_TEXT_BYTES, texts, with_text
+from gateway.wire.forms import FILE, MOST_TEXT_BYTES, content, texts, with_field, with_text
 
 
 def form(data: dict[str, str], files: dict[str, tuple[str, bytes, str]]) -> tuple[bytes, bytes]:
@@ -31,6 +33,25 @@ def test_one_field_is_swapped_and_no_other_byte() -> None:
     told = with_text(body, kind, "model", "a-much-longer-name")
     assert texts(told, kind) == {"model": "a-much-longer-name", "prompt": "model", "file": FILE}
     assert told.replace(b"a-much-longer-name", b"short", 1) == other
+
+
+TRICKY = b"\r\n--x-\r\n--\r\n--x\r\r\n--xx"  # what looks like the boundary for a while
+
+
+@pytest.mark.parametrize("block_bytes", range(1, 40))
+def test_a_large_form_is_read_a_block_at_a_time_as_it_is_at_once(block_bytes: int, tmp_path: Path) -> None:
+    kind = b"multipart/form-data; boundary=x"
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + TRICKY + b"\r\n"
+        b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nshort\r\n--x\r\nContent-Disposition: form-data; name="user"\r\n\r\n\r\n--x--\r\n'
+    )
+    with (tmp_path / "body").open("wb+", buffering=0) as file:
+        file.write(body)
+        whole = Pieces(file, *[range(at, min(at + block_bytes, len(body))) for at in range(0, len(body), block_bytes)])
+        assert texts(whole, kind) == texts(body, kind) == {"model": "short", "user": "", "file": FILE}
+        assert content(whole, kind, "file") == TRICKY
+        for change in (lambda form: with_text(form, kind, "model", "another"), lambda form: with_field(form, kind, "n", "1")):
+            assert change(whole)[:] == change(body)
 
 
 @pytest.mark.parametrize(
