@@ -29,9 +29,11 @@ _ELSEWHERE = re.compile(r"\s*(?!https?:)[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # fields whose contents are the caller's own data, which no vendor takes for names of things
 _DATA_WORDS = """
     parameters parametersJsonSchema parameters_json_schema input_schema schema item_schema responseSchema response_schema responseJsonSchema
-    response_json_schema metadata args functionResponse function_response annotations citations
+    response_json_schema metadata args annotations citations
 """
 _DATA = frozenset(_DATA_WORDS.split())
+# results of Google's functions: their `response` is the caller's own data, the parts beside it may be files
+_RESULTS = frozenset({"functionResponse", "function_response"})
 # calls of tools, with the field that holds their arguments, and reports of tools the vendor itself ran: what they name is told, not asked for
 _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _REPORTS = frozenset(
@@ -103,8 +105,9 @@ def _walk(node: Any, place: str, found: list[Reference]) -> None:
     kind = kind if isinstance(kind, str) else ""
     if kind in _REPORTS:
         return
+    own = "input" if kind in _CALLS else "response" if place.rpartition(".")[2] in _RESULTS else ""
     for key, value in node.items():
-        if key in _DATA or (key == "input" and kind in _CALLS):
+        if key in _DATA or key == own:
             continue
         here = f"{place}.{key}" if place else key
         found += [Reference(here, object_id) for object_id in _named(key, value, kind)]

@@ -14,16 +14,12 @@ _HEAD = Head()
 
 def read_head(parsed: Mapping[str, Any]) -> Head:
     """Return what the gateway reads of a request; an output limit is for all candidates together. Raises WireError("invalid_request")."""
-    config = parsed.get("generationConfig")
+    config = _said(parsed, "generationConfig", "generation_config", "")
     if config is None:
-        config = parsed.get("generation_config")
-        if config is None:
-            return _HEAD
+        return _HEAD
     if type(config) is not dict:
         raise invalid("generationConfig", "generationConfig must be an object")
-    limit = config.get("maxOutputTokens")
-    if limit is None:
-        limit = config.get("max_output_tokens")
+    limit = _said(config, "maxOutputTokens", "max_output_tokens", "generationConfig.")
     answers = candidates(config)
     if limit is None or limit == 0:
         return _HEAD if answers == 1 else Head(answers=answers)
@@ -33,7 +29,15 @@ def read_head(parsed: Mapping[str, Any]) -> Head:
 
 def candidates(config: Mapping[str, Any]) -> int:
     """Return how many answers a configuration asks for. Raises WireError("invalid_request")."""
-    for name in ("candidateCount", "candidate_count"):
-        if config.get(name) is not None:
-            return max(1, whole(config[name], "generationConfig.candidateCount", 0, MOST_CANDIDATES))
-    return 1
+    count = _said(config, "candidateCount", "candidate_count", "generationConfig.")
+    return 1 if count is None else max(1, whole(count, "generationConfig.candidateCount", 0, MOST_CANDIDATES))
+
+
+def _said(fields: Mapping[str, Any], camel: str, snake: str, place: str) -> Any:
+    given, again = fields.get(camel), fields.get(snake)
+    if given is None:
+        return again
+    if again is not None:
+        # which of them Google would read is not known, so neither what the answer may cost
+        raise invalid(place + camel, f"{place}{camel} is given twice, as camelCase and as snake_case")
+    return given

@@ -23,22 +23,24 @@ COLLECTIONS = (
 _UPLOAD = ("protocol", "command", "offset", "header-content-length", "header-content-type", "file-name")
 # what Google's resumable uploads say in headers
 UPLOADING = frozenset(f"x-goog-upload-{word}".encode() for word in _UPLOAD)
-_FILES = frozenset({"fileData", "file_data"})
+_NAMING = frozenset({"fileData", "file_data", "functionResponse", "function_response"})
+# members in which a request names things, or in which another request or content stands
+_ELSEWHERE = frozenset({"cachedContent", "cached_content", "tools", "requests", "generateContentRequest", "generate_content_request", "content"})
+# either may be given, or both, of which nobody knows the one that Google reads
+_INSTRUCTIONS = ("systemInstruction", "system_instruction")
 
 
 def may_name(parsed: Mapping[str, Any]) -> bool:
     """Return whether a request may name any of it: files stand among parts, stores among tools."""
-    if "cachedContent" in parsed or "cached_content" in parsed or "tools" in parsed:
-        return True
     contents = parsed.get("contents")
-    if type(contents) is not list or "requests" in parsed or "generateContentRequest" in parsed:
+    if type(contents) is not list or not _ELSEWHERE.isdisjoint(parsed):
         return True
-    instruction = parsed.get("systemInstruction", parsed.get("system_instruction"))
-    for content in contents if instruction is None else (*contents, instruction):
+    instructions = [parsed[name] for name in _INSTRUCTIONS if parsed.get(name) is not None]
+    for content in (*contents, *instructions) if instructions else contents:
         parts = content.get("parts") if type(content) is dict else None
         if type(parts) is not list:
             return True
         for part in parts:
-            if type(part) is not dict or not _FILES.isdisjoint(part) or "functionResponse" in part or "function_response" in part:
+            if type(part) is not dict or not _NAMING.isdisjoint(part):
                 return True
     return False

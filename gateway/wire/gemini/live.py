@@ -61,8 +61,8 @@ def read_setup(message: Message) -> str:
     model = setup.get("model")
     if not isinstance(model, str) or not bare(model):
         raise WireError("invalid_request", "setup.model must name a model.", "setup.model")
-    resumed = setup.get("sessionResumption", setup.get("session_resumption"))
-    if isinstance(resumed, dict) and resumed.get("handle"):
+    resumed = map(_object, (setup.get("sessionResumption"), setup.get("session_resumption")))
+    if any(one.get("handle") for one in resumed):
         raise WireError("unsupported_field", "Sessions are not resumed here: whose a handle was is not known. Begin a new one.", "setup.sessionResumption")
     return bare(model)
 

@@ -1,5 +1,7 @@
 """Gemini's wire: paths, requests in both notations, schemas, signatures, whole answers and streams."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,6 +14,7 @@ from gateway.wire import Head, Named, Seen, Told, WireError, shelf
 from gateway.wire.gemini import ChunkReader, ChunkWriter, compose, limit_output, read_answer, read_ask, read_usage, write_answer
 from gateway.wire.gemini.answer import text_bytes
 from gateway.wire.gemini.contents import media
+from gateway.wire.gemini.fields import camel
 from gateway.wire.gemini.foreign import rename_model, without_foreign
 from gateway.wire.gemini.head import read_head
 from gateway.wire.gemini.path import listed, locate, read_path, write_path
@@ -88,10 +91,26 @@ def test_paths_are_written_as_google_has_them() -> None:
         ({"generationConfig": None}, Head()),
         ({"generationConfig": {"maxOutputTokens": 7, "candidateCount": 3}}, Head("", False, 21, answers=3)),
         ({"generation_config": {"candidate_count": 3}}, Head(answers=3)),
+        ({"generationConfig": None, "generation_config": {"maxOutputTokens": None, "max_output_tokens": 7}}, Head("", False, 7)),
     ],
 )
 def test_the_gateway_reads_the_output_limit(body: dict[str, Any], head: Head) -> None:
     assert read_head(body) == head
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"generationConfig": {"maxOutputTokens": 7}, "generation_config": {"maxOutputTokens": 900}}, "generationConfig"),
+        ({"generationConfig": {}, "generation_config": {"candidateCount": 8}}, "generationConfig"),
+        ({"generationConfig": {"maxOutputTokens": 7, "max_output_tokens": 900}}, "generationConfig.maxOutputTokens"),
+        ({"generation_config": {"candidateCount": 1, "candidate_count": 8}}, "generationConfig.candidateCount"),
+    ],
+)
+def test_what_an_answer_costs_does_not_hide_behind_the_other_spelling(body: dict[str, Any], param: str) -> None:
+    with pytest.raises(WireError) as caught:
+        read_head(body)
+    assert (caught.value.code, caught.value.param) == ("invalid_request", param)
 
 
 @pytest.mark.parametrize("limit", [-1, True, "many", 1.5, 10**9])
@@ -110,23 +129,49 @@ def test_an_output_limit_of_ours_takes_the_place_of_every_other() -> None:
     assert orjson.loads(several["generationConfig"] or b"") == {"candidate_count": 2, "maxOutputTokens": 2}
 
 
+GOLDEN = {path: orjson.loads(path.read_bytes())["ask"] for path in sorted((Path(__file__).parents[2] / "cases" / "wires").glob("gemini--*/*.json"))}
+# members whose inside is the caller's own
+OWN = {"args", "response", "parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema", "labels"}
+
+
+def snaked(value: Any) -> Any:
+    if isinstance(value, list):
+        return [snaked(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name): one if camel(name) in OWN else snaked(one) for name, one in value.items()}
+
+
+def read_or_refused(body: dict[str, Any]) -> object:
+    try:
+        return read_head(body), read_ask(fields(orjson.dumps(body)), "m", False)
+    except WireError as error:
+        return error.code, error.message, error.param
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_every_request_of_the_golden_cases_says_the_same_in_snake_case(path: Path) -> None:
+    body = GOLDEN[path]
+    assert read_or_refused(snaked(body)) == read_or_refused(body)
+
+
 def test_both_notations_say_the_same() -> None:
-    camel = asked(
+    as_camel = asked(
         systemInstruction={"parts": [{"text": "be brief"}]},
         generationConfig={
             "topP": 0.5, "topK": 4, "stopSequences": ["x"], "maxOutputTokens": 5, "thinkingConfig": {"thinkingBudget": 8, "includeThoughts": True},
         },
         toolConfig={"functionCallingConfig": {"mode": "ANY"}},
     )  # fmt: skip
-    snake = asked(
+    as_snake = asked(
         system_instruction={"parts": [{"text": "be brief"}]},
         generation_config={
             "top_p": 0.5, "top_k": 4.0, "stop_sequences": ["x"], "max_output_tokens": "5", "thinking_config": {"thinking_budget": 8, "include_thoughts": True},
         },
         tool_config={"function_calling_config": {"mode": "ANY"}},
     )  # fmt: skip
-    assert camel == snake
-    assert camel == Ask(
+    assert as_camel == as_snake
+    assert as_camel == Ask(
         model="m",
         messages=(Message("system", (Part(PartKind.TEXT, "be brief"),), "systemInstruction"), Message("user", (Part(PartKind.TEXT, "hi"),), "contents[0]")),
         top_p=0.5,

@@ -222,6 +222,7 @@ def test_a_function_call_is_output() -> None:
         ('{"setup":{"model":"models/"}}', "setup.model"),
         ('{"setup":{"model":"m","sessionResumption":{"handle":"another project\'s"}}}', "setup.sessionResumption"),
         ('{"setup":{"model":"m","session_resumption":{"handle":"x"}}}', "setup.sessionResumption"),
+        ('{"setup":{"model":"m","sessionResumption":null,"session_resumption":{"handle":"x"}}}', "setup.sessionResumption"),
         ('{"setup":{"model":"m"},"setup":{"model":"n"}}', "setup"),
         (b"\xff", None),
     ],

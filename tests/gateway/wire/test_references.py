@@ -78,6 +78,7 @@ def test_what_a_vendor_would_look_up_is_found(parsed: dict[str, Any], found: lis
         {"input": [{"role": "assistant", "content": [{"type": "output_text", "annotations": [{"type": "file_citation", "file_id": "x"}]}]}]},
         {"contents": [{"parts": [{"functionCall": {"name": "f", "args": {"fileUri": URI}}}]}]},
         {"contents": [{"parts": [{"functionResponse": {"name": "f", "response": {"file_id": "x"}}}]}]},
+        {"contents": [{"parts": [{"function_response": {"name": "f", "response": {"fileData": {"fileUri": URI}}}}]}]},
         {"contents": [{"parts": [{"fileData": {"fileUri": "https://www.youtube.com/watch?v=x"}}]}]},
         {"messages": [{"role": "user", "content": '{"file_id": "x"}'}]},
         {"text": {"format": {"type": "json_schema", "schema": {"enum": [{"file_id": "x"}]}}}},
@@ -183,6 +184,15 @@ NAMING: dict[str, list[dict[str, Any]]] = {
         {"contents": [{"parts": [{"text": "x"}]}], "cachedContent": "cachedContents/x"},
         {"contents": [{"parts": [{"text": "x"}]}], "tools": [{"fileSearch": {"fileSearchStoreNames": ["fileSearchStores/x"]}}]},
         {"generateContentRequest": {"contents": [{"parts": [{"fileData": {"fileUri": URI}}]}]}},
+        # nothing hides behind a member of the other spelling, or behind one that says nothing
+        {"contents": [], "systemInstruction": {"parts": [{"text": "x"}]}, "system_instruction": {"parts": [{"file_data": {"file_uri": URI}}]}},
+        {"contents": [], "systemInstruction": None, "system_instruction": {"parts": [{"fileData": {"fileUri": URI}}]}},
+        {"contents": [], "cached_content": "cachedContents/x"},
+        {"contents": [], "tools": [{"file_search": {"file_search_store_names": ["fileSearchStores/x"]}}]},
+        {"contents": [], "generate_content_request": {"contents": [{"parts": [{"file_data": {"file_uri": URI}}]}]}},
+        {"contents": [], "content": {"parts": [{"fileData": {"fileUri": URI}}]}},
+        {"contents": [{"parts": [{"functionResponse": {"name": "f", "response": {}, "parts": [{"fileData": {"fileUri": URI}}]}}]}]},
+        {"contents": [{"parts": [{"function_response": {"name": "f", "response": {}, "parts": [{"file_data": {"file_uri": "gs://b/a"}}]}}]}]},
     ],
 }
 
