@@ -4,14 +4,14 @@ from typing import Any
 
 import orjson
 
-from gateway.terms import Answer, Chunk, ChunkKind, PartKind, Usage
+from gateway.terms import Answer, Chunk, ChunkKind, Part, PartKind, Usage
 from gateway.wire import Told
 from gateway.wire.given import left_out
 from gateway.wire.openai_chat.told import error_event, usage_of
 
 _PREFIX = "cmpl-"
 _TEXTS = (PartKind.TEXT, PartKind.REFUSAL)
-_UNTOLD = {ChunkKind.IMAGE: "images", ChunkKind.CITATION: "citations"}
+_UNTOLD = {ChunkKind.IMAGE: "images", ChunkKind.CITATION: "citations", ChunkKind.REASONING: "reasoning"}
 _FINISHES = frozenset(("stop", "length", "content_filter"))
 
 
@@ -33,9 +33,13 @@ def write_answer(answer: Answer, told: Told) -> bytes:
 
 
 def untold(answer: Answer) -> tuple[str, ...]:
-    """Return what of an answer has no place on this wire: pictures and citations."""
-    images = ("images",) if any(part.kind is PartKind.IMAGE for part in answer.parts) else ()
-    return (*images, "citations") if any(part.citations for part in answer.parts) else images
+    """Return what of an answer has no place on this wire: what the model thought, pictures and citations."""
+    found = {"images" if part.kind is PartKind.IMAGE else "reasoning" for part in answer.parts if part.kind is PartKind.IMAGE or _is_thought(part)}
+    return tuple(sorted(found | {"citations" for part in answer.parts if part.citations}))
+
+
+def _is_thought(part: Part) -> bool:
+    return part.kind is PartKind.REASONING and bool(part.text)
 
 
 class ChunkWriter:
@@ -47,7 +51,7 @@ class ChunkWriter:
         self._head = b"data: " + orjson.dumps(_head(told))[:-1] + b',"choices":['
         self._wants_usage = told.wants_usage
         self._closed = False
-        self._untold: list[str] = []
+        self._untold: dict[str, None] = {}
 
     def write(self, chunk: Chunk) -> bytes:
         """Return the chunk's event bytes; b"" for what this caller does not get."""
@@ -60,7 +64,7 @@ class ChunkWriter:
             event = self._said(b'""', orjson.dumps(_finish(chunk.finish)))
             return event if not self._untold else event[:-3] + b"," + orjson.dumps(left_out(self._untold))[1:] + b"\n\n"
         if kind in _UNTOLD or kind is ChunkKind.UNTOLD:
-            self._untold.append(_UNTOLD.get(kind, chunk.text))
+            self._untold[_UNTOLD.get(kind, chunk.text)] = None
             return b""
         if kind is ChunkKind.USAGE:
             return self._usage(chunk.usage) if self._wants_usage and chunk.usage is not None else b""

@@ -12,6 +12,7 @@ from openai.types import Completion
 from gateway.terms import Answer, Ask, Chunk, ChunkKind, Message, Part, PartKind, Usage
 from gateway.wire import Head, Told, WireError, shelf
 from gateway.wire.openai_completions import WIRE, ChunkWriter, read_ask, read_head, write_answer
+from gateway.wire.openai_completions.events import untold
 from gateway.wire.openai_completions.head import limit_output
 from gateway.wire.sse import EventBuffer, data_of
 from gateway.wire.strict import fields
@@ -124,6 +125,17 @@ def test_a_stream_is_told_as_text_and_metered_where_it_passes() -> None:
     assert meter.feed(b": ping\n\n").text_bytes == 0
     silent = streamed(Told(model="m", call_id="c", created_at_s=5, wants_usage=False))
     assert len(silent) == len(events) - 1
+
+
+def test_what_a_model_thought_is_named_where_it_is_left_out() -> None:
+    answer = Answer(id="r", model="m", parts=(Part(kind=PartKind.REASONING, text="Hm."), Part(kind=PartKind.TEXT, text="Hi")), finish="stop", usage=USAGE)
+    unsaid = Answer(id="r", model="m", parts=(Part(kind=PartKind.REASONING, signature="s"), Part(kind=PartKind.TEXT, text="Hi")), finish="stop", usage=USAGE)
+    assert (untold(answer), untold(unsaid)) == (("reasoning",), ())
+    writer = ChunkWriter(TOLD)
+    for text in ("H", "m."):
+        assert writer.write(Chunk(kind=ChunkKind.REASONING, text=text)) == b""
+    event = orjson.loads(writer.write(Chunk(kind=ChunkKind.FINISH, finish="stop")).removeprefix(b"data: "))
+    assert (event["choices"][0]["finish_reason"], event["sgw"]) == ("stop", {"dropped": ["reasoning"]})
 
 
 def test_an_error_ends_a_stream() -> None:
