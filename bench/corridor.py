@@ -32,8 +32,8 @@ from gateway.plane.hold import Holds
 from gateway.plane.journal import Journal
 from gateway.plane.pools import Pools
 from gateway.plane.send import Sender
-from gateway.plane.serve import Corridor
 from gateway.plane.snapshot import SealedAccount, Structure, Update, apply
+from gateway.plane.walk import Corridor
 from gateway.plane.worker import Settings, Worker
 from gateway.providers import shelf
 from gateway.terms import Account, Budget, Deadlines, Deployment, Key, Limit, Model, Project

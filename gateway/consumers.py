@@ -36,7 +36,8 @@ from gateway.framing import ArrayReply
 from gateway.plane.counting import Counting
 from gateway.plane.identify import AccessToken, UnknownKey
 from gateway.plane.plan import check_unlisted
-from gateway.plane.serve import JSON, SAFE
+from gateway.plane.serve import carry
+from gateway.plane.telling import JSON, SAFE
 from gateway.plane.worker import Worker
 from gateway.provider_path import Place
 from gateway.providers import shelf
@@ -147,7 +148,7 @@ class GatewayConsumer(AsyncHttpConsumer):
         if visitor.door.is_counting:
             await Counting(self.worker.corridor, call, caller, visitor.reply, visitor.began).go(snapshot)
             return
-        await self.worker.corridor.carry(call, caller, snapshot, visitor.reply, visitor.began)
+        await carry(self.worker.corridor, call, caller, snapshot, visitor.reply, visitor.began)
 
     async def _still(self, visitor: Visitor, caller: Caller, credential: bytes) -> Caller:
         """Return the caller once more: a slow sender's key may have been revoked meanwhile. Raises BadKey and its kin."""

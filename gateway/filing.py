@@ -14,8 +14,9 @@ from gateway.errors import BadRequest, MethodNotAllowed, Refusal, UnknownEndpoin
 from gateway.plane.errand import Errand
 from gateway.plane.objects import NoSuchObject, Objects, Page, Thing
 from gateway.plane.plan import check_unlisted
-from gateway.plane.serve import JSON, SAFE
 from gateway.plane.snapshot import Snapshot
+from gateway.plane.telling import JSON, SAFE
+from gateway.plane.unmetered import Unmetered
 from gateway.plane.worker import Worker
 from gateway.providers import shelf as providers
 from gateway.terms import Call, Caller, Frozen
@@ -123,7 +124,7 @@ async def _one(worker: Worker, visitor: Visitor, caller: Caller, asked: Asked, c
     call = structs.replace(call, account=thing.account, body=b"")
     path = batching.place(snapshot, thing.account, asked.resource) + f"/{asked.object_id}" + (f"/{asked.part}" if asked.part else "")
     if asked.part in ("content", "results"):
-        await worker.corridor.carry_unmetered(call, caller, snapshot, visitor.reply, visitor.began, ("GET", path))
+        await Unmetered(worker.corridor, call, caller, visitor.reply, visitor.began, ("GET", path)).go(snapshot)
         return
     is_deletion = visitor.method == "DELETE"
     if is_deletion and (await ownership.needed_by(project, thing)).found:

@@ -1,7 +1,7 @@
 """Streams as one JSON array: what Gemini's clients get that do not ask for server-sent events. Knows no wire beyond that its events hold JSON."""
 
 from gateway.plane.relay import Reply
-from gateway.plane.serve import JSON, SSE
+from gateway.plane.telling import JSON, SSE
 from gateway.wire.sse import EventBuffer, data_of
 
 # white space between the elements of an array: nothing to who reads it, and a sign of life

@@ -15,8 +15,8 @@ from gateway.doors import ELSEWHERE
 from gateway.errors import BadKey, BadRequest, LoopDetected, Overloaded, Refusal, SlowSender, UnknownEndpoint, UnsupportedField
 from gateway.plane.identify import AccessToken, UnknownKey
 from gateway.plane.live import Closing, Session, closing_with
-from gateway.plane.serve import JSON, SAFE
 from gateway.plane.snapshot import Snapshot
+from gateway.plane.telling import JSON, SAFE
 from gateway.plane.worker import Worker
 from gateway.providers import shelf
 from gateway.terms import Call, Caller, Header

@@ -7,9 +7,10 @@ from urllib.parse import parse_qsl
 import orjson
 
 from gateway.errors import BadRequest, DependencyUnavailable, MethodNotAllowed, UnknownEndpoint
-from gateway.plane.serve import JSON, SAFE
 from gateway.plane.snapshot import Snapshot
 from gateway.plane.stored import Fetch, Forget, Found, NoSuchResponse
+from gateway.plane.telling import JSON, SAFE
+from gateway.plane.unmetered import Unmetered
 from gateway.plane.worker import Worker
 from gateway.providers import shelf
 from gateway.terms import Call, Caller, Frozen
@@ -96,7 +97,7 @@ async def _at_the_vendor(worker: Worker, visitor: Visitor, caller: Caller, asked
     call = Call(
         id=visitor.id, surface="openai", endpoint=ENDPOINT, account=slug, body=b"", model="-", stream=False, wants_usage=False, tags=caller.key.tags,
     )  # fmt: skip
-    await worker.corridor.carry_unmetered(call, caller, snapshot, visitor.reply, visitor.began, (visitor.method, path))
+    await Unmetered(worker.corridor, call, caller, visitor.reply, visitor.began, (visitor.method, path)).go(snapshot)
     if visitor.method == "DELETE":
         await worker.link.store(Forget(caller.project.id, asked.response_id))
 

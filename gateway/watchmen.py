@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from gateway.plane.serve import CUT
+from gateway.plane.walk import CUT
 from gateway.visitors import Visitor
 
 # most calls end sooner than this and never need a watcher for a caller who leaves

@@ -7,15 +7,16 @@ from gateway.plane import speak
 from gateway.plane.plan import narrowed
 from gateway.plane.plan import plan as make_plan
 from gateway.plane.pools import Exchange, Pool
-from gateway.plane.serve import JSON, SAFE, Walk
+from gateway.plane.serve import Served
 from gateway.plane.snapshot import Snapshot
+from gateway.plane.telling import JSON, SAFE
 from gateway.terms import Deployment
 from gateway.wire import counting_endpoints
 
 COUNTING = counting_endpoints()
 
 
-class Counting(Walk):
+class Counting(Served):
     """One such call; its receipt says that it cost nothing."""
 
     __slots__ = ()

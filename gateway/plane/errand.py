@@ -6,8 +6,11 @@ from gateway.errors import Refusal, UpstreamFailed
 from gateway.plane.pools import Exchange, Pool
 from gateway.plane.relay import Reply
 from gateway.plane.send import Sent
-from gateway.plane.serve import ANSWER_BYTES, JSON, SAFE, Corridor, Unmetered, unpriced
+from gateway.plane.serve import ANSWER_BYTES
 from gateway.plane.snapshot import Snapshot
+from gateway.plane.telling import JSON, SAFE
+from gateway.plane.unmetered import Unmetered, unpriced
+from gateway.plane.walk import Corridor
 from gateway.terms import Body, Call, Caller, Deployment
 from gateway.wire.lines import replaced
 

@@ -13,10 +13,11 @@ from gateway.plane.journal import JournalBroken
 from gateway.plane.plan import plan as make_plan
 from gateway.plane.pools import Exchange
 from gateway.plane.send import Sender, Sent, VendorRefusal
-from gateway.plane.serve import Corridor, VendorError
 from gateway.plane.snapshot import Snapshot
 from gateway.plane.sockets import Gone, Socket
+from gateway.plane.telling import VendorError
 from gateway.plane.turns import Turn
+from gateway.plane.walk import Corridor
 from gateway.terms import Call, Caller, Frozen, Headers
 from gateway.wire import WireError, live_endpoints
 from gateway.wire.live import NOTHING, Asked, Message, Said, Weight

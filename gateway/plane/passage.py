@@ -6,8 +6,11 @@ from typing import Any
 from gateway.plane.pools import Exchange, Pool
 from gateway.plane.relay import Reply, content_type
 from gateway.plane.send import Sent
-from gateway.plane.serve import ANSWER_BYTES, JSON, Corridor, Unmetered, unpriced
+from gateway.plane.serve import ANSWER_BYTES
 from gateway.plane.snapshot import Snapshot
+from gateway.plane.telling import JSON
+from gateway.plane.unmetered import Unmetered, unpriced
+from gateway.plane.walk import Corridor
 from gateway.terms import Body, Call, Caller, Deployment, Frozen, Header, Headers
 from gateway.wire.lines import lines, replaced
 

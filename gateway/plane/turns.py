@@ -13,9 +13,11 @@ from gateway.plane.plan import plan as make_plan
 from gateway.plane.pools import Exchange, Pool
 from gateway.plane.relay import Reply
 from gateway.plane.send import Sender, Sent
-from gateway.plane.serve import PROGRESS_S, Corridor, VendorError, Walk
+from gateway.plane.serve import PROGRESS_S
 from gateway.plane.settle import cost
 from gateway.plane.snapshot import Snapshot
+from gateway.plane.telling import VendorError
+from gateway.plane.walk import Corridor, Walk
 from gateway.terms import Attempt, Call, Caller, Deployment, Headers, Usage
 from gateway.wire.lines import lines
 from gateway.wire.live import NOTHING, Live, Said, Weight

@@ -30,10 +30,10 @@ from gateway.plane.objects import Ownership
 from gateway.plane.pools import Client as AnyClient
 from gateway.plane.pools import Pools
 from gateway.plane.send import Sender
-from gateway.plane.serve import Corridor
 from gateway.plane.snapshot import BadSnapshot, Snapshot, Update
 from gateway.plane.sockets import Sockets
 from gateway.plane.stored import Stored
+from gateway.plane.walk import Corridor
 from gateway.providers import shelf
 from gateway.terms import Account, Caller, Frozen
 

@@ -5,7 +5,7 @@ import asyncio
 import orjson
 
 from gateway.framing import ArrayReply
-from gateway.plane.serve import JSON, SSE
+from gateway.plane.telling import JSON, SSE
 
 
 class Caller:

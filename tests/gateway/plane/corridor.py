@@ -13,7 +13,8 @@ from gateway.plane.figures import Figures
 from gateway.plane.health import Health
 from gateway.plane.pools import Exchange, Pools
 from gateway.plane.send import Sender
-from gateway.plane.serve import Corridor, Walk
+from gateway.plane.serve import Served
+from gateway.plane.walk import Corridor
 from gateway.providers import Provider
 from gateway.providers import shelf as providers
 from gateway.terms import Account, Call, Caller, Deadlines, Rules
@@ -160,7 +161,7 @@ class Scene:
     async def carry(self, call: Call, who: Caller) -> tuple[Heard, Refusal | None]:
         """Carry a call; return what the caller heard and the refusal raised, if one was."""
         reply = Heard()
-        walk = Counting if call.endpoint in COUNTING else Walk
+        walk = Counting if call.endpoint in COUNTING else Served
         try:
             await walk(self.corridor, call, who, reply, self.now).go(self.snapshot)
         except Refusal as refusal:

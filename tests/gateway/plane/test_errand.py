@@ -4,7 +4,7 @@ import pytest
 
 from gateway.errors import Refusal, UpstreamFailed
 from gateway.plane.errand import Conflict, Errand
-from gateway.plane.serve import VendorError
+from gateway.plane.telling import VendorError
 from tests.gateway.plane.builders import call, caller
 from tests.gateway.plane.corridor import Answer, Heard, Scene, Vendor
 

@@ -20,8 +20,8 @@ from gateway.plane.health import Health
 from gateway.plane.live import Closing, Session
 from gateway.plane.pools import Pools
 from gateway.plane.send import Sender
-from gateway.plane.serve import Corridor
 from gateway.plane.sockets import Sockets
+from gateway.plane.walk import Corridor
 from gateway.providers import Provider
 from gateway.providers import shelf as providers
 from gateway.terms import Account, Call, Caller, Model, Rules

@@ -5,6 +5,7 @@ from typing import Any
 from msgspec import structs
 
 from gateway.errors import Refusal
+from gateway.plane.unmetered import Unmetered
 from gateway.providers import Provider
 from gateway.terms import Call
 from tests.gateway.plane import corridor
@@ -56,7 +57,7 @@ async def test_a_vendors_refusal_at_an_unknown_endpoint_keeps_its_words() -> Non
     asked = call(account="one", endpoint="threads/t1", model="-")
     refusal: Refusal | None = None
     try:
-        await here.corridor.carry_unmetered(asked, WHO, here.snapshot, reply, here.now, ("GET", "/threads/t1"))
+        await Unmetered(here.corridor, asked, WHO, reply, here.now, ("GET", "/threads/t1")).go(here.snapshot)
     except Refusal as raised:
         refusal = raised
     assert refusal is not None
