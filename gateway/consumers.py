@@ -77,7 +77,8 @@ class GatewayConsumer(AsyncHttpConsumer):
     def meet(self, turn: Turn) -> None:
         """Begin to serve a request that our own server took whole."""
         visitor = visitor_by_turn(turn)
-        task = visitor.task = asyncio.get_running_loop().create_task(self._attend(visitor))
+        # asking for the running loop is a system call
+        task = visitor.task = turn.loop.create_task(self._attend(visitor))
         turn.begin(task)
 
     async def _attend(self, visitor: Visitor) -> None:

@@ -38,7 +38,7 @@ class Turn(RequestResponseCycle):
 
     def __init__(self, protocol: HttpToolsProtocol, body: bytes, version: str, keep_alive: bool) -> None:
         self.protocol = protocol
-        self.transport, self.flow, self.default_headers = protocol.transport, protocol.flow, protocol.server_state.default_headers
+        self.loop, self.transport, self.flow, self.default_headers = protocol.loop, protocol.transport, protocol.flow, protocol.server_state.default_headers
         self.path, self.headers, self.client = protocol.url, protocol.headers, protocol.client
         self.body, self.version, self.keep_alive = body, version, keep_alive  # type: ignore[assignment]  # uvicorn collects into a bytearray
 
