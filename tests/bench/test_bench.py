@@ -139,7 +139,13 @@ def test_results_are_written_and_a_bad_answer_fails_the_run(
 
 
 def test_translation_is_measured_between_all_wires() -> None:
-    found = translation.measured(1, 1)
-    assert set(found) == {(one, other) for one in translation.ASKS for other in translation.SPEAKERS if one != other}
+    found = translation.measured(1)
+    assert set(found) == {(one, other) for one in translation.ASKS for other in translation.SPEAKERS}
     rows = translation.table(found).splitlines()
-    assert [row.split(" | ")[0] for row in rows[2:]] == [f"| {one}" for one in translation.ASKS]
+    assert [row.split(" | ")[0] for row in rows[2:]] == [f"| {translation.TITLES[one]}" for one in translation.ASKS]
+    assert [row.split(" | ").index("–") for row in rows[2:]] == [1, 2, 3, 4]
+
+
+def test_the_table_of_translation_tells_what_is_added_over_the_own_wire() -> None:
+    found = {(one, other): (5.0, 2.0) if one == other else (30.4, 6.25) for one in translation.ASKS for other in translation.SPEAKERS}
+    assert translation.table(found).splitlines()[2] == "| OpenAI chat | – | 25 / 4.2 | 25 / 4.2 | 25 / 4.2 | 25 / 4.2 |"
