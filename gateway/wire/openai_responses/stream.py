@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.terms import Chunk, ChunkKind, TokensChunk, Usage
+from gateway.terms import Chunk, ChunkKind, Part, PartKind, TokensChunk, Usage
 from gateway.wire import WireError, logprobs
-from gateway.wire.openai_responses.answer import KNOWN, NULL, Annotation, Item, Reason, VendorError, believed, citation_of, finish_of, signature_of
+from gateway.wire.openai_responses.answer import KNOWN, NULL, Annotation, Item, Reason, VendorError, believed, citation_of, finish_of, parts_of, signature_of
 from gateway.wire.openai_responses.reasoning import NAME
 from gateway.wire.sse import data_of
 
@@ -16,6 +16,7 @@ _STATUS = {"rate_limit_exceeded": 429, "insufficient_quota": 429, "invalid_promp
 
 class _Response(msgspec.Struct, frozen=True, gc=False):
     id: str = ""
+    output: msgspec.Raw = NULL
     usage: msgspec.Raw = NULL
     service_tier: str | None = None
     incomplete_details: Reason | None = None
@@ -44,6 +45,9 @@ class _OpenTool(msgspec.Struct, gc=False):
 
 
 _EVENT = msgspec.json.Decoder(_Event)
+_ITEMS = msgspec.json.Decoder(list[Item] | None)
+_WHOLE = {PartKind.REFUSAL: ChunkKind.REFUSAL, PartKind.REASONING: ChunkKind.REASONING, PartKind.REDACTED: ChunkKind.REDACTED}
+_GARBLED = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 _NO_PAGE = Chunk(kind=ChunkKind.UNTOLD, text="annotations")
 _TEXTS = {
     "response.output_text.delta": ChunkKind.TEXT,
@@ -58,10 +62,13 @@ _ADDED = frozenset({"response.reasoning_summary_part.added", "response.reasoning
 class ChunkReader:
     """Reads the events of one stream, in order. FINISH, USAGE and END come with the response's last event; after END or ERROR nothing comes."""
 
-    __slots__ = ("_calls", "_closed", "_problem", "_started", "_thought", "_tools", "_usage")
+    __slots__ = ("_calls", "_closed", "_has_items", "_is_said", "_is_thought", "_problem", "_started", "_thought", "_tools", "_usage")
 
     def __init__(self) -> None:
         self._started = self._closed = False
+        # whether words of the item under way came in pieces: by order, for servers number items as they like
+        self._is_said = self._is_thought = False
+        self._has_items = False
         self._tools: dict[int, _OpenTool] = {}
         self._calls = 0
         # the item whose reasoning was read: what is encrypted at its end proves it
@@ -86,7 +93,7 @@ class ChunkReader:
             return []
         try:
             read = _EVENT.decode(data)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        except _GARBLED:
             if data.strip() == b"[DONE]":  # some servers of this wire end with it all the same
                 return []
             raise WireError("garbage", "the provider sent an event that is not JSON of this wire") from None
@@ -95,6 +102,9 @@ class ChunkReader:
         if said is not None:
             if said is ChunkKind.REASONING:
                 self._thought = read.output_index
+                self._is_thought = True
+            else:
+                self._is_said = True
             chunks = [Chunk(kind=said, text=read.delta)] if read.delta else []
             return chunks if not read.logprobs else [*chunks, TokensChunk(ChunkKind.LOGPROBS, tokens=logprobs.read(list(read.logprobs)))]
         if kind == "response.function_call_arguments.delta":
@@ -148,6 +158,7 @@ class ChunkReader:
         return [Chunk(kind=ChunkKind.TOOL_ARGUMENTS, index=tool.ordinal, text=text)]
 
     def _item_done(self, read: _Event) -> list[Chunk]:
+        self._has_items = True
         item = read.item
         if item is None:
             return []
@@ -158,15 +169,30 @@ class ChunkReader:
             return chunks + self._arguments(self._tools[read.output_index], item.arguments or "{}")
         if item.type not in KNOWN:
             return [Chunk(kind=ChunkKind.UNTOLD, text=item.type)]
-        if item.type != "reasoning" or not item.encrypted_content:
+        if item.type == "message":
+            came, self._is_said = self._is_said, False
+            return [] if came else _whole(item)
+        came, self._is_thought = self._is_thought, False
+        if not came:
+            return _whole(item)
+        if not item.encrypted_content:
             return []
         kind = ChunkKind.SIGNATURE if self._thought == read.output_index else ChunkKind.REDACTED
         return [Chunk(kind=kind, text=signature_of(item), signed_by=NAME)]
 
     def _finish(self, response: _Response) -> list[Chunk]:
         self._closed = True
-        chunks = [Chunk(kind=ChunkKind.FINISH, finish=finish_of(response.incomplete_details, has_calls=self._calls > 0))]
+        came = [] if self._has_items or self._calls or self._is_said or self._is_thought else self._all_at_once(response.output)
+        chunks = [*came, Chunk(kind=ChunkKind.FINISH, finish=finish_of(response.incomplete_details, has_calls=self._calls > 0))]
         return [*chunks, *self._take_usage(response), Chunk(kind=ChunkKind.END)]
+
+    def _all_at_once(self, output: msgspec.Raw) -> list[Chunk]:
+        """Return the items of a stream that told of none before its last event."""
+        try:
+            items = _ITEMS.decode(output) or []
+        except _GARBLED:
+            raise WireError("garbage", "the provider sent an event that is not JSON of this wire") from None
+        return [chunk for index, item in enumerate(items) for chunk in self._item_done(_Event(item=item, output_index=index))]
 
     def _take_usage(self, response: _Response) -> list[Chunk]:
         self._usage, self._problem = believed(response.usage, response.service_tier)
@@ -181,3 +207,15 @@ class ChunkReader:
         code = error.code or error.type or ""
         words = error.message or code or "the provider reported an error"
         return [Chunk(kind=ChunkKind.ERROR, text=words[:2000], name=code, status=_STATUS.get(code, 502))]
+
+
+def _whole(item: Item) -> list[Chunk]:
+    """Return what an item says that came in one piece."""
+    return [chunk for part in parts_of(item) if part.text for chunk in _whole_part(part)]
+
+
+def _whole_part(part: Part) -> list[Chunk]:
+    chunks = [Chunk(kind=_WHOLE.get(part.kind, ChunkKind.TEXT), text=part.text, signed_by=part.signed_by if part.kind is PartKind.REDACTED else "")]
+    if part.signature:
+        chunks.append(Chunk(kind=ChunkKind.SIGNATURE, text=part.signature, signed_by=part.signed_by))
+    return [*chunks, *(Chunk(kind=ChunkKind.CITATION, citation=one) for one in part.citations)]

@@ -403,6 +403,37 @@ def read(*events: dict[str, Any]) -> list[Chunk]:
     return [chunk for event in events for chunk in reader.feed(b"event: x\ndata: " + orjson.dumps(event) + b"\n\n")]
 
 
+def test_words_that_come_whole_are_told_once() -> None:
+    added = {"type": "response.output_item.added", "output_index": 1, "item": {"type": "message", "content": []}}
+    said = {"type": "response.output_text.delta", "output_index": 1, "delta": "Hi"}
+    source = {"type": "url_citation", "url": "https://a.example", "title": "A", "start_index": 0, "end_index": 2}
+    words = [{"type": "output_text", "text": "Hi", "annotations": [source]}, {"type": "refusal", "refusal": "No"}, {"type": "output_text", "text": ""}]
+    # servers of this wire number their items as they like
+    done = {"type": "response.output_item.done", "output_index": 4, "item": {"type": "message", "content": words}}
+    thought = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm"}], "encrypted_content": "E"}
+    thinks = {"type": "response.reasoning_summary_text.delta", "output_index": 0, "delta": "Hm"}
+    has_thought = {"type": "response.output_item.done", "output_index": 0, "item": thought}
+    call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+    whole = [
+        Chunk(kind=ChunkKind.TEXT, text="Hi"),
+        Chunk(kind=ChunkKind.CITATION, citation=Citation(url="https://a.example", title="A", start=0, end=2)),
+        Chunk(kind=ChunkKind.REFUSAL, text="No"),
+    ]
+    signed = [Chunk(kind=ChunkKind.REASONING, text="Hm"), Chunk(kind=ChunkKind.SIGNATURE, text="rs_1.E", signed_by="openai_responses")]
+    called = [Chunk(kind=ChunkKind.TOOL_START, id="c1", name="f"), Chunk(kind=ChunkKind.TOOL_ARGUMENTS, text="{}")]
+    stop, end = Chunk(kind=ChunkKind.FINISH, finish="stop"), Chunk(kind=ChunkKind.END)
+    completed = {"type": "response.completed", "response": {"output": [thought, done["item"]]}}
+    assert read(added, said, done, completed) == [whole[0], stop, end]
+    assert read(added, done, completed) == [*whole, stop, end]
+    assert read(thinks, has_thought, completed) == read(has_thought, completed) == [*signed, stop, end]
+    assert read(said, done, done) == [whole[0], *whole]
+    assert read(completed) == read(added, completed) == [*signed, *whole, stop, end]
+    all_at_once = {"type": "response.completed", "response": {"output": [done["item"], call]}}
+    assert read(all_at_once) == [*whole, *called, Chunk(kind=ChunkKind.FINISH, finish="tool_calls"), end]
+    with pytest.raises(WireError, match="not JSON of this wire"):
+        read({"type": "response.completed", "response": {"output": [1]}})
+
+
 def test_arguments_that_come_whole_are_told_once() -> None:
     item = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": ""}
     done = {**item, "arguments": '{"a":1}'}
