@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import structlog
 
 from accounts.ranges import joined_tags
-from gateway.consumers import advice, check_ip, detail_of, ip_of, label, timeout_ms
+from gateway.consumers import advice, detail_of
 from gateway.doors import ELSEWHERE
 from gateway.errors import BadKey, BadRequest, LoopDetected, Overloaded, Refusal, SlowSender, UnknownEndpoint, UnsupportedField
 from gateway.plane.identify import AccessToken, UnknownKey
@@ -19,6 +19,7 @@ from gateway.plane.snapshot import Snapshot
 from gateway.plane.telling import JSON, SAFE
 from gateway.plane.worker import Worker
 from gateway.providers import shelf
+from gateway.reading import check_ip, ip_of, label, timeout_ms
 from gateway.terms import Call, Caller, Header
 from gateway.visitors import Receive, Scope, Send, chance
 from gateway.wire import Wire, WireError, auth, live_endpoints
