@@ -24,6 +24,7 @@ _FINISHES = {"MAX_TOKENS": "length"} | dict.fromkeys(
     ),
     "content_filter",
 )  # fmt: skip
+_PLAIN_FINISHES = frozenset({*_FINISHES, "STOP", "FINISH_REASON_UNSPECIFIED", ""})
 _TIERS = {"ON_DEMAND_FLEX": "flex", "ON_DEMAND_PRIORITY": "priority", "FLEX": "flex", "PRIORITY": "priority"}
 
 
@@ -95,6 +96,11 @@ def finish_of(reason: str, *, has_calls: bool) -> str:
     return found or ("tool_calls" if has_calls else "stop")
 
 
+def unclear(reason: str) -> list[str]:
+    """Return the name of a finish reason that no other wire has, such as that of a call the model garbled, whose answer is empty."""
+    return [] if reason in _PLAIN_FINISHES else [f"finishReason.{reason}"]
+
+
 def call_id(given: str | None, response_id: str, number: int) -> str:
     """Return a call's id: the vendor's, else one made of the answer's own, so that no two of a conversation are alike."""
     if given:
@@ -136,7 +142,7 @@ def _answer(
 ) -> Answer:
     parts = _parts(candidate, response_id)
     finish = finish_of(candidate.finish_reason or "", has_calls=any(part.kind is PartKind.TOOL_CALL for part in parts))
-    untold = dropped([name for part in _given(candidate) for name in untold_of(part)])
+    untold = dropped([*(name for part in _given(candidate) for name in untold_of(part)), *unclear(candidate.finish_reason or "")])
     logprobs = tokens_of(candidate.logprobs_result) if candidate.logprobs_result is not None else ()
     return Answer(response_id, model, parts, finish, usage, problem, 0, tier, "", logprobs, others, untold)
 

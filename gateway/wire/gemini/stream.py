@@ -16,6 +16,7 @@ from gateway.wire.gemini.answer import (
     picture_of,
     refusal_of,
     tokens_of,
+    unclear,
     untold_of,
 )
 from gateway.wire.gemini.shapes import RESPONSE, Candidate, Response, VendorPart
@@ -106,9 +107,11 @@ class ChunkReader:
         if self._closed or not self._finish:
             return []
         self._closed = True
-        finish = Chunk(ChunkKind.FINISH, finish=finish_of(self._finish, has_calls=self._tools > 0))
-        end = Chunk(ChunkKind.END)
-        return [finish, end] if self._usage is None else [finish, Chunk(ChunkKind.USAGE, usage=self._usage), end]
+        chunks = [Chunk(ChunkKind.UNTOLD, text=name) for name in unclear(self._finish)]
+        chunks.append(Chunk(ChunkKind.FINISH, finish=finish_of(self._finish, has_calls=self._tools > 0)))
+        if self._usage is not None:
+            chunks.append(Chunk(ChunkKind.USAGE, usage=self._usage))
+        return [*chunks, Chunk(ChunkKind.END)]
 
     def _candidate(self, candidate: Candidate, chunks: list[Chunk]) -> None:
         if candidate.content is not None:

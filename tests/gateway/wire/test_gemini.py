@@ -298,6 +298,29 @@ def test_garbage_is_refused_and_nothing_else(body: dict[str, Any], parts: list[d
             assert error.param is not None  # noqa: PT017  # any other error fails the test
 
 
+@pytest.mark.parametrize(
+    ("reason", "named"),
+    [
+        ("STOP", []),
+        ("MAX_TOKENS", []),
+        ("SAFETY", []),
+        ("MALFORMED_FUNCTION_CALL", ["finishReason.MALFORMED_FUNCTION_CALL"]),
+        ("UNEXPECTED_TOOL_CALL", ["finishReason.UNEXPECTED_TOOL_CALL"]),
+        ("a\r\nb", ["other"]),
+    ],
+)
+def test_an_end_that_no_other_wire_has_is_named(reason: str, named: list[str]) -> None:
+    body = {"candidates": [{"content": {"role": "model"}, "finishReason": reason, "index": 0}]}
+    assert list(read_answer(orjson.dumps(body)).untold) == named
+    reader, client = ChunkReader(), shelf()["openai_chat"].client
+    assert client is not None
+    assert client.chunk_writer is not None
+    writer = client.chunk_writer(TOLD)
+    told = [writer.write(chunk) for chunk in [*reader.feed(event(**body)), *reader.end()]]
+    ends = [orjson.loads(data[6:]) for data in told if b'"finish_reason":"' in data]
+    assert [end.get("sgw", {"dropped": []})["dropped"] for end in ends] == [named]
+
+
 # ---- what passes unchanged, but for ---------------------------------------------------------------------------------------
 
 
