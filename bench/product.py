@@ -1,6 +1,7 @@
 """A private copy of the product for the bench: its own data directory, one worker, gateway role, one key and one model at the mock."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -34,7 +35,7 @@ class Product:
 
     def rows(self) -> int:
         """Return how many usage records the database holds."""
-        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=20) as connection:
+        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=20)) as connection:
             return int(connection.execute(ROWS).fetchone()[0])
 
     def steward_clock(self) -> Callable[[], float]:

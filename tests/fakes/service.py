@@ -205,7 +205,8 @@ class Service:
         """Return what a query finds in the embedded database."""
         import sqlite3
 
-        with sqlite3.connect(f"file:{self.data_dir}/symbiosis.sqlite3?mode=ro", uri=True, timeout=20) as database:
+        # closed at once: to read the file otherwise, as some tests do, ends the locks of whatever this process has open there, and the index may then be old
+        with contextlib.closing(sqlite3.connect(f"file:{self.data_dir}/symbiosis.sqlite3?mode=ro", uri=True, timeout=20)) as database:
             database.row_factory = sqlite3.Row
             return [dict(row) for row in database.execute(statement)]
 
