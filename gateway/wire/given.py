@@ -12,6 +12,7 @@ from gateway.wire import WireError
 
 # Dropped names end in a response header: what a caller made up must not break out of it.
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+_FOREIGN_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 _DROPPED_LIMIT = 32
 # the year 9999
 _LATEST_S = 253_402_300_800
@@ -80,6 +81,11 @@ def list_(given: object, param: str) -> list[Any]:
     if not isinstance(given, list):
         raise invalid(param, f"{param} must be an array")
     return given
+
+
+def mended_id(text: str) -> str:
+    """Return another vendor's id of a call in the letters that Anthropic and AWS take; ids that differ stay different."""
+    return _FOREIGN_IN_ID.sub(lambda found: f"_{ord(found[0]):x}_", text)
 
 
 def flag(given: object, param: str) -> bool | None:

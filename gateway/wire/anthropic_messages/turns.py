@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,12 +9,12 @@ from gateway.terms import Ask, Message, Part, PartKind
 from gateway.wire import WireError
 from gateway.wire.anthropic_messages.blocks import WIRE_NAME
 from gateway.wire.anthropic_messages.told import arguments_of
+from gateway.wire.given import mended_id
 from gateway.wire.signatures import is_valid
 
 _IMAGE_TYPES = frozenset(("image/jpeg", "image/png", "image/gif", "image/webp"))
 _PDF = "application/pdf"
 _READABLE = frozenset({"application/json", "application/xml", "application/yaml"})
-_FOREIGN_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 _JSON_ONLY = "Answer with one valid JSON object and nothing else: no code fence, no text before or after it."
 _UNMARKED = ("thinking", "redacted_thinking")
 
@@ -103,7 +102,7 @@ def _id(text: str, param: str) -> str:
     """Other vendors' call ids may hold characters Anthropic refuses; call and result are mended alike."""
     if not text:
         raise WireError("invalid_request", f"{param}: a tool call or result has an empty id", param)
-    return _FOREIGN_IN_ID.sub("_", text)
+    return mended_id(text)
 
 
 def _result(part: Part, param: str, dropped: list[str]) -> _Block:

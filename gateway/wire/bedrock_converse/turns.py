@@ -1,7 +1,6 @@
 """Writes a neutral conversation as Converse's system blocks and alternating turns, with the rules AWS enforces. Knows nothing of the fields around them."""
 
 import hashlib
-import re
 from typing import Any
 
 from gateway.terms import Ask, Message, Part, PartKind
@@ -9,9 +8,9 @@ from gateway.wire import WireError
 from gateway.wire.anthropic_messages.told import arguments_of
 from gateway.wire.bedrock_converse.answer import WIRE_NAME
 from gateway.wire.bedrock_converse.media import audio, document, image
+from gateway.wire.given import mended_id
 from gateway.wire.signatures import is_valid
 
-_FOREIGN_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_ID = 64
 _JSON_ONLY = "Answer with one valid JSON object and nothing else: no code fence, no text before or after it."
 # a turn with a document must hold a text as well
@@ -143,5 +142,5 @@ def _id(text: str, param: str) -> str:
     """Other vendors' call ids may hold characters AWS refuses, or too many; call and result are mended alike."""
     if not text:
         raise WireError("invalid_request", f"{param}: a tool call or result has an empty id", param)
-    mended = _FOREIGN_IN_ID.sub("_", text)
+    mended = mended_id(text)
     return mended if len(mended) <= _LONGEST_ID else mended[:31] + "_" + hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
