@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 from gateway.terms import Headers
 
@@ -23,11 +24,18 @@ def signer(credential: str, service: str, region: str) -> Callable[[str, str, st
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
-    auth = SigV4Auth(Credentials(*found.groups()), service, region)
+    class Digested(SigV4Auth):  # type: ignore[misc]  # botocore has no types
+        """Signs a request by its body's digest: the body itself may be too large to hold."""
+
+        def payload(self, request: Any) -> Any:
+            """Return the digest."""
+            return request.context["digest"]
+
+    auth = Digested(Credentials(*found.groups()), service, region)
 
     def sign(method: str, url: str, digest: str) -> Headers:
-        # what botocore takes for the body's digest where it does not have the body
-        request = AWSRequest(method=method, url=url, headers={"X-Amz-Content-SHA256": digest})
+        request = AWSRequest(method=method, url=url)
+        request.context["digest"] = digest
         auth.add_auth(request)
         return tuple((name.lower().encode(), value.encode()) for name, value in request.headers.items())
 
