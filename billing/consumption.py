@@ -12,7 +12,7 @@ from billing.given import as_given, given
 from billing.ledger import Movement
 from billing.models import Budget, DisputedHold, Lease, Posting, Unit, Window
 from billing.receipts import Settle, encode
-from billing.windows import Change, Opening, change, database_now, missing, open_window, span_named
+from billing.windows import Change, Opening, change, database_now, open_window, span_named
 
 log = structlog.get_logger(__name__)
 # No window is spent beyond this (nano-USD: 4.6 billion USD), so that sums stay within 63 bits.
@@ -84,12 +84,15 @@ def _opened(samples: dict[str, Settle]) -> dict[str, Account]:
     """Lock the windows; those nobody has opened yet are opened before, for a budget is locked before its windows."""
     with transaction.atomic():
         windows = _locked(samples)
-        absent = missing(samples.keys() - windows.keys()) if len(windows) < len(samples) else []
+        others = samples.keys() - windows.keys()
+        # what others open between these two looks has to be locked as well; windows of nobody's budget are not
+        there = dict(Window.objects.filter(id__in=others).values_list("id", "budget_id")) if others else {}
+        is_whole = len(there) == len(others) and not any(there.values())
         # gives the locks back
-        transaction.set_rollback(bool(absent))
-    if not absent:
+        transaction.set_rollback(not is_whole)
+    if is_whole:
         return windows
-    for name in absent:
+    for name in sorted(others - there.keys()):
         _open(name, samples[name])
     return _locked(samples)
 

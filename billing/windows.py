@@ -4,7 +4,7 @@ Locks are taken in this order, so that nobody waits in a circle: budget or limit
 """
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -134,10 +134,3 @@ def change(changes: Mapping[str, Change]) -> None:
 def ledger_free(window: Window) -> int:
     """Return what is neither held nor spent out of the window, in its unit: its `free` account; below zero after its budget was lowered under what is used."""
     return window.amount - window.held - window.spent + window.overrun
-
-
-def missing(names: Iterable[str]) -> list[str]:
-    """Return which of these windows do not exist."""
-    wanted = sorted(set(names))
-    found = set(Window.objects.filter(id__in=wanted).values_list("id", flat=True))
-    return [name for name in wanted if name not in found]

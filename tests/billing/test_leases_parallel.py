@@ -1,14 +1,15 @@
 """Many workers on two hosts, each with a connection of its own, take from the same windows at the same moment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
 
-from billing import budgets, credits  # noqa: A004  # the subject's name
+from billing import budgets, consumption, credits  # noqa: A004  # the subject's name
 from billing.holds import Want
 from billing.intake import Intake
 from billing.leases import give_back, take
@@ -89,6 +90,23 @@ def test_taking_intake_and_changes_of_the_budget_do_not_wait_in_a_circle(tmp_pat
     assert sum(figures(asked.window)["spent"] for asked in wants) == 2 * 8 * 50 * 3
     assert sum(outstanding().values()) == sum(figures(asked.window)["held"] for asked in wants)
     assert verify().first_bad == ""
+
+
+def test_a_window_that_is_opened_between_two_looks_is_spent_from_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = want(budget(1000), 1)
+    take("h", taking(asked, worker="w"))
+    looks: list[int] = []
+
+    def locked(names: Iterable[str], look: Callable[..., Any] = consumption._locked) -> dict[str, Any]:
+        # the first look comes a moment before what opened the window is committed
+        looks.append(1)
+        found: dict[str, Any] = look(names)
+        return found if len(looks) > 1 else {}
+
+    monkeypatch.setattr(consumption, "_locked", locked)
+    write_segment(tmp_path, settle("call_1", cost_nanousd=3, worker="w", windows=asked.window), worker="w")
+    assert Intake(tmp_path).run_once().rows == 1
+    assert (figures(asked.window)["spent"], len(looks), verify().first_bad) == (3, 2, "")
 
 
 def test_a_window_is_opened_once_by_many() -> None:
