@@ -35,14 +35,12 @@ class Connection(asyncio.Protocol):
     """One socket to the endpoint: parses one answer at a time. Owned by its Client; an Exchange borrows it for one call."""
 
     __slots__ = (
-        "_drained",
         "_ends_at",
         "_first_byte_s",
         "_head_only",
         "_headers",
         "_idle_s",
         "_interim",
-        "_is_full",
         "_limits",
         "_mark_bytes",
         "_parser",
@@ -50,6 +48,7 @@ class Connection(asyncio.Protocol):
         "_pool",
         "_quiet_since",
         "_raw_bytes",
+        "_room",
         "_stirred",
         "_transport",
         "_waiter",
@@ -73,8 +72,8 @@ class Connection(asyncio.Protocol):
         self.parts: list[bytes] = []
         self.on_body = self.parts.append  # straight into the list: no Python frame per piece of body
         self.busy = False
-        self._is_full = False
-        self._drained: asyncio.Future[None] | None = None
+        self._room = asyncio.Event()
+        self._room.set()
         self.resting_since = 0.0
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
 
@@ -115,16 +114,15 @@ class Connection(asyncio.Protocol):
     async def pour(self, upload: Upload) -> None:
         """Write an upload as fast as the vendor takes it, until all is written or the vendor has answered."""
         blocks = upload.blocks()
-        while (block := await self._pool.loop.run_in_executor(None, next, blocks, b"")) and self._transport is not None:
+        while block := await self._pool.loop.run_in_executor(None, next, blocks, b""):
+            if self.status or self.fault is not None or self._transport is None:
+                # it answered without the rest
+                self.keep = False
+                return
             self._transport.write(block)
             # what the vendor takes is a sign of life
             self._stirred = True
-            if self._is_full:
-                waiter = self._drained = self._pool.loop.create_future()
-                await waiter
-            if self.status or self.fault is not None:
-                self.keep = False
-                return
+            await self._room.wait()
 
     def wait(self, want: int) -> "asyncio.Future[None]":
         """Return a future that is done when what is wanted has arrived, or the connection has failed."""
@@ -210,18 +208,17 @@ class Connection(asyncio.Protocol):
                 self._wake()
 
     def pause_writing(self) -> None:
-        """Note that the socket takes no more for now."""
-        self._is_full = True
+        """Let an upload wait while the socket is full."""
+        self._room.clear()
 
     def resume_writing(self) -> None:
         """Let an upload go on."""
-        self._is_full = False
-        self._go_on()
+        self._room.set()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Settle the answer: complete if its end was to be the end of the connection, else reset."""
         self._transport = None
-        self._go_on()
+        self._room.set()
         self._parser = None  # the parser holds our methods: a cycle
         if not self.busy:
             self._pool.forget(self)
@@ -260,8 +257,8 @@ class Connection(asyncio.Protocol):
         self.headers = headers
         self.status = status
         self.keep = parser.should_keep_alive()  # later it is always False
-        if self._drained is not None:
-            self._go_on()
+        if not self._room.is_set():  # the rest of an upload is not wanted any more
+            self._room.set()
         if self._head_only:
             self.complete = True
             raise ValueError("an answer to HEAD has no body")
@@ -299,13 +296,6 @@ class Connection(asyncio.Protocol):
         self.keep = False
         self.abort()
         self._wake()
-
-    def _go_on(self) -> None:
-        drained = self._drained
-        if drained is not None:
-            self._drained = None
-            if not drained.done():
-                drained.set_result(None)
 
     def _wake(self) -> None:
         waiter = self._waiter

@@ -17,13 +17,13 @@ from gateway.plane.serve import PROGRESS_S
 from gateway.plane.settle import cost
 from gateway.plane.snapshot import Snapshot
 from gateway.plane.telling import VendorError
-from gateway.plane.walk import Corridor, Walk
+from gateway.plane.walk import Corridor, Tried
 from gateway.terms import Attempt, Call, Caller, Deployment, Headers, Usage
 from gateway.wire.lines import lines
 from gateway.wire.live import NOTHING, Live, Said, Weight
 
 
-class Turn(Walk):
+class Turn(Tried):
     """A response and what the caller says before it.
 
     `history_tokens` is the conversation so far, which every response is billed for anew. `given` and `made` weigh what was said since, `late` what of

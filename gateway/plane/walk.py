@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -78,8 +79,8 @@ class Corridor:
             self.unsettled.pop()
 
 
-class Walk:
-    """One call on its way; each kind of call says which rooms it comes through."""
+class Tried(ABC):
+    """Something that is tried at deployments: held for before, journalled with every try, and settled once."""
 
     __slots__ = (
         "_beat", "_board", "_body", "_charges", "_corridor", "_covered_bytes", "_hold", "_is_unheld", "_progress_at", "_resumed", "_served", "answered_at",
@@ -117,39 +118,13 @@ class Walk:
         self._beat: asyncio.TimerHandle | None = None
         self._resumed: Resumed | None = None
 
-    async def go(self, snapshot: Snapshot) -> None:
-        """Walk the rooms; whatever happens, a receipt is written exactly once."""
-        try:
-            await self._carry(snapshot)
-        except VendorRefusal as refusal:
-            await self._pass_on(refusal)
-        except UpstreamFault as fault:
-            await self._fail(refusal_of(fault))
-        except Refusal as refusal:
-            await self._fail(refusal)
-        except JournalBroken:
-            await self._fail(DependencyUnavailable("Calls cannot be recorded at the moment, so none is made. Try again in a moment.", retry_after_s=1))
-        except asyncio.CancelledError as cancelled:
-            self.outcome, self.error_code, self.status = "aborted", "client_closed_request", 499
-            if CUT in cancelled.args:
-                self.error_code, self.status = "key_revoked", 401
-            raise
-        finally:
-            if self._beat is not None:
-                self._beat.cancel()
-            self.settle()
-
-    async def _carry(self, snapshot: Snapshot) -> None:
-        """Walk the rooms of this kind of call. Raises Refusal, UpstreamFault, VendorRefusal, JournalBroken."""
-        raise NotImplementedError
-
+    @abstractmethod
     def prepare(self, deployment: Deployment, pool: Pool) -> tuple[bytes, Body]:
         """Return head and body for a try, after its intent is in the journal. Raises JournalBroken, UnsupportedField."""
-        raise NotImplementedError
 
+    @abstractmethod
     def broken(self, deployment: Deployment, pool: Pool, exchange: Exchange | None, outcome: str) -> Charge | None:
         """Return what a try that served nobody was or may have been billed."""
-        raise NotImplementedError
 
     async def _take(self, board: Board) -> None:
         """Hold what the call may cost, with a lower output limit if only that fits. Raises OverBudget, TooFast, DependencyUnavailable."""
@@ -169,22 +144,6 @@ class Walk:
                 raise
             self._hold = await holds.take(board, fewer.quote_nanousd, fewer.quote_tokens)
             self.plan = fewer
-
-    async def _pour(self, sent: Sent[Any], data: bytes) -> None:
-        """Pass an answer on as it comes, beginning with `data`."""
-        kind = content_type(sent.exchange)
-        is_text = kind.startswith(b"text/")
-        self.text_bytes = 0 if is_text else self.call.max_output_tokens * SOUND_SHARE
-        # an answer is data, never a page: whatever the vendor says, no browser may run it
-        told = lines([(b"content-type", kind if kind and kind != b"text/html" else b"application/octet-stream")])
-        await self.reply.start(sent.exchange.status, self._head(sent) + told)
-        while data:
-            if is_text:
-                self.text_bytes += len(data)
-            await self.reply.write(data)
-            data = await sent.exchange.chunks()
-        await self._settle_stably()
-        await self.reply.end(b"")
 
     def _send(self, first: Callable[[Exchange, Pool, Deployment], Awaitable[T]]) -> Coroutine[None, None, Sent[T]]:
         assert self.plan is not None
@@ -259,40 +218,6 @@ class Walk:
             head += lines([(b"x-sgw-dropped", ",".join(self.dropped).encode())])
         return self._reworded(head)
 
-    async def _pass_on(self, refusal: VendorRefusal) -> None:
-        """Give a vendor's refusal of the request itself to the caller, in the vendor's own words."""
-        # what is recorded is our own word: a vendor's code may repeat what was said
-        self.status, self.outcome, self.error_code = refusal.status, "refused", "vendor_refused"
-        message = speak.vendor_message(refusal.body, refusal.pool.account, self._wire())
-        code, param = speak.vendor_code(refusal.body, refusal.pool.account)
-        mild = VendorError(message or f"The provider refused the request with status {refusal.status}.", refusal.status, code, param)
-        self.settle()
-        await self._end_with(mild)
-
-    def _wire(self) -> Wire:
-        """Return the wire of what a vendor says: of an endpoint the gateway does not know, most likely OpenAI's."""
-        return self.route.wire if self.route is not None else UNKNOWN_WIRE
-
-    async def _end_with(self, refusal: Refusal) -> None:
-        """Tell the caller that the call ends here. Raises the refusal while nothing was given."""
-        if not self.reply.started:
-            raise refusal
-        if self.call.stream:
-            await self.reply.end(error_event(refusal, self.call.endpoint))
-        # Any other body is left unfinished, and the server ends the connection: nobody takes half a recording for a whole one.
-
-    async def _fail(self, refusal: Refusal) -> None:
-        """Refuse the call: by raising while nothing was given, else by an error event, and never a normal ending after it."""
-        self.status, self.error_code = refusal.status, refusal.code
-        self.outcome = "refused" if not self.attempts else "failed"
-        self.settle()
-        await self._end_with(refusal)
-
-    async def _settle_stably(self) -> None:
-        """Write the receipt and, where the installation asks for it, wait until it is on stable storage. Raises JournalBroken."""
-        self.settle()
-        await self._corridor.journal.flushed()
-
     def settle(self) -> None:
         """Write the receipt, once; runs before the last bytes leave and at the latest when the walk ends."""
         if self.settled:
@@ -341,3 +266,85 @@ class Walk:
                 len(self.attempts), times.duration_ms,
             )
         )
+
+
+class Walk(Tried):
+    """One call on its way; each kind of call says which rooms it comes through."""
+
+    __slots__ = ()
+
+    async def go(self, snapshot: Snapshot) -> None:
+        """Walk the rooms; whatever happens, a receipt is written exactly once."""
+        try:
+            await self._carry(snapshot)
+        except VendorRefusal as refusal:
+            await self._pass_on(refusal)
+        except UpstreamFault as fault:
+            await self._fail(refusal_of(fault))
+        except Refusal as refusal:
+            await self._fail(refusal)
+        except JournalBroken:
+            await self._fail(DependencyUnavailable("Calls cannot be recorded at the moment, so none is made. Try again in a moment.", retry_after_s=1))
+        except asyncio.CancelledError as cancelled:
+            self.outcome, self.error_code, self.status = "aborted", "client_closed_request", 499
+            if CUT in cancelled.args:
+                self.error_code, self.status = "key_revoked", 401
+            raise
+        finally:
+            if self._beat is not None:
+                self._beat.cancel()
+            self.settle()
+
+    @abstractmethod
+    async def _carry(self, snapshot: Snapshot) -> None:
+        """Walk the rooms of this kind of call. Raises Refusal, UpstreamFault, VendorRefusal, JournalBroken."""
+
+    async def _pour(self, sent: Sent[Any], data: bytes) -> None:
+        """Pass an answer on as it comes, beginning with `data`."""
+        kind = content_type(sent.exchange)
+        is_text = kind.startswith(b"text/")
+        self.text_bytes = 0 if is_text else self.call.max_output_tokens * SOUND_SHARE
+        # an answer is data, never a page: whatever the vendor says, no browser may run it
+        told = lines([(b"content-type", kind if kind and kind != b"text/html" else b"application/octet-stream")])
+        await self.reply.start(sent.exchange.status, self._head(sent) + told)
+        while data:
+            if is_text:
+                self.text_bytes += len(data)
+            await self.reply.write(data)
+            data = await sent.exchange.chunks()
+        await self._settle_stably()
+        await self.reply.end(b"")
+
+    async def _pass_on(self, refusal: VendorRefusal) -> None:
+        """Give a vendor's refusal of the request itself to the caller, in the vendor's own words."""
+        # what is recorded is our own word: a vendor's code may repeat what was said
+        self.status, self.outcome, self.error_code = refusal.status, "refused", "vendor_refused"
+        message = speak.vendor_message(refusal.body, refusal.pool.account, self._wire())
+        code, param = speak.vendor_code(refusal.body, refusal.pool.account)
+        mild = VendorError(message or f"The provider refused the request with status {refusal.status}.", refusal.status, code, param)
+        self.settle()
+        await self._end_with(mild)
+
+    def _wire(self) -> Wire:
+        """Return the wire of what a vendor says: of an endpoint the gateway does not know, most likely OpenAI's."""
+        return self.route.wire if self.route is not None else UNKNOWN_WIRE
+
+    async def _end_with(self, refusal: Refusal) -> None:
+        """Tell the caller that the call ends here. Raises the refusal while nothing was given."""
+        if not self.reply.started:
+            raise refusal
+        if self.call.stream:
+            await self.reply.end(error_event(refusal, self.call.endpoint))
+        # Any other body is left unfinished, and the server ends the connection: nobody takes half a recording for a whole one.
+
+    async def _fail(self, refusal: Refusal) -> None:
+        """Refuse the call: by raising while nothing was given, else by an error event, and never a normal ending after it."""
+        self.status, self.error_code = refusal.status, refusal.code
+        self.outcome = "refused" if not self.attempts else "failed"
+        self.settle()
+        await self._end_with(refusal)
+
+    async def _settle_stably(self) -> None:
+        """Write the receipt and, where the installation asks for it, wait until it is on stable storage. Raises JournalBroken."""
+        self.settle()
+        await self._corridor.journal.flushed()
