@@ -7,6 +7,8 @@ from gateway.errors import BadRequest, UnknownEndpoint
 from gateway.plane.snapshot import Snapshot
 from gateway.providers import shelf
 from gateway.terms import Frozen
+from gateway.wire import by_endpoint
+from gateway.wire.kept import LEADING
 
 PLAIN_PATH = re.compile(r"[A-Za-z0-9._~/:-]{1,400}")
 PLAIN_QUERY = re.compile(r"[A-Za-z0-9._~/:?&=%+,;@\[\]-]{0,2000}")
@@ -27,6 +29,8 @@ UNSAFE_QUERY = frozenset(
     {"key", "apikey", "accesstoken", "oauthtoken", "authorization", "subscriptionkey", "sig", "httpmethod", "xhttpmethodoverride", "callback"}
 )
 VERSIONS = ("v1", "v1beta")
+METERED = frozenset(name.lower() for name in by_endpoint())
+PREFIXES = LEADING | {"api", "compatibility", "v2"}
 
 
 class Place(Frozen, frozen=True):
@@ -57,6 +61,15 @@ def is_administrative(method: str, rest: str) -> bool:
     return not ADMINISTRATIVE.isdisjoint(words) or (method not in ("GET", "HEAD", "POST") and "models" in words)
 
 
+def spelt_otherwise(rest: str) -> bool:
+    """Return whether a path that leads to no metered endpoint as it is written may do so at a vendor who reads it more kindly, or by another prefix."""
+    words = rest.lower().strip("/").split("/")
+    while words[:-1] and words[0] in PREFIXES:
+        words.pop(0)
+    # Google's name the model before the colon
+    return "/".join(words) in METERED or words[-1].partition(":")[2] in METERED
+
+
 def check_passes(method: str, place: Place, *, is_allowed: bool) -> None:
     """Raise UnknownEndpoint unless a request that is not metered may go to the vendor; `is_allowed` is what the account says of unknown endpoints."""
     rest = place.rest
@@ -64,6 +77,8 @@ def check_passes(method: str, place: Place, *, is_allowed: bool) -> None:
         raise UnknownEndpoint(f"There is no endpoint {rest[:200]!r} at {place.account!r}: write its path without empty, dotted or encoded parts.")
     if is_administrative(method, rest):
         raise UnknownEndpoint(f"{method} {rest[:200]!r} is never passed on: it administers the vendor's account, or makes credentials for it.")
+    if spelt_otherwise(rest):
+        raise UnknownEndpoint(f"{rest[:200]!r} is another spelling of an endpoint that is metered: use the path that the reference names.")
     if not is_allowed:
         raise UnknownEndpoint(f"The provider account {place.account!r} is not served at {rest[:200]!r}: the gateway cannot meter it.")
 

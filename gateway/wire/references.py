@@ -24,6 +24,7 @@ _URIS = frozenset({"fileUri", "file_uri", "fileName", "file_name"})
 _RESOURCE_WORDS = "datastore dataStore data_store engine ragCorpus rag_corpus ragCorpora rag_corpora apiKeySecret apiKeySecretVersion"
 _RESOURCES = frozenset(_RESOURCE_WORDS.split())
 _RESOURCE = "projects/"
+_SOURCES, _STORED = frozenset({"source", "data_source"}), frozenset({"stored_completions", "responses", "logs"})
 # addresses of anything but the public web: gs:// and its like are read with the rights of whoever holds the credential
 _ELSEWHERE = re.compile(r"\s*(?!https?:)[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # fields whose contents are the caller's own data, which no vendor takes for names of things
@@ -34,6 +35,8 @@ _DATA_WORDS = """
 _DATA = frozenset(_DATA_WORDS.split())
 # results of Google's functions: their `response` is the caller's own data, the parts beside it may be files
 _RESULTS = frozenset({"functionResponse", "function_response"})
+# lists whose elements vendors read by their `type`; anywhere else they may ignore such a word, and what stands beside it counts
+_PARTS = frozenset({"input", "content", "output", "items"})
 # calls of tools, with the field that holds their arguments, and reports of tools the vendor itself ran: what they name is told, not asked for
 _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _REPORTS = frozenset(
@@ -45,6 +48,7 @@ _REPORTS = frozenset(
         "text_editor_code_execution_tool_result",
     }
 )
+_GOOGLE_HOST = "generativelanguage.googleapis.com"
 # Google's names of files, and addresses of them; whatever else a URI says is fetched from elsewhere
 _GOOGLE_FILE = re.compile(r"(?:/?(?:v1|v1beta|v1alpha)/)?(files/[a-z0-9-]+)(?::[a-zA-Z]+)?/?", re.IGNORECASE)
 
@@ -95,17 +99,18 @@ def check_nameless(message: Mapping[str, Any], plain: frozenset[str] = frozenset
             raise WireError("unsupported_field", f"{words} {one.param}.", one.param)
 
 
-def _walk(node: Any, place: str, found: list[Reference]) -> None:
+def _walk(node: Any, place: str, found: list[Reference], *, is_part: bool = False) -> None:
     if isinstance(node, list):
+        holds_parts = place.rpartition(".")[2] in _PARTS
         for index, child in enumerate(node):
             if isinstance(child, dict | list):
-                _walk(child, f"{place}[{index}]", found)
+                _walk(child, f"{place}[{index}]", found, is_part=holds_parts)
         return
     kind = node.get("type")
     kind = kind if isinstance(kind, str) else ""
-    if kind in _REPORTS:
+    if is_part and kind in _REPORTS:
         return
-    own = "input" if kind in _CALLS else "response" if place.rpartition(".")[2] in _RESULTS else ""
+    own = "input" if is_part and kind in _CALLS else "response" if place.rpartition(".")[2] in _RESULTS else ""
     for key, value in node.items():
         if key in _DATA or key == own:
             continue
@@ -131,8 +136,12 @@ def _named(key: str, value: Any, kind: str) -> list[str]:
 
 
 def _places(key: str, value: Any) -> list[str]:
-    if key in _URIS:
+    if key in _URIS or key.lower().endswith("uri"):
         return [value.strip()] if isinstance(value, str) and _ELSEWHERE.match(value) else []
+    if key in _SOURCES:
+        # evaluations of whatever the account has stored, whoever asked for it
+        kind = value.get("type") if isinstance(value, dict) else None
+        return [kind] if isinstance(kind, str) and kind in _STORED else []
     return [one for one in _ids(value) if one.startswith(_RESOURCE)] if key in _RESOURCES else []
 
 
@@ -150,4 +159,7 @@ def google_file(uri: str) -> str:
     except ValueError:
         return ""
     found = _GOOGLE_FILE.fullmatch(unquote(parts.path)) if parts.scheme in ("", "http", "https") else None
-    return found[1].lower() if found is not None else ""
+    if found is not None:
+        return found[1].lower()
+    # whatever else is addressed at Google's own host is nobody's that is known
+    return uri.strip() if (parts.hostname or "").lower().rstrip(".") == _GOOGLE_HOST else ""

@@ -103,7 +103,7 @@ def test_a_vendors_models_are_deleted_by_nobody() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    """files files/file-1/content vector_stores/vs_1/files threads/thread_1/runs/run_1/steps responses/input_tokens messages/count_tokens
+    """files files/file-1/content vector_stores/vs_1/files threads/thread_1/runs/run_1/steps responses/input_tokens responses/compact
     fine_tuning/jobs/ft-1/events v1beta/cachedContents/c-1 upload/v1beta/files v1beta/files/f-1:download audio/voices content_provenance_checks
     tokenize v1/score evals/eval_1/runs openai/v1/files v1/skills/skill_1/versions uploads/upload_1/complete""".split(),
 )
@@ -111,6 +111,16 @@ def test_what_administers_nothing_passes_where_the_account_allows_it(path: str) 
     check_passes("POST", Place("acme", path, path), is_allowed=True)
     with pytest.raises(UnknownEndpoint, match="cannot meter"):
         check_passes("POST", Place("acme", path, path), is_allowed=False)
+
+
+@pytest.mark.parametrize(
+    "path",
+    """v1beta/openai/chat/completions v1beta/openai/embeddings openai/v1/Chat/Completions openai/v1/Responses V1/messages v1/Messages/count_tokens
+    v1beta/Models/gemini-2.5-flash:GenerateContent compatibility/v1/chat/completions v2/rerank v1/chat/completions/""".split(),
+)
+def test_another_spelling_of_what_is_metered_is_not_passed_on_unmetered(path: str) -> None:
+    with pytest.raises(UnknownEndpoint):
+        check_passes("POST", Place("acme", path, path), is_allowed=True)
 
 
 @pytest.mark.parametrize("query", ["", "limit=20&order=desc", "api-version=2024-10-21", "after=file-1&include%5B%5D=x", "alt=media", "purpose=batch&keynote=1"])
