@@ -158,6 +158,7 @@ def _planned(batching: Batching, ask: BatchAsk, place: int, call: Call, caller: 
         max_output_tokens=head.max_output_tokens,
         most_input_tokens=head.most_input_tokens,
         ties=ties,
+        answers=head.answers,
     )
     named = tuple(Reference(f"requests.{place}.{each.param}", each.object_id) for each in objects)
     return Planned(ask.custom_id, one, head, make_plan(one, caller, snapshot, draw), named)

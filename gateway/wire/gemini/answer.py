@@ -46,14 +46,15 @@ def believed(raw: msgspec.Raw) -> tuple[Usage | None, str]:
         return None, "usage_invalid"
     output, thoughts = reported.candidates_token_count or 0, reported.thoughts_token_count or 0
     figures = [reported.prompt_token_count or 0, reported.tool_use_prompt_token_count or 0, reported.cached_content_token_count or 0, output, thoughts]
-    for details in (reported.prompt_tokens_details, reported.candidates_tokens_details):
+    for details in (reported.prompt_tokens_details, reported.candidates_tokens_details, reported.cache_tokens_details):
         if details:
             figures += [one.token_count for one in details]
     if min(figures) < 0 or max(figures) > _TOKENS_LIMIT:
         return None, "usage_invalid"
     entered = figures[0] + figures[1]
     cached = min(figures[2], entered)
-    audio_in = min(_audio(reported.prompt_tokens_details), entered - cached)
+    # what of the sound came from the cache is among what is cached
+    audio_in = min(max(0, _audio(reported.prompt_tokens_details) - _audio(reported.cache_tokens_details)), entered - cached)
     audio_out = min(_audio(reported.candidates_tokens_details), output)
     tier = reported.traffic_type or reported.service_tier
     named = _TIERS.get(tier.upper(), "") if isinstance(tier, str) else ""

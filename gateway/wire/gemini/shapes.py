@@ -25,6 +25,7 @@ class VendorUsage(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     total_token_count: int | None = None
     prompt_tokens_details: list[Modality] | None = None
     candidates_tokens_details: list[Modality] | None = None
+    cache_tokens_details: list[Modality] | None = None
     traffic_type: Any = None
     service_tier: Any = None
 

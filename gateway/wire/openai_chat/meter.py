@@ -54,6 +54,7 @@ class _ToolCall(msgspec.Struct, frozen=True, gc=False):
 class _Delta(msgspec.Struct, frozen=True, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
+    reasoning: Any = None
     refusal: str | None = None
     tool_calls: list[_ToolCall] | None = None
 
@@ -124,8 +125,10 @@ def _seen(event: _Event) -> Seen:
         if delta is not None:
             if delta.content:
                 text_bytes += _bytes_of(delta.content)
-            if delta.reasoning_content:
-                text_bytes += _bytes_of(delta.reasoning_content)
+            # some tell it by both names
+            thought = delta.reasoning_content or delta.reasoning
+            if thought and isinstance(thought, str):
+                text_bytes += _bytes_of(thought)
             if delta.refusal:
                 text_bytes += _bytes_of(delta.refusal)
             if delta.tool_calls:

@@ -66,6 +66,11 @@ def test_every_request_is_quoted_as_a_call_would_be() -> None:
     assert (receipt.worker, receipt.windows, receipt.model, receipt.upstream_model) == (f"batch:{CALL.id}", "w:2026-11", "chat", "up-1")
 
 
+def test_what_is_held_counts_every_answer_that_a_request_asks_for() -> None:
+    one, eight = (draft(lines({"model": "up-1", **more})).items[0] for more in ({"n": 1}, {"n": 8}))
+    assert eight.quote_tokens - one.quote_tokens == 7 * 10
+
+
 @pytest.mark.parametrize(
     ("content", "who", "kind", "words"),
     [

@@ -535,6 +535,15 @@ def test_thoughts_are_output_and_a_tools_prompt_is_input() -> None:
     assert read_usage(orjson.dumps(body)) == (Usage(15, 4, 0, 2, 10, 7, 0, "flex"), "")
 
 
+def test_sound_from_the_cache_is_not_counted_as_fresh_too() -> None:
+    body = {"usageMetadata": {
+        "promptTokenCount": 1000, "cachedContentTokenCount": 500, "candidatesTokenCount": 3,
+        "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 500}, {"modality": "TEXT", "tokenCount": 500}],
+        "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 500}],
+    }}  # fmt: skip
+    assert read_usage(orjson.dumps(body)) == (Usage(1000, 500, 0, 0, 3), "")
+
+
 @pytest.mark.parametrize(
     ("usage", "problem"), [({}, "usage_missing"), ({"promptTokenCount": -1}, "usage_invalid"), ({"promptTokenCount": "many"}, "usage_invalid")]
 )
