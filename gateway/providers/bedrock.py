@@ -33,5 +33,6 @@ PROVIDER = Provider(
     reads_headers=frozenset({b"x-amzn-requestid"}),
     models_path="",
     price_provider="aws",
+    collections=(),
     signer=_signer,
 )

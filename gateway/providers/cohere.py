@@ -30,4 +30,5 @@ PROVIDER = Provider(
     models_path="/v1/models?page_size=1000",
     read_models=_read_models,
     price_provider="cohere",
+    collections=(),
 )

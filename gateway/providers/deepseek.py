@@ -8,4 +8,5 @@ PROVIDER = Provider(
     wires={"chat/completions": "openai_chat"},
     base_url="https://api.deepseek.com/v1",
     price_provider="deepseek",
+    collections=(),
 )

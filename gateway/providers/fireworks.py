@@ -8,4 +8,5 @@ PROVIDER = Provider(
     wires={"chat/completions": "openai_chat", "embeddings": "openai_chat"},
     base_url="https://api.fireworks.ai/inference/v1",
     price_provider="fireworks",
+    collections=(),
 )

@@ -1,10 +1,24 @@
 """Groq: OpenAI's wire under a path of its own; refuses log probabilities and biases itself."""
 
-from gateway.providers import Provider
+from gateway.providers import Provider, same_endpoint, same_rest
+
+# its own SDK's paths begin at the host
+_OWN = "openai/"
+
+
+def _locate(rest: str) -> str:
+    return same_endpoint(rest.removeprefix(_OWN))
+
+
+def _other_path(rest: str) -> str:
+    return same_rest(rest.removeprefix(_OWN))
+
 
 PROVIDER = Provider(
     keeps=frozenset({"files", "batches"}),
     slug="groq",
+    locate=_locate,
+    other_path=_other_path,
     title="Groq",
     wires={
         "chat/completions": "openai_chat",

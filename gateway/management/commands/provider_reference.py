@@ -19,6 +19,9 @@ application's wire is not among a provider's, calls are translated to the first 
 ([what becomes of each feature](translation.md)).
 """
 
+# what is said of vendors without collections that are known, and of servers that keep nothing
+NOTHING_KEPT = {(): "nothing; what could reach such things there is not passed on", None: "nothing: its servers keep nothing"}
+
 
 class Command(BaseCommand):
     """Writes the page of the documentation that lists the providers."""
@@ -44,7 +47,7 @@ def _section(slug: str, provider: Provider) -> str:
         ("credential", "required" if provider.needs_credential else "if the server wants one"),
         ("endpoints and wires", "; ".join(f"`{endpoint}` ({wire})" for endpoint, wire in provider.wires.items())),
         ("keeps", ", ".join(f"`{name}`" for name in sorted(provider.keeps))),
-        ("kept for the project that made it", ", ".join(f"`{one.path}`" for one in provider.collections or ()) or "nothing: its servers keep nothing"),
+        ("kept for the project that made it", ", ".join(f"`{one.path}`" for one in provider.collections or ()) or NOTHING_KEPT[provider.collections]),
         ("account options", "; ".join(f"`{name}`: {hint}" for name, hint in provider.options.items())),
         ("options an account may have", "; ".join(f"`{name}`: {hint}" for name, hint in provider.may_have.items())),
         ("fields left out (`x-sgw-dropped`)", ", ".join(f"`{name}`" for name in sorted(provider.drop))),

@@ -46,8 +46,12 @@ def compose(ask: Ask, upstream_model: str) -> tuple[bytes, tuple[str, ...]]:
     }
     if system:
         body["system"] = system
-    if ask.stop and (stops := [stop for stop in ask.stop if stop.strip()]):  # white space only is a 400 there
-        body["stop_sequences"] = stops
+    if ask.stop:
+        stops = [stop for stop in ask.stop if stop.strip()]
+        if stops:
+            body["stop_sequences"] = stops
+        if len(stops) < len(ask.stop):  # of white space only none is taken there
+            dropped.append("stop")
     if ask.tools:
         body["tools"] = [_tool(tool) for tool in ask.tools]
         if ask.tool_choice is not None:

@@ -5,7 +5,18 @@ import orjson
 from gateway.terms import Chunk, ChunkKind, Usage
 from gateway.wire import Told, signatures
 from gateway.wire.anthropic_messages.blocks import WIRE_NAME
-from gateway.wire.anthropic_messages.told import citation_of, envelope, error_event, message_id, redacted, sealed_call, stop_details, stop_reason, usage_of
+from gateway.wire.anthropic_messages.told import (
+    TIERS,
+    citation_of,
+    envelope,
+    error_event,
+    message_id,
+    redacted,
+    sealed_call,
+    stop_details,
+    stop_reason,
+    usage_of,
+)
 from gateway.wire.given import left_out
 
 _START = b'event: content_block_start\ndata: {"type":"content_block_start","index":%d,"content_block":%b}\n\n'
@@ -133,5 +144,8 @@ class ChunkWriter:
         before = (b"" if self._started else self._start("")) + self._stop()
         reason = stop_reason(self._finish, self._stop_sequence, is_refusal=self._is_refusal)
         delta = {"stop_reason": reason, "stop_sequence": self._stop_sequence or None, "stop_details": stop_details(reason), "container": None}
-        last = {"type": "message_delta", "delta": delta, "usage": usage_of(self._usage or Usage()), **left_out(self._untold)}
+        usage = usage_of(self._usage or Usage())
+        if self._usage is not None and self._usage.tier:
+            usage["service_tier"] = TIERS.get(self._usage.tier)
+        last = {"type": "message_delta", "delta": delta, "usage": usage, **left_out(self._untold)}
         return before + b"event: message_delta\ndata: " + _dumps(last) + b"\n\n" + _END

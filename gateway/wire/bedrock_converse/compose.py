@@ -40,8 +40,12 @@ def compose(ask: Ask, upstream_model: str) -> tuple[bytes, tuple[str, ...]]:
         body["system"] = system
     _set_tools(body, ask, dropped, marks=marks)
     limits: dict[str, Any] = {"maxTokens": ask.max_output_tokens} if ask.max_output_tokens else {}
-    if ask.stop and (stops := [stop for stop in ask.stop if stop.strip()]):  # white space only is refused there
-        limits["stopSequences"] = stops
+    if ask.stop:
+        stops = [stop for stop in ask.stop if stop.strip()]
+        if stops:
+            limits["stopSequences"] = stops
+        if len(stops) < len(ask.stop):  # of white space only none is taken there
+            dropped.append("stop")
     extra = _thinking(ask, body, limits, dropped, upstream_model)
     _set_sampling(ask, limits, extra, dropped, upstream_model)
     if limits:

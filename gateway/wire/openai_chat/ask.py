@@ -25,7 +25,8 @@ _PLAIN: Mapping[str, tuple[str, Callable[[Any, str], Any]]] = {
     "max_completion_tokens": ("max_output_tokens", lambda value, param: read.integer(value, param, 1)),
     "temperature": ("temperature", lambda value, param: read.number(value, param, 2)),
     "top_p": ("top_p", lambda value, param: read.number(value, param, 1)),
-    "top_k": ("top_k", lambda value, param: read.integer(value, param, -1)),
+    # vLLM's clients switch it off by -1
+    "top_k": ("top_k", lambda value, param: max(0, read.integer(value, param, -1) or 0) or None),
     "frequency_penalty": ("frequency_penalty", lambda value, param: read.number(value, param, 2, -2)),
     "presence_penalty": ("presence_penalty", lambda value, param: read.number(value, param, 2, -2)),
     "stop": ("stop", _stop),

@@ -10,6 +10,7 @@ from gateway.wire.given import left_out
 from gateway.wire.openai_chat.told import CREATED_BY_GATEWAY, annotation, error_event, picture, sealed_detail, signed_call, signed_detail, usage_of
 
 _dumps = orjson.dumps
+_TIERS = frozenset(("flex", "priority"))
 
 
 class ChunkWriter:
@@ -56,7 +57,8 @@ class ChunkWriter:
         if kind is ChunkKind.USAGE:
             if not self._include_usage or chunk.usage is None:
                 return b""
-            return self._head + b'],"usage":' + _dumps(usage_of(chunk.usage)) + b"}\n\n"
+            tier = b',"service_tier":' + _dumps(chunk.usage.tier) if chunk.usage.tier in _TIERS else b""
+            return self._head + b'],"usage":' + _dumps(usage_of(chunk.usage)) + tier + b"}\n\n"
         if kind is ChunkKind.END:
             self._closed = True
             return b"data: [DONE]\n\n"

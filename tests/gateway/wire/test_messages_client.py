@@ -306,3 +306,12 @@ def test_a_chat_clients_conversation_keeps_its_signatures_through_anthropic() ->
     body, dropped = compose(read_chat(fields(orjson.dumps({"model": "m", "messages": messages})), "m", False), "claude-sonnet-4-5")
     assert orjson.loads(body)["messages"][1]["content"] == [{"type": "thinking", "thinking": "", "signature": "ErUB"}, {"type": "text", "text": "y"}]
     assert dropped == ()
+
+
+@pytest.mark.parametrize(("tier", "told"), [("flex", {"service_tier": "batch"}), ("priority", {"service_tier": "priority"}), ("", {})])
+def test_a_stream_says_the_tier_that_served_it(tier: str, told: dict[str, str]) -> None:
+    writer = ChunkWriter(TOLD)
+    chunks = [Chunk(kind=ChunkKind.START), Chunk(kind=ChunkKind.FINISH, finish="stop"), Chunk(kind=ChunkKind.USAGE, usage=Usage(5, output_tokens=2, tier=tier))]
+    said = b"".join(writer.write(chunk) for chunk in (*chunks, Chunk(kind=ChunkKind.END)))
+    (last,) = [orjson.loads(event.partition(b"data: ")[2]) for event in said.split(b"\n\n") if b'"message_delta"' in event]
+    assert {name: value for name, value in last["usage"].items() if name == "service_tier"} == told

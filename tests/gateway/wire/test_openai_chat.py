@@ -93,6 +93,9 @@ USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
     [
         (_event(choices=[{"index": 0, "delta": {"content": "Hé"}, "finish_reason": None}], usage=None), Seen(text_bytes=3)),
         (_event(choices=[{"delta": {"reasoning_content": "abc"}}]), Seen(text_bytes=3)),
+        (_event(choices=[{"delta": {"reasoning": "abc"}}]), Seen(text_bytes=3)),
+        (_event(choices=[{"delta": {"reasoning": "abc", "reasoning_content": "abc"}}]), Seen(text_bytes=3)),
+        (_event(choices=[{"delta": {"content": "ab", "reasoning": {"any": "thing"}}}]), Seen(text_bytes=2)),
         (_event(choices=[{"delta": {"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]}}]), Seen(text_bytes=2)),
         (_event(choices=[{"delta": {}, "finish_reason": "stop"}]), Seen(finish=True)),
         (_event(choices=[], usage=USAGE), Seen(usage=Usage(input_tokens=10, output_tokens=5), usage_only=True)),
@@ -250,3 +253,15 @@ def test_a_head_that_makes_no_sense_is_refused(asked: dict[str, Any]) -> None:
     with pytest.raises(WireError) as caught:
         read_head(asked)
     assert caught.value.code == "invalid_request"
+
+
+@pytest.mark.parametrize(("tier", "told"), [("flex", "flex"), ("priority", "priority"), ("", None)])
+def test_a_stream_says_the_tier_that_served_it(tier: str, told: str | None) -> None:
+    writer = ChunkWriter(Told(model="m", call_id="1", created_at_s=1, wants_usage=True))
+    event = orjson.loads(writer.write(Chunk(kind=ChunkKind.USAGE, usage=Usage(5, output_tokens=2, tier=tier))).removeprefix(b"data: "))
+    assert (event["usage"]["total_tokens"], event.get("service_tier")) == (7, told)
+
+
+@pytest.mark.parametrize(("given", "told"), [(-1, None), (0, None), (7, 7)])
+def test_a_choice_among_the_likeliest_that_is_switched_off_is_none(given: int, told: int | None) -> None:
+    assert read_ask(fields(orjson.dumps({"messages": [{"role": "user", "content": "x"}], "top_k": given})), "m", False).top_k == told
