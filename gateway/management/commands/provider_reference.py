@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand
 
 from gateway import providers
 from gateway.providers import Provider, shelf
+from gateway.wire.kept import Collection
 
 PATH = Path(settings.BASE_DIR) / "docs" / "reference" / "providers.md"
 INTRODUCTION = """# Providers
@@ -20,7 +21,10 @@ application's wire is not among a provider's, calls are translated to the first 
 """
 
 # what is said of vendors without collections that are known, and of servers that keep nothing
-NOTHING_KEPT = {(): "nothing; what could reach such things there is not passed on", None: "nothing: its servers keep nothing"}
+NOTHING_KEPT: dict[tuple[Collection, ...] | None, str] = {
+    (): "nothing; what could reach such things there is not passed on",
+    None: "nothing: its servers keep nothing",
+}
 
 
 class Command(BaseCommand):
