@@ -51,7 +51,7 @@ def check_apart(method: str, place: Place, provider: Provider) -> None:
 def named_in(body: Body, content_type: bytes) -> dict[str, Any]:
     """Return what of a body may name objects: JSON, or the text fields of a form. Raises BadRequest."""
     try:
-        if content_type.startswith(FORM):
+        if content_type.partition(b";")[0].strip().lower() == FORM:
             return dict(forms.texts(body, content_type))
         assert isinstance(body, bytes)
         return strict.check(body) if body else {}

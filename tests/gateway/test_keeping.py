@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from gateway.errors import UnknownEndpoint, UpstreamFailed
-from gateway.keeping import Look, check_apart, found_at
+from gateway.keeping import Look, check_apart, found_at, named_in
 from gateway.plane.objects import Drop, NoSuchObject, Note, ObjectQuestion, Objects, Ownership, Search, Thing
 from gateway.plane.passage import Looked
 from gateway.provider_path import Place
@@ -179,3 +179,8 @@ def test_an_unknown_endpoint_passes_only_where_it_can_hold_no_id(method: str, re
 def test_a_collection_has_one_spelling(rest: str) -> None:
     with pytest.raises(UnknownEndpoint, match="as it is written"):
         found_at(Place("acme", rest, rest), snapshot(accounts=(sealed_account("acme"),)))
+
+
+@pytest.mark.parametrize("kind", [b"multipart/form-data; boundary=x", b"Multipart/Form-Data;boundary=x", b" multipart/form-data ; boundary=x"])
+def test_a_form_is_read_as_one_however_its_type_is_written(kind: bytes) -> None:
+    assert named_in(b'--x\r\nContent-Disposition: form-data; name="file_id"\r\n\r\nf\r\n--x--\r\n', kind) == {"file_id": "f"}
