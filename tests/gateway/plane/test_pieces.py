@@ -2,7 +2,8 @@
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import IO, Any, cast
 
 import pytest
@@ -87,28 +88,35 @@ class Deaf(asyncio.Protocol):
         self._transport.write(self._answer)
 
 
-async def deaf(answer: bytes) -> tuple[asyncio.Server, int]:
-    """Return a started vendor that reads nothing, and its port."""
-    server = await asyncio.get_running_loop().create_server(lambda: Deaf(answer), "127.0.0.1", 0)
-    return server, server.sockets[0].getsockname()[1]
+@asynccontextmanager
+async def deaf(answer: bytes) -> AsyncIterator[int]:
+    """Start a vendor that reads nothing; gives its port."""
+    # nobody else knows a connection that is neither read nor written: it would be closed with the next collection of garbage
+    known: list[Deaf] = []
+
+    def meet() -> Deaf:
+        known.append(Deaf(answer))
+        return known[-1]
+
+    server = await asyncio.get_running_loop().create_server(meet, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
 
 
 @pytest.mark.parametrize("make", TRANSPORTS)
 async def test_a_vendor_that_takes_no_more_meets_the_deadline(make: Callable[..., Any], file: IO[bytes]) -> None:
-    server, port = await deaf(b"")
-    client = make(at(port))
-    with pytest.raises(UpstreamFault) as caught:
-        await client.open(HEAD, many(file), Deadlines(connect_ms=5_000, first_byte_ms=300, idle_ms=60_000, total_ms=60_000))
-    assert (caught.value.kind, caught.value.sent) == ("first_byte_timeout", True)
-    await client.aclose()
-    server.close()
+    async with deaf(b"") as port:
+        client = make(at(port))
+        with pytest.raises(UpstreamFault) as caught:
+            await client.open(HEAD, many(file), Deadlines(connect_ms=5_000, first_byte_ms=300, idle_ms=60_000, total_ms=60_000))
+        assert (caught.value.kind, caught.value.sent) == ("first_byte_timeout", True)
+        await client.aclose()
 
 
 async def test_a_vendor_that_refuses_before_it_has_all_is_heard_and_not_asked_again_there(file: IO[bytes]) -> None:
-    server, port = await deaf(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\n{}")
-    client = TRANSPORTS[0](at(port))
-    async with await client.open(HEAD, many(file), PATIENT) as exchange:
-        assert (exchange.status, await exchange.read()) == (413, b"{}")
-    assert (client.idle, client.in_use) == (0, 0)
-    await client.aclose()
-    server.close()
+    async with deaf(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\n{}") as port:
+        client = TRANSPORTS[0](at(port))
+        async with await client.open(HEAD, many(file), PATIENT) as exchange:
+            assert (exchange.status, await exchange.read()) == (413, b"{}")
+        assert (client.idle, client.in_use) == (0, 0)
+        await client.aclose()
