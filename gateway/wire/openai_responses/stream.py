@@ -62,12 +62,13 @@ _ADDED = frozenset({"response.reasoning_summary_part.added", "response.reasoning
 class ChunkReader:
     """Reads the events of one stream, in order. FINISH, USAGE and END come with the response's last event; after END or ERROR nothing comes."""
 
-    __slots__ = ("_calls", "_closed", "_has_items", "_is_said", "_is_thought", "_problem", "_started", "_thought", "_tools", "_usage")
+    __slots__ = ("_calls", "_closed", "_has_items", "_is_thought", "_problem", "_said", "_started", "_thought", "_tools", "_usage")
 
     def __init__(self) -> None:
         self._started = self._closed = False
-        # whether words of the item under way came in pieces: by order, for servers number items as they like
-        self._is_said = self._is_thought = False
+        # what of the item under way came in pieces: by order, for servers number items as they like
+        self._said: set[ChunkKind] = set()
+        self._is_thought = False
         self._has_items = False
         self._tools: dict[int, _OpenTool] = {}
         self._calls = 0
@@ -104,9 +105,12 @@ class ChunkReader:
                 self._thought = read.output_index
                 self._is_thought = True
             else:
-                self._is_said = True
+                self._said.add(said)
             chunks = [Chunk(kind=said, text=read.delta)] if read.delta else []
-            return chunks if not read.logprobs else [*chunks, TokensChunk(ChunkKind.LOGPROBS, tokens=logprobs.read(list(read.logprobs)))]
+            if not read.logprobs:
+                return chunks
+            self._said.add(ChunkKind.LOGPROBS)
+            return [*chunks, TokensChunk(ChunkKind.LOGPROBS, tokens=logprobs.read(list(read.logprobs)))]
         if kind == "response.function_call_arguments.delta":
             tool = self._tools.get(read.output_index)
             if tool is None or not read.delta:
@@ -138,6 +142,7 @@ class ChunkReader:
         if kind in _ADDED and self._thought == read.output_index and (read.summary_index or read.content_index):
             return [Chunk(kind=ChunkKind.REASONING, text="\n\n")]
         if kind == "response.output_text.annotation.added" and read.annotation is not None:
+            self._said.add(ChunkKind.CITATION)
             return [Chunk(kind=ChunkKind.CITATION, citation=citation_of(read.annotation)) if read.annotation.url else _NO_PAGE]
         return [Chunk(kind=ChunkKind.PING)] if kind == "keepalive" else []
 
@@ -170,8 +175,8 @@ class ChunkReader:
         if item.type not in KNOWN:
             return [Chunk(kind=ChunkKind.UNTOLD, text=item.type)]
         if item.type == "message":
-            came, self._is_said = self._is_said, False
-            return [] if came else _whole(item)
+            came, self._said = self._said, set()
+            return [chunk for chunk in _message(item) if (ChunkKind.CITATION if chunk is _NO_PAGE else chunk.kind) not in came]
         came, self._is_thought = self._is_thought, False
         if not came:
             return _whole(item)
@@ -182,7 +187,7 @@ class ChunkReader:
 
     def _finish(self, response: _Response) -> list[Chunk]:
         self._closed = True
-        came = [] if self._has_items or self._calls or self._is_said or self._is_thought else self._all_at_once(response.output)
+        came = [] if self._has_items or self._calls or self._said or self._is_thought else self._all_at_once(response.output)
         chunks = [*came, Chunk(kind=ChunkKind.FINISH, finish=finish_of(response.incomplete_details, has_calls=self._calls > 0))]
         return [*chunks, *self._take_usage(response), Chunk(kind=ChunkKind.END)]
 
@@ -212,6 +217,13 @@ class ChunkReader:
 def _whole(item: Item) -> list[Chunk]:
     """Return what an item says that came in one piece."""
     return [chunk for part in parts_of(item) if part.text for chunk in _whole_part(part)]
+
+
+def _message(item: Item) -> list[Chunk]:
+    """Return what a message in one piece says, names and counts: words, sources, probabilities."""
+    tokens = tuple(one for words in item.content or () if words.logprobs for one in logprobs.read(words.logprobs))
+    has_other_sources = any(not each.url for words in item.content or () for each in words.annotations or ())
+    return [*_whole(item), *([_NO_PAGE] if has_other_sources else []), *([TokensChunk(ChunkKind.LOGPROBS, tokens=tokens)] if tokens else [])]
 
 
 def _whole_part(part: Part) -> list[Chunk]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from gateway.terms import Answer, Ask, Chunk, ChunkKind, Citation, Message, Part, PartKind, Ties, Tool, ToolChoice, Usage
+from gateway.terms import Answer, Ask, Chunk, ChunkKind, Citation, Logprob, Message, Part, PartKind, Ties, TokensChunk, Tool, ToolChoice, Usage
 from gateway.wire import Told, WireError
 from gateway.wire.openai_responses import WIRE, ChunkReader, ChunkWriter, compose, read_answer, read_ask, read_usage, write_answer
 from gateway.wire.sse import EventBuffer, data_of
@@ -423,15 +423,33 @@ def test_words_that_come_whole_are_told_once() -> None:
     called = [Chunk(kind=ChunkKind.TOOL_START, id="c1", name="f"), Chunk(kind=ChunkKind.TOOL_ARGUMENTS, text="{}")]
     stop, end = Chunk(kind=ChunkKind.FINISH, finish="stop"), Chunk(kind=ChunkKind.END)
     completed = {"type": "response.completed", "response": {"output": [thought, done["item"]]}}
-    assert read(added, said, done, completed) == [whole[0], stop, end]
+    # what did not come in pieces is told with the item
+    sourced = {"type": "response.output_text.annotation.added", "output_index": 1, "annotation": source}
+    refused = {"type": "response.refusal.delta", "output_index": 1, "delta": "No"}
+    assert read(added, said, done, completed) == [*whole, stop, end]
+    assert read(added, said, sourced, refused, done, completed) == [*whole, stop, end]
     assert read(added, done, completed) == [*whole, stop, end]
     assert read(thinks, has_thought, completed) == read(has_thought, completed) == [*signed, stop, end]
-    assert read(said, done, done) == [whole[0], *whole]
+    assert read(said, done, done) == [*whole, *whole]
     assert read(completed) == read(added, completed) == [*signed, *whole, stop, end]
     all_at_once = {"type": "response.completed", "response": {"output": [done["item"], call]}}
     assert read(all_at_once) == [*whole, *called, Chunk(kind=ChunkKind.FINISH, finish="tool_calls"), end]
     with pytest.raises(WireError, match="not JSON of this wire"):
         read({"type": "response.completed", "response": {"output": [1]}})
+
+
+def test_probabilities_and_other_sources_that_come_whole_are_told_once() -> None:
+    token = {"token": "Hi", "logprob": -0.5, "bytes": [72, 105], "top_logprobs": []}
+    file = {"type": "file_citation", "file_id": "file-1", "filename": "a.pdf", "index": 1}
+    text = {"type": "output_text", "text": "Hi", "annotations": [file], "logprobs": [token]}
+    done = {"type": "response.output_item.done", "item": {"type": "message", "content": [text]}}
+    said = {"type": "response.output_text.delta", "delta": "Hi", "logprobs": [token]}
+    sourced = {"type": "response.output_text.annotation.added", "annotation": file}
+    words, other = Chunk(kind=ChunkKind.TEXT, text="Hi"), Chunk(kind=ChunkKind.UNTOLD, text="annotations")
+    tokens = TokensChunk(ChunkKind.LOGPROBS, tokens=(Logprob(token="Hi", logprob=-0.5),))
+    assert read(done) == [words, other, tokens]
+    assert read(said, done) == [words, tokens, other]
+    assert read(said, sourced, done) == [words, tokens, other]
 
 
 def test_arguments_that_come_whole_are_told_once() -> None:
