@@ -175,8 +175,8 @@ class ChunkReader:
         if item.type not in KNOWN:
             return [Chunk(kind=ChunkKind.UNTOLD, text=item.type)]
         if item.type == "message":
-            came, self._said = self._said, set()
-            return [chunk for chunk in _message(item) if (ChunkKind.CITATION if chunk is _NO_PAGE else chunk.kind) not in came]
+            said, self._said = self._said, set()
+            return [chunk for chunk in _message(item) if (ChunkKind.CITATION if chunk is _NO_PAGE else chunk.kind) not in said]
         came, self._is_thought = self._is_thought, False
         if not came:
             return _whole(item)
