@@ -15,14 +15,15 @@ from billing import leases
 from billing.intake import record
 from billing.receipts import Settle
 from billing.rows import mended, row_of
-from gateway import discovery, objects
+from gateway import discovery, objects, storing
 from gateway.actions import address_rules, opened_credential
 from gateway.discovery import ProbeFailed
 from gateway.models import Batch, ProviderAccount, VendorObject
 from gateway.plane.batch import ITEMS, LEASES, TICKETS, CloseBatch, OpenBatch, StartedBatch, settled
 from gateway.plane.objects import MOST_SEEN_BYTES, Note
+from gateway.plane.stored import keep_at
 from gateway.providers import shelf
-from gateway.wire import Batching, BatchResult, BatchTold, WireError, batching_endpoints, by_endpoint
+from gateway.wire import Batching, BatchResult, BatchTold, WireError, by_endpoint, working_endpoints
 
 log = structlog.get_logger("gateway.batches")
 # between looks: a tenth of a batch's age
@@ -34,6 +35,10 @@ SAID_WITHIN = timedelta(minutes=10)
 MOST_AT_ONCE, LOOKING_S = 20, 30.0
 RECEIPTS_AT_ONCE = 500
 RESULTS_WITHIN_S, MOST_RESULTS_BYTES, MOST_PAGES = 600.0, 1 << 30, 100
+
+
+# what is called so is found among the stored responses
+RESPONSE = "response"
 
 
 class Unsettled(Exception):
@@ -67,13 +72,21 @@ def hold(batch_id: str) -> None:
 def start(question: StartedBatch) -> bool:
     """Note what the vendor calls a batch; False when it gave the name of another project's. Raises DatabaseError."""
     batch = Batch.objects.select_for_update(no_key=True).get(pk=question.id)
-    kind = batching_endpoints()[batch.resource].kind
-    noted = objects.note(Note(str(batch.project_id), question.key, batch.account, kind, question.object_id, question.seen))
-    if not noted.found:
+    if not note(batch, question.key, working_endpoints()[batch.resource].kind, question.object_id, question.seen):
         return False
     batch.object_id, batch.state, batch.next_look_at = question.object_id, Batch.State.OPEN, timezone.now() + SOONEST
     batch.save(update_fields=["object_id", "state", "next_look_at"])
     return True
+
+
+def note(batch: Batch, key: str, kind: str, object_id: str, seen: bytes) -> bool:
+    """Note whose a thing is that a batch made or is; False when it is another project's. Raises DatabaseError."""
+    if kind == RESPONSE:
+        # where its project stores nothing any more, it is nobody's, and still to be paid for
+        storing.keep(keep_at(str(batch.project_id), batch.account, object_id, seen))
+        return True
+    seen = seen if len(seen) <= MOST_SEEN_BYTES else b""
+    return objects.note(Note(str(batch.project_id), key, batch.account, kind, object_id, seen)).found != ()
 
 
 @transaction.atomic
@@ -133,7 +146,7 @@ class Vendor:
         provider = shelf().get(account.provider) if account is not None else None
         if account is None or provider is None:
             raise Unsettled(f"The provider account {batch.account} is gone.")
-        self._batch, self._spoken = batch, batching_endpoints()[batch.resource]
+        self._batch, self._spoken = batch, working_endpoints()[batch.resource]
         self._account, self._provider, self._rules = account, provider, address_rules()
         first = TICKETS.decode(bytes(batch.tickets))[0].receipt
         client = by_endpoint()[first.endpoint].client
@@ -154,7 +167,7 @@ class Vendor:
 
     def took_it(self) -> bool:
         """Find a batch whose name nobody heard, by the file it is made of; False when the vendor has none. Raises Lost where files are no part of batches."""
-        batch, find, after = self._batch, self._spoken.find, ""
+        batch, find, after = self._batch, self._spoken.find if isinstance(self._spoken, Batching) else None, ""
         if find is None:
             raise Lost("The vendor may have taken it, and nobody heard its name. What it holds stays held until it is released by hand.")
         for _ in range(MOST_PAGES):
@@ -181,12 +194,16 @@ class Vendor:
 
     def _note(self, kind: str, object_id: str, seen: bytes) -> None:
         """Note what was told; what it names belongs to the batch's project."""
-        seen = seen if len(seen) <= MOST_SEEN_BYTES else b""
-        if not objects.note(Note(str(self._batch.project_id), self._key, self._batch.account, kind, object_id, seen)).found:
+        if not note(self._batch, self._key, kind, object_id, seen):
             raise Unsettled(f"The provider names {object_id[:100]}, which is another project's.")
 
     def _results(self, told: BatchTold) -> Iterator[BatchResult]:
-        spoken: Batching = self._spoken
+        for result in told.results:
+            self._note_made(result)
+            yield result
+        spoken = self._spoken
+        if not isinstance(spoken, Batching):
+            return
         urls = [self._url("files", file_id) + "/content" for file_id in told.files]
         if spoken.results:
             urls = [f"{self._url(self._batch.resource, self._batch.object_id)}/{spoken.results}"]
@@ -209,6 +226,7 @@ class Vendor:
 def settle(batch: Batch, results: Iterator[BatchResult]) -> None:
     """Record what became of each request and give back the rest of what was held; done again, it does the rest. Raises Unsettled, ProbeFailed, WireError."""
     tickets, items = TICKETS.decode(bytes(batch.tickets)), ITEMS.decode(bytes(batch.items))
+    tier = working_endpoints()[batch.resource].tier
     places = {item.custom_id: place for place, item in enumerate(items)}
     receipts: list[Settle] = []
     strangers = 0
@@ -217,7 +235,7 @@ def settle(batch: Batch, results: Iterator[BatchResult]) -> None:
         if place is None:
             strangers += 1
             continue
-        receipts.append(settled(place, items[place], tickets[items[place].ticket], result))
+        receipts.append(settled(place, items[place], tickets[items[place].ticket], result, tier))
         if len(receipts) == RECEIPTS_AT_ONCE:
             _record(batch, receipts)
             receipts = []

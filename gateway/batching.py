@@ -1,16 +1,19 @@
 """Batches at the door: which account takes one, what it may cost held before its vendor hears of it. Settled elsewhere, fetched or not."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 from msgspec import structs
 
 from gateway.errors import BadRequest, DependencyUnavailable, NotAllowed, Refusal, UpstreamFailed
 from gateway.plane import batch
 from gateway.plane.batch import CloseBatch, OpenBatch, StartedBatch
 from gateway.plane.errand import Errand
+from gateway.plane.hold import Board
 from gateway.plane.objects import MOST_SEEN_BYTES, Ownership, holder_of
 from gateway.plane.plan import NOT_SERVED, may_use
 from gateway.plane.send import VendorRefusal
@@ -19,8 +22,9 @@ from gateway.plane.worker import Worker
 from gateway.providers import shelf as providers
 from gateway.terms import Body, Call, Caller, Model, Reference
 from gateway.visitors import Visitor
-from gateway.wire import WireError, batching_endpoints, forms, strict
+from gateway.wire import BatchTold, WireError, batching_endpoints, forms, strict
 
+log = structlog.get_logger("gateway.batching")
 T = TypeVar("T")
 Present = Callable[[bytes], bytes]
 BATCHING = batching_endpoints()
@@ -177,18 +181,29 @@ async def _begun(worker: Worker, errand: Errand, call: Call, caller: Caller, sna
     question = OpenBatch(
         call.id, caller.project.id, begin.account, begin.resource, begin.input_id, encode(drafted.tickets), encode(drafted.items), drafted.quote_nanousd, wants
     )
+
+    async def begin_it() -> bytes:
+        told = await errand.ask(begin.account, "POST", place(snapshot, begin.account, begin.resource), begin.sends)
+        await started(worker, call, caller, told, spoken.read_told, "batch")
+        return told
+
+    return await outliving(held_for(worker, errand, board, question, begin_it), ignore)
+
+
+async def held_for(worker: Worker, errand: Errand, board: Board, question: OpenBatch, begin: Callable[[], Awaitable[T]]) -> T:
+    """Return what `begin` brings, for whose work as much as `question` says is held: until it is settled, or given up here. Raises Refusal, VendorRefusal."""
     is_given_up = True
     attempts = len(errand.attempts)
     try:
         opened = await worker.link.batch(question)
         if not opened.ok:
-            raise DependencyUnavailable("What this batch may cost cannot be held at the moment, so it is not begun. Try again.", retry_after_s=1)
-        refusal = holds.refusal(board, opened.grants)
+            raise DependencyUnavailable("What this may cost cannot be held at the moment, so it is not begun. Try again.", retry_after_s=1)
+        refusal = worker.holds.refusal(board, opened.grants)
         if refusal is not None:
             raise refusal
         attempts = len(errand.attempts)
         is_given_up = False
-        told = await errand.ask(begin.account, "POST", place(snapshot, begin.account, begin.resource), begin.sends)
+        return await begin()
     except VendorRefusal:
         is_given_up = True
         raise
@@ -197,21 +212,45 @@ async def _begun(worker: Worker, errand: Errand, call: Call, caller: Caller, sna
         raise
     finally:
         if is_given_up:
-            _give_up(worker, call.id)
-    return await _started(worker, call, caller, told, spoken.read_told)
+            _give_up(worker, question.id)
 
 
-async def _started(worker: Worker, call: Call, caller: Caller, told: bytes, read_told: Callable[[bytes], Any]) -> bytes:
-    """Write down what the vendor calls the batch. Raises UpstreamFailed, DependencyUnavailable: then it is found by its file, or stays held for."""
+async def started(worker: Worker, call: Call, caller: Caller, told: bytes, read_told: Callable[[bytes], BatchTold], what: str) -> None:
+    """Write down what the vendor calls the work it has begun. Raises UpstreamFailed, DependencyUnavailable: then it is found by its file, or stays held for."""
     try:
-        object_id: str = read_told(told).object_id
+        object_id = read_told(told).object_id
     except WireError as error:
-        raise UpstreamFailed(f"The batch may have begun: {error.message}. Look at the list of batches before you send it again.") from None
+        raise UpstreamFailed(f"The {what} may have begun: {error.message}. What it may cost stays held until that is known.") from None
     seen = told if len(told) <= MOST_SEEN_BYTES else b""
-    started = await worker.link.batch(StartedBatch(call.id, caller.key.id, object_id, seen))
-    if not started.ok:
-        raise DependencyUnavailable("The batch has begun, and could not be written down yet. It appears in the list of batches within minutes.")
-    return told
+    if not (await worker.link.batch(StartedBatch(call.id, caller.key.id, object_id, seen))).ok:
+        raise DependencyUnavailable(f"The {what} {object_id[:100]!r} has begun and could not be written down. What it may cost stays held until that is known.")
+
+
+async def outliving(work: Coroutine[Any, Any, T], leave: Callable[[T], None]) -> T:
+    """Return what work brings. It is done to its end even if its caller leaves, and `leave` puts away what it brought then."""
+    task = asyncio.get_running_loop().create_task(work)
+    going_on.add(task)
+    task.add_done_callback(going_on.discard)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(partial(_alone, leave))
+        raise
+
+
+def _alone(leave: Callable[[T], None], task: asyncio.Task[T]) -> None:
+    """Put away what came of work whose caller has left."""
+    if task.cancelled():
+        return
+    failed = task.exception()
+    if failed is None:
+        leave(task.result())
+    elif not isinstance(failed, Refusal | VendorRefusal):
+        log.error("work failed that nobody waited for any more", exc_info=failed)
+
+
+def ignore(_: object) -> None:
+    """Leave what needs nobody's care."""
 
 
 def _give_up(worker: Worker, batch_id: str) -> None:

@@ -11,7 +11,7 @@ from channels.generic.http import AsyncHttpConsumer
 from msgspec import structs
 
 from accounts.ranges import joined_tags
-from gateway import doors, filing, keeping, listings, provider_path, retrieval, tickets
+from gateway import background, doors, filing, keeping, listings, provider_path, retrieval, tickets
 from gateway.bodies import read, too_large
 from gateway.direct import CLOSE, Turn
 from gateway.doors import KNOWN, Door
@@ -137,6 +137,9 @@ class GatewayConsumer(AsyncHttpConsumer):
         self._watchmen.note(visitor)
         snapshot = self.worker.snapshot
         assert snapshot is not None
+        if call.ties is not None and call.ties.goes_on:
+            await background.serve(self.worker, visitor, caller, call)
+            return
         if visitor.door.is_counting:
             await Counting(self.worker.corridor, call, caller, visitor.reply, visitor.began).go(snapshot)
             return

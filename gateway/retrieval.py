@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from gateway.errors import BadRequest, DependencyUnavailable, MethodNotAllowed, UnknownEndpoint
+from gateway.plane.errand import Conflict
 from gateway.plane.snapshot import Snapshot
 from gateway.plane.stored import Fetch, Forget, Found, NoSuchResponse
 from gateway.plane.telling import JSON, SAFE
@@ -48,7 +49,7 @@ def wanted(path: bytes, snapshot: Snapshot) -> Wanted | None:
 
 
 async def serve(worker: Worker, visitor: Visitor, caller: Caller, asked: Wanted) -> None:
-    """Answer a request about a stored response. Raises NoSuchResponse, MethodNotAllowed, BadRequest, DependencyUnavailable."""
+    """Answer a request about a stored response. Raises NoSuchResponse, Conflict, MethodNotAllowed, BadRequest, DependencyUnavailable."""
     allowed = {"": ("GET", "DELETE"), "input_items": ("GET",), "cancel": ("POST",)}[asked.part]
     if visitor.method not in allowed:
         raise MethodNotAllowed(f"Use {' or '.join(allowed)} here.")
@@ -56,6 +57,8 @@ async def serve(worker: Worker, visitor: Visitor, caller: Caller, asked: Wanted)
     if not QUERY.fullmatch(query):
         raise BadRequest("The query string holds characters that must be percent-encoded.")
     found = await _found(worker, Fetch(caller.project.id, asked.response_id), asked)
+    if found.owes and visitor.method == "DELETE":
+        raise Conflict("The response is still to be paid for. Wait until it is done, or cancel it, and delete it a minute later.")
     if found.account:
         await _at_the_vendor(worker, visitor, caller, asked, found.account, query)
         return

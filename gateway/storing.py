@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from gateway.actions import sealer
-from gateway.models import ResponseRetention, StoredItem, StoredResponse
+from gateway.models import Batch, ResponseRetention, StoredItem, StoredResponse
 from gateway.plane.stored import LONGEST_CHAIN, Fetch, Forget, Found, Keep, Question, joined
 from gateway.settings import settings
 
@@ -52,7 +52,7 @@ def kept(project_id: UUID) -> Any:
 
 @transaction.atomic
 def keep(question: Keep) -> Found:
-    """Store an answer, once; not `ok` where its project stores none, or what it went on from is gone."""
+    """Store an answer, once; not `ok` where its project stores none, or what it went on from is gone. A vendor's may grow until it is done."""
     project_id = UUID(question.project)
     if not days_of(project_id):
         return Found()
@@ -69,8 +69,11 @@ def keep(question: Keep) -> Found:
         response_id=question.response_id,
         defaults={"account": question.account, "earlier": earlier, "sealed": sealed, "tokens": question.tokens, "created_at": timezone.now()},
     )
-    if is_new:
-        StoredItem.objects.bulk_create([StoredItem(response=row, item_id=item_id[:200]) for item_id in dict.fromkeys(question.items)])
+    if question.tokens > row.tokens and row.account:
+        StoredResponse.objects.filter(pk=row.pk).update(tokens=question.tokens)
+    if is_new or row.account:
+        items = [StoredItem(response=row, item_id=item_id[:200]) for item_id in dict.fromkeys(question.items)]
+        StoredItem.objects.bulk_create(items, ignore_conflicts=True)
     return Found(ok=True, found=True)
 
 
@@ -81,7 +84,8 @@ def fetch(question: Fetch) -> Found:
     if row is None:
         return NOWHERE
     if row.account:
-        return Found(ok=True, found=True, account=row.account, tokens=row.tokens)
+        owes = Batch.objects.filter(account=row.account, object_id=row.response_id).exclude(state=Batch.State.SETTLED).exists()
+        return Found(ok=True, found=True, account=row.account, tokens=row.tokens, owes=owes)
     earlier = {each.response_id: each for each in kept(project_id).filter(response_id__in=row.earlier)}
     if len(earlier) < len(row.earlier):
         return NOWHERE

@@ -23,8 +23,6 @@ from gateway.wire.references import references
 from gateway.wire.strict import fields as fields_of
 from gateway.wire.strict import splice
 
-# Vendors serve batches at rates of their own.
-TIER = "batch"
 NOTHING_BILLED = Billed(Usage(), "none", 0, "")
 LEASES = "batch:"
 MOST_NAMED = 1_000
@@ -144,6 +142,8 @@ def _planned(batching: Batching, ask: BatchAsk, place: int, call: Call, caller: 
     if head.stream:
         raise BadRequest("A batch has no streams. Leave `stream` out.", param="stream")
     ties = head.ties
+    if ties is not None and ties.goes_on:
+        raise BadRequest("A batch is worked at in the background as it is. Leave `background` out.", param="background")
     if ties is not None and (ties.previous or ties.references):
         raise BadRequest("A request of a batch cannot go on from stored responses. Send the conversation itself.", param="previous_response_id")
     objects = references(ask.parsed)
@@ -236,7 +236,7 @@ def drafted(requests: Iterable[Planned], caller: Caller, provider: str, account:
         name = (one.call.endpoint, deployment.id)
         if name not in places:
             places[name] = len(draft.tickets)
-            draft.tickets.append(Ticket(_receipt(one, caller, deployment, provider, began_at_ms, windows), deployment.price))
+            draft.tickets.append(ticket(one.call, one.plan, caller, deployment, provider, began_at_ms, windows))
         money, tokens = one.plan.quote_nanousd, one.plan.quote_tokens
         draft.quote_nanousd += money
         draft.quote_tokens += tokens
@@ -253,17 +253,19 @@ def _check_words(place: int, one: Planned, deployment: Deployment, endpoint: str
         raise BadRequest(f"Request {place + 1} would be stored, and this project stores nothing. Upload the file again, or say `store: false`.", param="store")
 
 
-def _receipt(one: Planned, caller: Caller, deployment: Deployment, provider: str, began_at_ms: int, windows: str) -> Settle:
-    held = Held(LEASES + one.call.id, windows, 0)
-    return settle.receipt(one.call, caller, one.plan, deployment, provider, NOTHING_BILLED, Times(began_at_ms, 0, 0, 0), [], 200, "ok", "", held)
+def ticket(call: Call, made: Plan, caller: Caller, deployment: Deployment, provider: str, began_at_ms: int, windows: str) -> Ticket:
+    """Return how a call that is settled later will be billed."""
+    held = Held(LEASES + call.id, windows, 0)
+    receipt = settle.receipt(call, caller, made, deployment, provider, NOTHING_BILLED, Times(began_at_ms, 0, 0, 0), [], 200, "ok", "", held)
+    return Ticket(receipt, deployment.price)
 
 
-def settled(place: int, item: Item, ticket: Ticket, result: BatchResult) -> Settle:
-    """Return the receipt of a request by its place in the batch, billed at the vendor's rates for batches; what was not answered costs nothing."""
+def settled(place: int, item: Item, ticket: Ticket, result: BatchResult, tier: str) -> Settle:
+    """Return the receipt of a request by its place in the batch, billed at the vendor's rates for the tier; what was not answered costs nothing."""
     status = result.status
     common: dict[str, Any] = {
         "call_id": f"{ticket.receipt.call_id}-{place}",
-        "client_request_id": item.custom_id,
+        "client_request_id": item.custom_id or ticket.receipt.client_request_id,
         "quote_nanousd": item.quote_nanousd,
         "quote_tokens": item.quote_tokens,
     }
@@ -274,7 +276,7 @@ def settled(place: int, item: Item, ticket: Ticket, result: BatchResult) -> Sett
     source = "provider"
     if usage is None:
         usage, source = _estimate(ticket.receipt.endpoint, item, result.body), "estimated"
-    usage = structs.replace(usage, tier=TIER)
+    usage = structs.replace(usage, tier=tier) if tier else usage
     flags = settle.price_flags(ticket.price, usage, problem)
     cost = settle.cost(ticket.price, usage)
     if cost > item.quote_nanousd or usage.input_tokens + usage.output_tokens > item.quote_tokens:

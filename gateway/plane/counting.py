@@ -25,7 +25,7 @@ class Counting(Served):
         corridor, call = self._corridor, self.call
         plan = make_plan(call, self.caller, snapshot, corridor.draw)
         if call.ties is not None:
-            await self._resume(call.ties)
+            await self._resume()
             if self._resumed is not None:
                 plan = narrowed(plan, self._resumed.account, call.ties.objects, snapshot)
         counting = tuple(structs.replace(one, price=None) for one in corridor.sender.reaching(plan.deployments, call.endpoint))

@@ -1,10 +1,10 @@
-"""Calls about what vendors keep, such as files: the gateway asks one account, once or more often, reads the answers whole, and gives one of its own."""
+"""Calls about what vendors keep, such as files: the gateway asks one account, reads the answers, and gives one of its own or passes one on."""
 
 from collections.abc import Awaitable, Callable
 
-from gateway.errors import Refusal, UpstreamFailed
+from gateway.errors import Refusal, UpstreamFailed, UpstreamFault
 from gateway.plane.pools import Exchange, Pool
-from gateway.plane.relay import Reply
+from gateway.plane.relay import Reply, content_type
 from gateway.plane.send import Sent
 from gateway.plane.serve import ANSWER_BYTES
 from gateway.plane.snapshot import Snapshot
@@ -26,11 +26,11 @@ class Conflict(Refusal):
 
 
 class Errand(Unmetered):
-    """One such call; its receipt says that it cost nothing. `work` asks what it needs and returns the answer's body."""
+    """One such call; its receipt says that it cost nothing. `work` asks what it needs and returns the answer's body, or an answer to be passed on."""
 
     __slots__ = ("_content", "_kind", "_sent", "_snapshot", "_work")
 
-    def __init__(self, corridor: Corridor, call: Call, caller: Caller, reply: Reply, began: float, work: Callable[["Errand"], Awaitable[bytes]]) -> None:
+    def __init__(self, corridor: Corridor, call: Call, caller: Caller, reply: Reply, began: float, work: "Work") -> None:
         super().__init__(corridor, call, caller, reply, began, ("GET", "/"))
         self._work, self._kind = work, JSON_TYPE
         self._content: Body = b""
@@ -39,12 +39,23 @@ class Errand(Unmetered):
     async def _carry(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         body = await self._work(self)
+        if isinstance(body, Sent):
+            await self._pass(body)
+            return
         self.settle()
         if self._corridor.journal.strict:
             await self._corridor.journal.flushed()
         own = self._reworded(b"x-request-id: %b\r\n%b" % (self.call.id.encode(), SAFE))
         head = self._head(self._sent) if self._sent is not None else own
         await self.reply.whole(200, b"%bcontent-length: %d\r\n%b" % (head, len(body), JSON), body)
+
+    async def _pass(self, sent: Sent[bytes]) -> None:
+        try:
+            self._answered()
+            self._served = False
+            await self._pour(sent, sent.opening)
+        finally:
+            put_away(sent)
 
     async def ask(self, slug: str, method: str, path: str, content: Body = b"", kind: bytes = JSON_TYPE, limit_bytes: int = ANSWER_BYTES) -> bytes:
         """Return an account's whole answer. Raises VendorRefusal, TooFast, Overloaded, UpstreamFailed, UpstreamTimeout."""
@@ -60,12 +71,29 @@ class Errand(Unmetered):
             if self.attempts and self.attempts[-1].status == 409:
                 raise Conflict("The provider does not do that now: what it is about has gone on meanwhile. Look at it again.") from None
             raise
-        sent.pool.leave(sent.deployment)
-        sent.exchange.close()
+        put_away(sent)
         self._answered()
         # nothing of it is billed
         self._served = False
         return sent.opening
+
+    async def open(self, slug: str, path: str, content: Body, enough: Callable[[bytes], bool]) -> Sent[bytes]:
+        """Return an account's stream of events with as much of it as is `enough`, to be put away. Raises as `ask`."""
+        self.plan = unpriced(self._snapshot.accounts[slug])
+        self._request, self._content, self._kind = ("POST", path), content, JSON_TYPE
+
+        async def read(exchange: Exchange, pool: Pool, deployment: Deployment) -> bytes:
+            if content_type(exchange) != b"text/event-stream":
+                raise UpstreamFault("protocol", "the answer is no stream", sent=True)
+            heard = b""
+            while not enough(heard):
+                data = await exchange.chunks()
+                if not data or len(heard) > ANSWER_BYTES:
+                    raise UpstreamFault("reset", "the stream ended before it said what it is about", sent=True)
+                heard += data
+            return heard
+
+        return await self._send(read)
 
     def may_have_happened(self, attempts_before: int) -> bool:
         """Return whether a request that failed may have been carried out: none of the tries since `attempts_before` was refused for certain."""
@@ -78,3 +106,12 @@ class Errand(Unmetered):
         if self.call.headers and pool.provider.tells is not None:
             head = replaced(head, pool.provider.tells(self.call.headers)[0])
         return pool.signed(head, self._content), self._content
+
+
+Work = Callable[[Errand], Awaitable[bytes | Sent[bytes]]]
+
+
+def put_away(sent: Sent[bytes]) -> None:
+    """Give back what an answer was read from."""
+    sent.pool.leave(sent.deployment)
+    sent.exchange.close()

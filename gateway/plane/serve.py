@@ -19,10 +19,10 @@ from gateway.plane.relay import Reply, content_type, open_stream, stream
 from gateway.plane.send import Sent
 from gateway.plane.settle import charge, progress
 from gateway.plane.snapshot import Snapshot
-from gateway.plane.stored import response_in, unstored
+from gateway.plane.stored import Resumed, response_in, unstored
 from gateway.plane.telling import CACHE_OFF, JSON, SAFE, SSE, keep_alive
 from gateway.plane.walk import CHAT, Corridor, Walk
-from gateway.terms import Body, Call, Caller, Deployment, Ties
+from gateway.terms import Body, Call, Caller, Deployment
 from gateway.wire import plain_endpoints
 from gateway.wire.lines import replaced
 from gateway.wire.made import Made
@@ -43,6 +43,20 @@ def carry(corridor: Corridor, call: Call, caller: Caller, snapshot: Snapshot, re
     return Served(corridor, call, caller, reply, began).go(snapshot)
 
 
+async def resumed(corridor: Corridor, call: Call, caller: Caller) -> Resumed:
+    """Return a call with what it goes on from before it, once it is known whose the things are that it names.
+
+    Raises NoSuchObject, BadRequest, and what `resume` raises.
+    """
+    ties = call.ties
+    assert ties is not None
+    holder = await holder_of(corridor.ownership, caller.project.id, ties.objects, call.account)
+    whole = await corridor.stored.resume(call, caller)
+    if holder and whole.account not in ("", holder):
+        raise BadRequest("What this call names is kept at another provider account than the response it goes on from.", param=ties.objects[0].param)
+    return structs.replace(whole, account=whole.account or holder)
+
+
 class Served(Walk):
     """A call that a model answers: whole, as bytes that come, or as a stream."""
 
@@ -51,7 +65,7 @@ class Served(Walk):
     async def _carry(self, snapshot: Snapshot) -> None:
         corridor = self._corridor
         if self.call.ties is not None:
-            await self._resume(self.call.ties)
+            await self._resume()
         plan = self.plan = make_plan(self.call, self.caller, snapshot, corridor.draw)
         if self._resumed is not None and self.call.ties is not None:
             plan = self.plan = narrowed(plan, self._resumed.account, self.call.ties.objects, snapshot)
@@ -71,14 +85,9 @@ class Served(Walk):
         else:
             await self._whole()
 
-    async def _resume(self, ties: Ties) -> None:
-        """Find whose the things are that the call names, and put what it goes on from before it. Raises NoSuchObject, and what `resume` raises."""
-        corridor, call = self._corridor, self.call
-        holder = await holder_of(corridor.ownership, self.caller.project.id, ties.objects, call.account)
-        resumed = await corridor.stored.resume(call, self.caller)
-        if holder and resumed.account not in ("", holder):
-            raise BadRequest("What this call names is kept at another provider account than the response it goes on from.", param=ties.objects[0].param)
-        self._resumed, self.call = structs.replace(resumed, account=resumed.account or holder), resumed.call
+    async def _resume(self) -> None:
+        self._resumed = await resumed(self._corridor, self.call, self.caller)
+        self.call = self._resumed.call
 
     async def _whole(self) -> None:
         sent = await self._send(self._read_whole)

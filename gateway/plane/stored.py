@@ -52,8 +52,8 @@ class Forget(msgspec.Struct, tag="forget", frozen=True):
 class Found(msgspec.Struct, tag="found", frozen=True):
     """What the store says: `ok` is False when it could not be asked, `found` when there is no such thing in this project or it is over.
 
-    `account` is where the vendor stores it. Of what is kept here: `response` is the answer, `input` a JSON array of everything that led to it;
-    for items, `input` are those items in the order of their ids. `tokens` is how long the conversation was.
+    `account` is where the vendor stores it, `owes` whether it is still to be paid for. Of what is kept here: `response` is the answer, `input` a JSON array
+    of everything that led to it; for items, `input` are those items in the order of their ids. `tokens` is how long the conversation was.
     """
 
     ok: bool = False
@@ -62,6 +62,7 @@ class Found(msgspec.Struct, tag="found", frozen=True):
     response: bytes = b""
     input: bytes = b"[]"
     tokens: int = 0
+    owes: bool = False
     number: int = 0
 
 
@@ -93,9 +94,14 @@ class _Named(msgspec.Struct):
     id: str = ""
 
 
+class _Used(msgspec.Struct):
+    total_tokens: int = 0
+
+
 class _Answered(msgspec.Struct):
     id: str = ""
     output: list[_Named] = []
+    usage: _Used | None = None
 
 
 async def _unreachable(question: Question) -> Found:
@@ -166,6 +172,16 @@ class Stored:
         if not account:
             question = structs.replace(question, previous=resumed.call.resumed_from, input=resumed.items, response=response)
         return bool(answered.id) and (await self.ask(question)).ok
+
+
+def keep_at(project: str, account: str, response_id: str, told: bytes) -> Keep:
+    """Return the note that a vendor stores a project's response, with what is told of it so far (JSON, which may be nothing)."""
+    try:
+        answered = msgspec.json.decode(told, type=_Answered)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        answered = _Answered()
+    ids = tuple(item.id for item in answered.output if item.id)
+    return Keep(project, response_id, account, items=ids, tokens=max(0, answered.usage.total_tokens) if answered.usage is not None else 0)
 
 
 def items_of(given: msgspec.Raw | None) -> bytes:

@@ -34,7 +34,7 @@ def _other_path(rest: str) -> str:
 
 
 PROVIDER = Provider(
-    keeps=frozenset({"files", "batches"}),
+    keeps=frozenset({"files", "batches", "responses"}),
     output_limit="max_completion_tokens",
     slug="azure",
     title="Azure OpenAI",

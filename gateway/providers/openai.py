@@ -3,7 +3,7 @@
 from gateway.providers import Provider
 
 PROVIDER = Provider(
-    keeps=frozenset({"files", "batches"}),
+    keeps=frozenset({"files", "batches", "responses"}),
     output_limit="max_completion_tokens",
     slug="openai",
     title="OpenAI",

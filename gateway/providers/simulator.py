@@ -3,7 +3,7 @@
 from gateway.providers import Provider
 
 PROVIDER = Provider(
-    keeps=frozenset({"files", "batches"}),
+    keeps=frozenset({"files", "batches", "responses"}),
     slug="simulator",
     title="Simulator (OpenAI wire, simulated)",
     wires={

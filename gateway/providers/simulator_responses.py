@@ -3,6 +3,7 @@
 from gateway.providers import Provider
 
 PROVIDER = Provider(
+    keeps=frozenset({"responses"}),
     slug="simulator_responses",
     title="Simulator (Responses wire, simulated)",
     wires={"responses": "openai_responses"},

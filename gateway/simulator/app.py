@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, parse_qsl, unquote
 
 import orjson
 
@@ -118,7 +118,11 @@ class Simulator:
         elif method == "GET" and path.startswith("/v1/models/"):
             await _plain(connection, wire, wire.one_model(unquote(path[len("/v1/models/") :])))
         elif path.startswith("/v1/responses/"):
-            await _plain(connection, wire, self.stored.answer(method, path[len("/v1/responses/") :]))
+            query = dict(parse_qsl(connection.scope["query_string"].decode()))
+            if query.get("stream") == "true":
+                await faults.stream(connection, sim.NONE, wire, [faults.SSE, SIMULATED], self.stored.again(path[14:], query), 0, 0, str.encode)
+            else:
+                await _plain(connection, wire, self.stored.answer(method, path[14:]))
         elif wire is anthropic_wire and path.startswith("/v1/files"):
             await self._message_files(connection, method, path, headers)
         elif path.startswith(("/v1/files", "/v1/batches", "/v1/messages/batches")):
@@ -262,7 +266,17 @@ class Simulator:
             prompt = prompt._replace(echo=shown.decode("utf-8", "replace"))
             replies = [answer(prompt)]
         tell = executed.teller(wire, fields, self._made_container, self.message_files)
+        looks = prompt.directives.number("looks")
         keep = self.stored.keeper(fields) if wire is responses_wire else executed.as_it_is
+        if wire is responses_wire and fields.get("background") is True:
+            if prompt.stream:
+                events = list(responses_wire.events(prompt, replies))
+                self.stored.streamed(fields, events, looks)
+                pace_ms = prompt.directives.number("pace", self.pace_ms)
+                told = [faults.SSE, SIMULATED, *responses_wire.headers(prompt.seed)]
+                await faults.stream(connection, prompt.directives, wire, told, events, 2, pace_ms, lambda text: responses_wire.text_event(prompt, text))
+                return
+            keep = self.stored.worker(fields, looks)
         await self._spoken(connection, wire, prompt, replies, lambda said: tell(keep(said)), kind)
 
     async def _embedded(self, connection: Connection, fields: dict[str, Any]) -> None:

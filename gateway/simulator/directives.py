@@ -19,6 +19,7 @@ NUMBERS: dict[str, tuple[int, int, int]] = {
     "calls": (0, 64, 2),
     "dims": (1, 4_096, 64),
     "ping": (0, 1_000, 1),
+    "looks": (0, 1_000_000, 1),
     "huge_line": (1, 256 * MIB, 2 * MIB),
     "huge_header": (1, 16 * MIB, 128 * 1024),
     "gzip_bomb": (1, 1_024 * MIB, 100 * MIB),

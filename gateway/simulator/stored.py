@@ -1,4 +1,7 @@
-"""What the simulated vendor stores of its responses, the last thousand, in memory: found by id, and gone on from."""
+"""What the simulated vendor stores of its responses, the last thousand, in memory: found by id, and gone on from.
+
+What is made in the background is done when it was looked at as often as `looks` says; until then it can be cancelled.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +20,9 @@ class Stored:
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {}
+        # how often one in the background is still to be looked at, and the events of one that is streamed
+        self._looks: dict[str, int] = {}
+        self._events: dict[str, list[bytes]] = {}
 
     def expanded(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Return a request with the conversation it goes on from in front of its input, and stored items where it refers to them; raises Problem."""
@@ -50,6 +56,31 @@ class Stored:
 
         return keep
 
+    def worker(self, fields: dict[str, Any], looks: int) -> Callable[[bytes], bytes]:
+        """Return what keeps an answer's body as one that is made in the background, and tells how it stands at first."""
+
+        def work(said: bytes) -> bytes:
+            response = {**orjson.loads(said), "background": True}
+            self._keep(orjson.dumps(response), fields)
+            self._looks[response["id"]] = looks
+            return orjson.dumps(_standing(response, "queued"))
+
+        return work
+
+    def streamed(self, fields: dict[str, Any], events: list[bytes], looks: int) -> None:
+        """Keep an answer that is made in the background and streamed, so that it can be streamed again."""
+        for event in events:
+            self._keep(event, fields)
+        identity = orjson.loads(events[0].partition(b"\ndata: ")[2])["response"]["id"]
+        self._looks[identity], self._events[identity] = looks, events
+
+    def again(self, path: str, query: dict[str, str]) -> list[bytes]:
+        """Return the events of a streamed answer behind the one last seen; raises Problem."""
+        if path not in self._events:
+            raise Problem(400, "This response cannot be streamed: it was not created with stream=true.", "invalid_request", "stream")
+        self._looks.pop(path, None)
+        return self._events[path][int(query.get("starting_after", "-1")) + 1 :]
+
     def _keep(self, said: bytes, fields: dict[str, Any]) -> None:
         if said.startswith(b"event: "):
             name, _, data = said.partition(b"\ndata: ")
@@ -69,6 +100,10 @@ class Stored:
             raise Problem(404, f"Response with id '{identity}' not found.", "response_not_found")
         response, items = self._kept[identity]
         if (method, rest) == ("GET", ""):
+            left = self._looks.pop(identity, 0)
+            if left:
+                self._looks[identity] = left - 1
+                return orjson.dumps(_standing(response, "in_progress"))
             return orjson.dumps(response)
         if (method, rest) == ("DELETE", ""):
             del self._kept[identity]
@@ -77,5 +112,14 @@ class Stored:
             rows = [{"id": f"item_{identity}_{place}", **item} for place, item in enumerate(items)][::-1]
             return orjson.dumps({"object": "list", "data": rows, "first_id": rows[0]["id"], "last_id": rows[-1]["id"], "has_more": False})
         if (method, rest) == ("POST", "cancel"):
+            if self._looks.pop(identity, 0):
+                self._kept[identity] = (_standing(response, "cancelled"), items)
+            if response.get("background"):
+                return orjson.dumps(self._kept[identity][0])
             raise Problem(400, "Cannot cancel a synchronous response.", "invalid_request")
         raise Problem(405, f"Not allowed to {method} on {rest}.", "method_not_supported")
+
+
+def _standing(response: dict[str, Any], status: str) -> dict[str, Any]:
+    """Return a response as it is told of before it is done, or when it was cancelled."""
+    return {**response, "status": status, "output": [], "usage": None, "incomplete_details": None}

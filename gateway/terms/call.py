@@ -183,7 +183,8 @@ class Reference(Frozen, frozen=True):
 class Ties(Frozen, frozen=True):
     """What a call has to do with stored ones: the response it goes on from, the items it refers to by their ids, and whether it is to be stored.
 
-    `objects` is what else it names that its vendor keeps; `makes` is whether its answer may tell of such things that were made for it.
+    `objects` is what else it names that its vendor keeps; `makes` is whether its answer may tell of such things that were made for it. `goes_on` is whether
+    it is to be worked at in the background, whoever waits.
     """
 
     previous: str = ""
@@ -191,6 +192,7 @@ class Ties(Frozen, frozen=True):
     keeps: bool = False
     objects: tuple[Reference, ...] = ()
     makes: bool = False
+    goes_on: bool = False
 
 
 class Call(Frozen, frozen=True):

@@ -241,14 +241,6 @@ class BatchAsk(Frozen, frozen=True):
     parsed: Mapping[str, Any]
 
 
-class BatchTold(Frozen, frozen=True):
-    """What a vendor says about a batch: its id, whether nothing more will happen to it, and the files that hold its results where those are files."""
-
-    object_id: str
-    is_over: bool
-    files: tuple[str, ...] = ()
-
-
 class BatchResult(Frozen, frozen=True):
     """What became of one request of a batch: the status and body a call would have got; status 0 and a word where the vendor never answered it."""
 
@@ -258,24 +250,44 @@ class BatchResult(Frozen, frozen=True):
     error_code: str = ""
 
 
-class Batching(Frozen, frozen=True):
-    """How a wire speaks of batches: `kind` is what an object of theirs is called, `endpoints` are those whose calls it batches.
+class BatchTold(Frozen, frozen=True):
+    """What a vendor says about work: its id, whether nothing more will happen to it, and its results where they are files or stand in what is said."""
 
-    `read_asks` takes the file or request that holds a batch's calls, `rewrite` returns it with some of their bodies, by their place, replaced; `read_told`
-    takes an answer about a batch, `read_result` a line of its results, found in files or (`results`) at a path of the batch's own. All raise WireError.
+    object_id: str
+    is_over: bool
+    files: tuple[str, ...] = ()
+    results: tuple[BatchResult, ...] = ()
+
+
+class Working(Frozen, frozen=True):
+    """How a wire tells of work that goes on when its call is answered: `kind` is what an object of it is called, `read_told` takes an answer about one.
+
+    What is done is billed in the `tier`, "" for the one the answer names.
+    """
+
+    kind: str
+    read_told: Callable[[bytes], BatchTold]
+    tier: str = ""
+
+
+class Batching(Working, frozen=True, kw_only=True):
+    """How a wire speaks of batches; `endpoints` are those whose calls it batches.
+
+    `read_asks` takes the file or request that holds a batch's calls, `rewrite` returns it with some of their bodies, by their place, replaced; `read_result`
+    takes a line of its results, found in files or (`results`) at a path of the batch's own. All raise WireError.
     `find` takes a page of a vendor's list of batches and a file's id; it returns the batches made of that file, and where the next page begins, "" behind the
     last. `with_results_at` returns an answer about a batch with the address of its results, where it has one, below another base URL.
     """
 
-    kind: str
     endpoints: frozenset[str]
     read_asks: Callable[[bytes], Iterator[BatchAsk]]
     rewrite: Callable[[bytes, Mapping[int, bytes]], bytes]
-    read_told: Callable[[bytes], BatchTold]
     read_result: Callable[[bytes], BatchResult]
     results: str = ""
     find: Callable[[bytes, str], tuple[tuple[str, ...], str]] | None = None
     with_results_at: Callable[[bytes, str], bytes] | None = None
+    # vendors serve batches at rates of their own
+    tier: str = "batch"
 
 
 class Wire(Frozen, frozen=True):
@@ -288,7 +300,7 @@ class Wire(Frozen, frozen=True):
     is no top-level field. `usage_member` is the answer's field that holds the usage. `names_model` is whether the body does.
     `terminal` ends a stream whose provider sent everything but its last event; None where such a stream counts as cut.
     `counting` are endpoints that count a request's tokens free of charge, each with how a count is told.
-    `batching` are its endpoints for batches.
+    `batching` are its endpoints for batches, `working` those whose calls may be answered before they are done.
     `text_bytes` tells how much of a whole answer is text, to estimate tokens from. `without_foreign` returns the changes that take other vendors'
     sealed reasoning out of a request that else passes unchanged; it is asked where `sealed` stands in one. `rename_model` returns the changes where a
     body repeats the model that its path names.
@@ -316,6 +328,7 @@ class Wire(Frozen, frozen=True):
     stream_type: bytes = b"text/event-stream"
     text_bytes: Callable[[bytes], int] = len
     batching: Mapping[str, Batching] = {}
+    working: Mapping[str, Working] = {}
     without_foreign: Callable[[Mapping[str, msgspec.Raw]], Mapping[str, bytes | None]] | None = None
     sealed: bytes = b'"sgw1.'
     rename_model: Callable[[Mapping[str, msgspec.Raw], str], Mapping[str, bytes | None]] | None = None
@@ -355,6 +368,12 @@ def plain_endpoints() -> Mapping[str, Plain]:
 def batching_endpoints() -> Mapping[str, Batching]:
     """Return the endpoints for batches."""
     return {endpoint: batching for wire in shelf().values() for endpoint, batching in wire.batching.items()}
+
+
+@cache
+def working_endpoints() -> Mapping[str, Working]:
+    """Return the endpoints whose work goes on when its call is answered: those for batches, and those that work in the background."""
+    return {endpoint: working for wire in shelf().values() for endpoint, working in (*wire.batching.items(), *wire.working.items())}
 
 
 @cache

@@ -13,8 +13,8 @@ from django.urls import reverse
 
 from accounts.models import AuditEvent, BusinessUnit, GrantRequest, Project, User
 from accounts.sealing import SealBroken
-from gateway import acts, publish, retention, storing
-from gateway.models import ResponseRetention, StoredItem, StoredResponse
+from gateway import acts, batches, publish, retention, storing
+from gateway.models import Batch, ResponseRetention, StoredItem, StoredResponse
 from gateway.plane.stored import Fetch, Forget, Found, Keep, conversation
 from gateway.tasks import forget_stored_responses
 
@@ -52,6 +52,22 @@ def keep(project: Project, response_id: str, asked: str, previous: str = "", **m
 
 def fetch(project: Project, response_id: str) -> Found:
     return storing.answer(Fetch(str(project.pk), response_id))
+
+
+def test_what_a_vendor_still_makes_grows_until_it_is_done_and_is_owed_for_until_it_is_settled(project: Project) -> None:
+    begun = b'{"id":"resp_1","status":"queued","output":[],"usage":null}'
+    batch = Batch.objects.create(
+        id="call_1", project=project, account="acme", resource="responses", object_id="resp_1", state="open", created_at=NOW, next_look_at=NOW
+    )
+    assert (batches.note(batch, "", "response", "resp_1", begun), fetch(project, "resp_1")) == (True, Found(True, True, "acme", owes=True))
+    done = b'{"id":"resp_1","status":"completed","output":[{"id":"msg_1"},{"id":"msg_2"}],"usage":{"total_tokens":9}}'
+    assert [batches.note(batch, "", "response", "resp_1", told) for told in (done, done, begun, b"[", b'{"usage":{"total_tokens":-1}}')] == [True] * 5
+    Batch.objects.update(state="settled", settled_at=NOW)
+    assert fetch(project, "resp_1") == Found(True, True, "acme", tokens=9)
+    for items in (("msg_1",), ("msg_2", "msg_1")):
+        assert storing.answer(Fetch(str(project.pk), item_ids=items)).account == "acme"
+    ResponseRetention.objects.create(project=project, days=0)
+    assert (batches.note(batch, "", "response", "resp_2", done), fetch(project, "resp_2")) == (True, NOWHERE)
 
 
 def test_a_conversation_is_put_together_from_all_its_responses(project: Project) -> None:

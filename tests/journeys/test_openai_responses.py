@@ -143,10 +143,10 @@ def test_a_failing_stream_raises_and_nonsense_is_named(client: openai.OpenAI, wi
     model = model_of(wire)
     with pytest.raises(openai.APIError):
         list(client.responses.create(model=model, input="x [[sim: in_stream_error tokens=50]]", stream=True))
-    with pytest.raises(openai.BadRequestError) as caught:
-        client.responses.create(model=model, input="x", background=True)
-    assert (caught.value.code, caught.value.param) == ("unsupported_field", "background")
     if wire != "responses":
+        with pytest.raises(openai.BadRequestError) as caught:
+            client.responses.create(model=model, input="x", background=True)
+        assert (caught.value.code, caught.value.param) == ("unsupported_field", "background")
         with pytest.raises(openai.BadRequestError) as caught:
             client.responses.create(model=model, input="x", tools=[{"type": "web_search"}])
         assert (caught.value.code, caught.value.param) == ("unsupported_field", "tools[0].type")

@@ -124,6 +124,13 @@ def with_results_at(body: bytes, base: str) -> bytes:
 
 BATCHING = {
     "messages/batches": Batching(
-        "message_batch", frozenset({"messages"}), read_asks, rewrite, read_told, read_result, "results", with_results_at=with_results_at
+        "message_batch",
+        read_told,
+        endpoints=frozenset({"messages"}),
+        read_asks=read_asks,
+        rewrite=rewrite,
+        read_result=read_result,
+        results="results",
+        with_results_at=with_results_at,
     )
 }

@@ -133,4 +133,4 @@ def _code_in(body: bytes) -> str:
     return code if isinstance(code, str) and code.isascii() and 0 < len(code) <= 40 else "vendor_refused"
 
 
-BATCHING = {"batches": Batching("batch", ENDPOINTS, read_asks, rewrite, read_told, read_result, find=find)}
+BATCHING = {"batches": Batching("batch", read_told, endpoints=ENDPOINTS, read_asks=read_asks, rewrite=rewrite, read_result=read_result, find=find)}

@@ -15,6 +15,7 @@ from gateway.wire.openai_responses.kept import made, may_name
 from gateway.wire.openai_responses.reasoning import NAME
 from gateway.wire.openai_responses.stream import ChunkReader
 from gateway.wire.openai_responses.told import error_body, error_event, write_answer
+from gateway.wire.openai_responses.working import WORKING
 from gateway.wire.sse import EventBuffer
 
 __all__ = ["WIRE", "ChunkReader", "ChunkWriter", "compose", "read_answer", "read_ask", "read_usage", "write_answer"]
@@ -54,4 +55,5 @@ WIRE = Wire(
     read_usage=read_usage,
     meter=partial(ReaderMeter, ChunkReader),
     without_foreign=without_foreign,
+    working=WORKING,
 )

@@ -27,7 +27,7 @@ class _Fields(msgspec.Struct):
 
 
 def read_head(parsed: Mapping[str, Any]) -> Head:
-    """Return what the gateway reads of a request. Raises WireError("invalid_request"), and "unsupported_field" for work in the background."""
+    """Return what the gateway reads of a request. Raises WireError("invalid_request"), and "unsupported_field" for what belongs to a vendor's account."""
     try:
         fields = msgspec.convert(parsed, _Fields)
     except msgspec.ValidationError as error:
@@ -35,16 +35,15 @@ def read_head(parsed: Mapping[str, Any]) -> Head:
     output_tokens = fields.max_output_tokens or 0
     if not 0 <= output_tokens <= MOST_OUTPUT_TOKENS:
         raise WireError("invalid_request", "The output limit must be between 0 and 10 000 000 tokens.", "max_output_tokens")
-    if fields.background:
-        # an answer that nobody waits for tells its usage to nobody: it could neither be held against a budget nor be billed
-        raise WireError("unsupported_field", "background is not served by this gateway: leave it out, and use stream for long answers.", "background")
     if fields.conversation is not None:
         # conversations belong to the vendor's account, not to a project of ours
         raise WireError("unsupported_field", "conversation is not served by this gateway: use previous_response_id instead.", "conversation")
     if fields.prompt is not None:
         # made in the vendor's console, for everybody who holds the account's credential
         raise WireError("unsupported_field", "prompt is not served by this gateway: write what it says into instructions and input.", "prompt")
-    ties = Ties(fields.previous_response_id or "", _references(parsed.get("input")), fields.store is not False)
+    ties = Ties(
+        fields.previous_response_id or "", _references(parsed.get("input")), fields.store is not False, goes_on=fields.background is True
+    )
     return Head(fields.model, bool(fields.stream), output_tokens, True, fields.safety_identifier or fields.user or "", ties=ties)
 
 

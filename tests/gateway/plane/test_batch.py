@@ -160,17 +160,17 @@ ANSWER = orjson.dumps({"choices": [{"message": {"content": "hello"}}], "usage": 
 def test_an_answer_is_billed_at_the_rates_for_batches() -> None:
     drafted = draft(lines({"model": "up-1"}))
     item, ticket = drafted.items[0], drafted.tickets[0]
-    receipt = settled(0, item, ticket, BatchResult("c0", 200, ANSWER))
+    receipt = settled(0, item, ticket, BatchResult("c0", 200, ANSWER), "batch")
     assert (receipt.call_id, receipt.client_request_id, receipt.status, receipt.outcome) == (f"{CALL.id}-0", "c0", 200, "ok")
     assert (receipt.input_tokens, receipt.output_tokens, receipt.usage_source, receipt.flags) == (50, 10, "provider", "tier_batch")
     assert (receipt.cost_nanousd, receipt.quote_nanousd) == (50 * 500 + 10 * 1000, item.quote_nanousd)
-    beyond = settled(0, structs.replace(item, quote_nanousd=34_999), ticket, BatchResult("c0", 200, ANSWER))
+    beyond = settled(0, structs.replace(item, quote_nanousd=34_999), ticket, BatchResult("c0", 200, ANSWER), "batch")
     assert (beyond.cost_nanousd, beyond.flags) == (35_000, "tier_batch,overrun")
 
 
 def test_without_rates_for_batches_the_standard_ones_are_billed_and_that_is_said() -> None:
     drafted = draft(lines({"model": "chatty"}))
-    receipt = settled(0, drafted.items[0], drafted.tickets[0], BatchResult("c0", 200, ANSWER))
+    receipt = settled(0, drafted.items[0], drafted.tickets[0], BatchResult("c0", 200, ANSWER), "batch")
     assert (receipt.cost_nanousd, receipt.flags) == (50 * 1000 + 10 * 2000, "tier_batch,tier_unpriced")
 
 
@@ -188,7 +188,7 @@ def test_without_rates_for_batches_the_standard_ones_are_billed_and_that_is_said
 def test_what_became_of_a_request_is_billed_as_it_came(result: BatchResult, expected: tuple[int, str, str, str, int]) -> None:
     drafted = draft(lines({"model": "up-1", "messages": [{}]}))
     item = structs.replace(drafted.items[0], body_bytes=52)
-    receipt = settled(0, item, drafted.tickets[0], result)
+    receipt = settled(0, item, drafted.tickets[0], result, "batch")
     assert (receipt.status, receipt.outcome, receipt.error_code, receipt.usage_source, receipt.cost_nanousd) == expected
 
 

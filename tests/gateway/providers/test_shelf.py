@@ -65,12 +65,13 @@ def test_the_page_of_the_documentation_lists_the_shelf() -> None:
     assert provider_reference.PATH.read_text(encoding="utf-8") == provider_reference.page()
 
 
-def test_files_and_batches_are_where_each_vendor_has_them() -> None:
+def test_what_is_kept_account_of_is_where_each_vendor_has_them() -> None:
     def paths(slug: str) -> dict[str, str]:
         return {kind: shelf()[slug].path(kind, "-", {"api_version": "2024-10-21"}, False) for kind in sorted(shelf()[slug].keeps)}
 
-    assert paths("azure") == {"batches": "/openai/v1/batches", "files": "/openai/v1/files"}
-    assert paths("groq") == paths("openai") == {"batches": "/batches", "files": "/files"}
+    assert paths("azure") == {"batches": "/openai/v1/batches", "files": "/openai/v1/files", "responses": "/openai/v1/responses"}
+    assert paths("openai") == {"batches": "/batches", "files": "/files", "responses": "/responses"}
+    assert paths("groq") == {"batches": "/batches", "files": "/files"}
     assert paths("anthropic") == {"messages/batches": "/v1/messages/batches"}
     # in shapes of their own: kept apart on their provider paths, and not metered
     assert (paths("mistral"), paths("together")) == ({}, {})

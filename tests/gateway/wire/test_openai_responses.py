@@ -12,7 +12,7 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from gateway.terms import Answer, Ask, Chunk, ChunkKind, Citation, Logprob, Message, Part, PartKind, Ties, TokensChunk, Tool, ToolChoice, Usage
-from gateway.wire import Told, WireError
+from gateway.wire import BatchResult, BatchTold, Told, WireError, working_endpoints
 from gateway.wire.openai_responses import WIRE, ChunkReader, ChunkWriter, compose, read_answer, read_ask, read_usage, write_answer
 from gateway.wire.sse import EventBuffer, data_of
 from gateway.wire.strict import fields
@@ -563,11 +563,21 @@ def test_what_a_call_has_to_do_with_stored_ones_is_read() -> None:
     assert (caught.value.code, caught.value.param) == ("unsupported_field", "conversation")
 
 
-def test_work_in_the_background_is_refused() -> None:
+def test_work_in_the_background_goes_on_and_is_told_of_until_it_is_over() -> None:
     assert WIRE.client is not None
-    with pytest.raises(WireError) as caught:
-        WIRE.client.read_head({"model": "m", "background": True})
-    assert (caught.value.code, caught.value.param) == ("unsupported_field", "background")
+    assert WIRE.client.read_head({"model": "m", "background": True}).ties == Ties(keeps=True, goes_on=True)
+    read_told = working_endpoints()["responses"].read_told
+    used = b'{"id":"resp_1","status":"%b","usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}}'
+    idle = b'{"id":"resp_1","status":"%b","usage":null}'
+    assert [read_told(idle % status) for status in (b"queued", b"in_progress")] == [BatchTold("resp_1", False)] * 2
+    told = {status: read_told(body % status).results for status in (b"completed", b"incomplete", b"failed", b"cancelled") for body in (idle, used)}
+    assert told == {status: (BatchResult("", 200, used % status),) for status in told}
+    assert read_told(idle % b"completed").results == (BatchResult("", 200, idle % b"completed"),)
+    assert read_told(idle % b"failed").results == (BatchResult("", 502, error_code="response_failed"),)
+    assert read_told(idle % b"cancelled").results == (BatchResult("", 0, error_code="response_cancelled"),)
+    for nonsense in (b"[]", b'{"id":1}', b"{", b'"x"'):
+        with pytest.raises(WireError, match="not about a response"):
+            read_told(nonsense)
 
 
 WORDS = ["", "user", "assistant", "message", "function", "function_call", "function_call_output", "reasoning", "input_text", "auto", "json_schema", "x"]
