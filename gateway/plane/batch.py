@@ -144,8 +144,9 @@ def _planned(batching: Batching, ask: BatchAsk, place: int, call: Call, caller: 
     ties = head.ties
     if ties is not None and ties.goes_on:
         raise BadRequest("A batch is worked at in the background as it is. Leave `background` out.", param="background")
-    if ties is not None and (ties.previous or ties.references):
-        raise BadRequest("A request of a batch cannot go on from stored responses. Send the conversation itself.", param="previous_response_id")
+    if ties is not None and (ties.previous or ties.references or ties.in_conversation):
+        param = "conversation" if ties.in_conversation else "previous_response_id"
+        raise BadRequest("A request of a batch cannot go on from stored responses. Send the conversation itself.", param=param)
     objects = references(ask.parsed)
     for each in objects:
         if each.is_place:

@@ -9,7 +9,7 @@ from billing.money import TOKENS_PER_RATE
 from gateway.errors import BadRequest, DataClassNotAllowed, NoSuchModel, NotAllowed, PriceUnknown
 from gateway.plane.objects import may_read, unreadable
 from gateway.plane.snapshot import Snapshot
-from gateway.terms import Call, Caller, Deployment, Model, Plan, Reference
+from gateway.terms import UNTOLD, Call, Caller, Deployment, Model, Plan, Reference
 from gateway.wire import Plain, chat_endpoints, counting_endpoints, live_endpoints, plain_endpoints
 
 KIND_OF_ENDPOINT = (
@@ -25,6 +25,8 @@ BOUNDED = PLAIN.keys() | live_endpoints().keys()
 UNLISTED_CLEARANCE = 1
 NOT_SERVED = frozenset({"requested", "retired"})
 ASSUMED_OUTPUT_TOKENS = 4_096
+# A conversation that its vendor keeps is as long as its model can read; of a model whose length is not known, as long as most can.
+ASSUMED_CONTEXT_TOKENS = 400_000
 # What a stream without an output limit holds at a time; it is extended as the stream grows.
 BLOCK_TOKENS = 1_024
 # Below this an answer is of no use: the call is refused rather than cut so short.
@@ -142,7 +144,8 @@ def capped(plan: Plan) -> Plan:
 
 def quoted(call: Call, model: Model, deployments: tuple[Deployment, ...], snapshot: Snapshot) -> Plan:
     """Return the plan with its upper bound: every byte a token, the output limit reached, at the dearest deployment's dearest rates."""
-    input_tokens = (call.most_input_tokens or len(call.body)) + FRAMING_TOKENS + call.history_tokens
+    history_tokens = call.history_tokens if call.history_tokens != UNTOLD else model.context_tokens or ASSUMED_CONTEXT_TOKENS
+    input_tokens = (call.most_input_tokens or len(call.body)) + FRAMING_TOKENS + history_tokens
     assumed = BLOCK_TOKENS if call.stream else ASSUMED_OUTPUT_TOKENS
     output_tokens = call.max_output_tokens or assumed * call.answers if call.endpoint in CHAT else call.max_output_tokens if call.endpoint in BOUNDED else 0
     input_rate = output_rate = request = 0

@@ -7,7 +7,7 @@ import orjson
 from msgspec import structs
 
 from gateway.errors import BadRequest, DependencyUnavailable, Refusal, TooLarge
-from gateway.terms import Call, Caller, Frozen
+from gateway.terms import UNTOLD, Call, Caller, Frozen
 from gateway.wire.openai_responses.items import is_reference
 from gateway.wire.strict import fields as fields_of
 from gateway.wire.strict import splice
@@ -120,6 +120,8 @@ class Stored:
         assert ties is not None
         days = caller.project.stored_response_days
         keeps = ties.keeps and days > 0
+        if ties.in_conversation and not keeps:
+            raise BadRequest("A conversation stores what is said, and this is not to be stored: leave `conversation` out.", param="conversation")
         if not (ties.previous or ties.references or keeps or ties.keeps):
             return Resumed(call)
         fields = fields_of(call.text)
@@ -149,7 +151,8 @@ class Stored:
         body = splice(fields, changes) if changes else call.text
         if len(body) > self._limit_bytes:
             raise TooLarge("The conversation this call goes on from has grown beyond what may be sent. Begin another one.")
-        resumed = structs.replace(call, body=body, keeps=keeps, resumed_from=ties.previous if previous else "", history_tokens=tokens)
+        history = UNTOLD if ties.in_conversation else tokens
+        resumed = structs.replace(call, body=body, keeps=keeps, resumed_from=ties.previous if previous else "", history_tokens=history)
         return Resumed(resumed, items, next(iter(held_at), ""))
 
     async def _found(self, question: Fetch, param: str, missing: type[NoSuchResponse]) -> Found:

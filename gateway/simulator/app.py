@@ -47,11 +47,11 @@ class Simulator:
     def __init__(self, pace_ms: int = 0, any_model: bool = False) -> None:
         self.pace_ms = pace_ms
         self.any_model = any_model
-        self.stored = Stored()
         self.files, self.message_files = Files(), MessageFiles()
         self.batches = Batches(self.files, self._in_a_batch)
         self.message_batches = MessageBatches(self._in_a_batch)
         self.collections, self.google_files = Collections(), GoogleFiles()
+        self.stored = Stored(self.collections.has_conversation)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or speak with one client."""

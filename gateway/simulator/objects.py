@@ -37,6 +37,10 @@ class Collections:
         """Return whether a path leads to a collection."""
         return path.removeprefix("/v1/").partition("/")[0] in COLLECTIONS
 
+    def has_conversation(self, object_id: str) -> bool:
+        """Return whether there is a conversation of an id."""
+        return object_id in self._rows["conversations"]
+
     def answer(self, method: str, path: str, query: bytes, fields: dict[str, Any]) -> bytes:
         """Return an answer; raises Problem."""
         name, _, rest = path.removeprefix("/v1/").partition("/")

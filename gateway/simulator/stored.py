@@ -18,7 +18,10 @@ ENDED = (b"response.completed", b"response.incomplete")
 class Stored:
     """Responses by id, each with the input items that led to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, has_conversation: Callable[[str], bool]) -> None:
+        self._has_conversation = has_conversation
+        # what was said in conversations, by their ids
+        self._said: dict[str, list[dict[str, Any]]] = {}
         self._kept: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {}
         # how often one in the background is still to be looked at, and the events of one that is streamed
         self._looks: dict[str, int] = {}
@@ -28,7 +31,11 @@ class Stored:
         """Return a request with the conversation it goes on from in front of its input, and stored items where it refers to them; raises Problem."""
         if isinstance(fields.get("input"), list):
             fields = {**fields, "input": [self._item(item) for item in fields["input"]]}
-        previous = fields.get("previous_response_id")
+        previous, conversation = fields.get("previous_response_id"), _conversation_in(fields)
+        if conversation:
+            if not self._has_conversation(conversation):
+                raise Problem(404, f"Conversation with id '{conversation}' not found.", None, "conversation")
+            return {**fields, "input": [*self._said.get(conversation, ()), *items_of(fields)]}
         if previous is None:
             return fields
         found = self._kept.get(str(previous))
@@ -90,6 +97,8 @@ class Stored:
         else:
             response = orjson.loads(said)
         self._kept[response["id"]] = (response, items_of(fields))
+        if conversation := _conversation_in(fields):
+            self._said[conversation] = [*items_of(fields), *response["output"]]
         if len(self._kept) > MOST:
             del self._kept[next(iter(self._kept))]
 
@@ -118,6 +127,12 @@ class Stored:
                 return orjson.dumps(self._kept[identity][0])
             raise Problem(400, "Cannot cancel a synchronous response.", "invalid_request")
         raise Problem(405, f"Not allowed to {method} on {rest}.", "method_not_supported")
+
+
+def _conversation_in(fields: dict[str, Any]) -> str:
+    """Return the id of the conversation a request belongs to, "" for none."""
+    named = fields.get("conversation") or ""
+    return str(named["id"] if isinstance(named, dict) else named)
 
 
 def _standing(response: dict[str, Any], status: str) -> dict[str, Any]:

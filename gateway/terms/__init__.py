@@ -2,6 +2,7 @@
 
 from gateway.terms.base import Frozen
 from gateway.terms.call import (
+    UNTOLD,
     Account,
     Attempt,
     Budget,
@@ -26,6 +27,7 @@ from gateway.terms.embedding import EmbedAsk, Embedded
 from gateway.terms.upload import Body, Upload
 
 __all__ = [
+    "UNTOLD",
     "Account",
     "Answer",
     "Ask",

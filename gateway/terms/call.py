@@ -180,11 +180,15 @@ class Reference(Frozen, frozen=True):
     is_place: bool = False
 
 
+# as a number of tokens: nobody but the vendor knows
+UNTOLD = -1
+
+
 class Ties(Frozen, frozen=True):
     """What a call has to do with stored ones: the response it goes on from, the items it refers to by their ids, and whether it is to be stored.
 
     `objects` is what else it names that its vendor keeps; `makes` is whether its answer may tell of such things that were made for it. `goes_on` is whether
-    it is to be worked at in the background, whoever waits.
+    it is to be worked at in the background, whoever waits, `in_conversation` whether it belongs to one of its vendor's, which is as long as it is.
     """
 
     previous: str = ""
@@ -193,6 +197,7 @@ class Ties(Frozen, frozen=True):
     objects: tuple[Reference, ...] = ()
     makes: bool = False
     goes_on: bool = False
+    in_conversation: bool = False
 
 
 class Call(Frozen, frozen=True):
@@ -201,8 +206,8 @@ class Call(Frozen, frozen=True):
     `content_type` is that of a form, b"" for JSON; a large form is an Upload. `most_input_tokens` bounds its input where the bytes of the body say little,
     0 where they do.
     `ties` says what it has to do with stored calls, None on wires that store nothing. `keeps` is whether its answer is stored for later calls,
-    `resumed_from` the response whose conversation was put in front of its input, `history_tokens` how long a conversation its vendor adds by itself.
-    `answers` is how many are wanted; the output limit is for all of them together.
+    `resumed_from` the response whose conversation was put in front of its input, `history_tokens` how long a conversation its vendor adds by itself,
+    UNTOLD where only the vendor knows. `answers` is how many are wanted; the output limit is for all of them together.
     """
 
     id: str

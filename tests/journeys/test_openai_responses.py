@@ -184,3 +184,26 @@ COMMANDS: dict[str, list[str | Path]] = {
 def test_the_other_clients_go_on_from_what_is_stored(served: Service, name: str) -> None:
     models = [model_of(wire) for wire in UPSTREAMS]
     assert play(COMMANDS[name], {"base_url": served.base_url, "key": served.key, "models": models}) == dict.fromkeys(models, EXPECTED)
+
+
+def test_a_conversation_that_the_vendor_keeps_is_its_projects_alone(client: openai.OpenAI, served: Service, stranger: openai.OpenAI) -> None:
+    at_vendor = openai.OpenAI(base_url=f"{served.base_url}/sim-openai", api_key=served.key, max_retries=0)
+    kept = at_vendor.conversations.create()
+    asked: Any = {"model": "sim-chat", "conversation": kept.id, "max_output_tokens": 100}
+    first = client.responses.create(**asked, input="Tell me of Rome.")
+    second = client.responses.create(**{**asked, "conversation": {"id": kept.id}}, input="And now?")
+    assert first.usage is not None
+    assert second.usage is not None
+    assert second.usage.input_tokens > first.usage.input_tokens + first.usage.output_tokens
+    with pytest.raises(openai.NotFoundError) as foreign:
+        stranger.responses.create(**asked, input="What was said?")
+    assert foreign.value.param == "conversation"
+    with pytest.raises(openai.BadRequestError) as elsewhere:
+        client.responses.create(**{**asked, "model": model_of("anthropic")}, input="And there?")
+    assert elsewhere.value.param == "model"
+    with pytest.raises(openai.BadRequestError) as unstored:
+        client.responses.create(**asked, input="Quietly.", store=False)
+    assert unstored.value.param == "conversation"
+    at_vendor.conversations.delete(kept.id)
+    with pytest.raises(openai.NotFoundError):
+        client.responses.create(**asked, input="Still there?")

@@ -19,7 +19,7 @@ COLLECTIONS = (
     Collection(path="threads", kind="thread"),
     # one call that makes a thread and runs it: the thread is what lasts
     Collection(path="threads/runs", kind="thread", name="thread_id"),
-    Collection(path="conversations", kind="conversation"),
+    Collection(path="conversations", kind="conversation", is_free=True),
     Collection(path="containers", kind="container"),
     Collection(path="skills", kind="skill"),
     Collection(path="evals", kind="eval"),

@@ -35,14 +35,15 @@ def read_head(parsed: Mapping[str, Any]) -> Head:
     output_tokens = fields.max_output_tokens or 0
     if not 0 <= output_tokens <= MOST_OUTPUT_TOKENS:
         raise WireError("invalid_request", "The output limit must be between 0 and 10 000 000 tokens.", "max_output_tokens")
-    if fields.conversation is not None:
-        # conversations belong to the vendor's account, not to a project of ours
-        raise WireError("unsupported_field", "conversation is not served by this gateway: use previous_response_id instead.", "conversation")
     if fields.prompt is not None:
         # made in the vendor's console, for everybody who holds the account's credential
         raise WireError("unsupported_field", "prompt is not served by this gateway: write what it says into instructions and input.", "prompt")
     ties = Ties(
-        fields.previous_response_id or "", _references(parsed.get("input")), fields.store is not False, goes_on=fields.background is True
+        fields.previous_response_id or "",
+        _references(parsed.get("input")),
+        fields.store is not False,
+        goes_on=fields.background is True,
+        in_conversation=fields.conversation is not None,
     )
     return Head(fields.model, bool(fields.stream), output_tokens, True, fields.safety_identifier or fields.user or "", ties=ties)
 

@@ -1,4 +1,7 @@
-"""Where a Responses request names what its vendor keeps: files among parts, stores and containers among tools. Its answers tell of containers made for it."""
+"""Where a Responses request names what its vendor keeps: its conversation, files among parts, stores and containers among tools.
+
+Its answers tell of containers made for it.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,6 +18,8 @@ _ITEMS = frozenset({None, "message", "function_call", "function_call_output", "c
 
 def may_name(parsed: Mapping[str, Any]) -> bool:
     """Return whether a request may name any of it."""
+    if parsed.get("conversation") is not None:
+        return True
     tools, given = parsed.get("tools"), parsed.get("input")
     if tools is not None and (type(tools) is not list or not all_plain(tools, _TOOLS)):
         return True

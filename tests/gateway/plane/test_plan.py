@@ -8,8 +8,8 @@ from msgspec import structs
 
 from billing.money import Price, Rates
 from gateway import errors
-from gateway.plane.plan import ASSUMED_OUTPUT_TOKENS, check_unlisted, lowered, narrowed, plan
-from gateway.terms import Reference
+from gateway.plane.plan import ASSUMED_CONTEXT_TOKENS, ASSUMED_OUTPUT_TOKENS, check_unlisted, lowered, narrowed, plan
+from gateway.terms import UNTOLD, Reference
 from gateway.wire.openai_chat.media_usage import IMAGE_TOKENS
 
 from . import builders
@@ -31,6 +31,13 @@ def test_every_answer_that_is_asked_for_is_quoted() -> None:
     named = plan(builders.call(max_output_tokens=3 * 5, answers=3), builders.caller(), snapshot, draw())
     assert named.output_tokens == 15
     assert plan(builders.call(answers=3), builders.caller(), snapshot, draw()).output_tokens == 3 * ASSUMED_OUTPUT_TOKENS
+
+
+def test_a_conversation_of_unknown_length_is_quoted_as_long_as_the_model_can_read() -> None:
+    for context_tokens, assumed in ((128_000, 128_000), (0, ASSUMED_CONTEXT_TOKENS)):
+        known = builders.snapshot(structs.replace(builders.model("chat", builders.deployment()), context_tokens=context_tokens))
+        plain, long = (plan(builders.call(history_tokens=tokens), builders.caller(), known, draw()) for tokens in (0, UNTOLD))
+        assert long.quote_tokens - plain.quote_tokens == assumed
 
 
 def test_weights_share_calls_within_one_order() -> None:

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from gateway.errors import BadRequest, DependencyUnavailable, Refusal, TooLarge
 from gateway.plane.stored import Fetch, Forget, Found, Keep, NoSuchResponse, PreviousNotFound, Question, Stored, joined, response_in, unstored
-from gateway.terms import Call, Ties
+from gateway.terms import UNTOLD, Call, Ties
 from tests.gateway.plane.builders import call, caller, project
 
 OWN = Found(
@@ -114,6 +114,15 @@ async def test_an_answer_is_kept_with_what_led_to_it_or_only_noted_where_its_ven
     assert await stored.keep(resumed, "p", "openai", b"<html>", 0) is False
     mine = Keep("p", "resp_2", "", "resp_1", ("msg_2", "fc_2"), b'[{"role":"user","content":"x"}]', answer, 7)
     assert store.asked == [mine, Keep("p", "resp_2", "openai", "", ("msg_2", "fc_2"), tokens=8)]
+
+
+async def test_a_conversation_is_as_long_as_only_its_vendor_knows_and_stores_what_is_said() -> None:
+    resumed = await Stored().resume(tied({"input": "x"}, Ties(keeps=True, in_conversation=True)), KEEPING)
+    assert (resumed.call.history_tokens, resumed.call.keeps) == (UNTOLD, True)
+    for ties, who in ((Ties(in_conversation=True), KEEPING), (Ties(keeps=True, in_conversation=True), CALLER)):
+        with pytest.raises(BadRequest) as caught:
+            await Stored().resume(tied({"input": "x"}, ties), who)
+        assert caught.value.param == "conversation"
 
 
 async def test_without_a_store_nothing_is_kept() -> None:

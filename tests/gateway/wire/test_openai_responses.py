@@ -558,9 +558,11 @@ def test_what_a_call_has_to_do_with_stored_ones_is_read() -> None:
     )
     assert head.ties == Ties(previous="resp_1", references=("a", "b"), keeps=True)
     assert WIRE.client.read_head({"model": "m", "input": "x", "store": False}).ties == Ties()
-    with pytest.raises(WireError) as caught:
-        WIRE.client.read_head({"model": "m", "conversation": "conv_1"})
-    assert (caught.value.code, caught.value.param) == ("unsupported_field", "conversation")
+    for named in ("conv_1", {"id": "conv_1"}):
+        request = {"model": "m", "input": "x", "conversation": named}
+        assert WIRE.client.read_head(request).ties == Ties(keeps=True, in_conversation=True)
+        assert WIRE.client.may_name is not None
+        assert WIRE.client.may_name(request)
 
 
 def test_work_in_the_background_goes_on_and_is_told_of_until_it_is_over() -> None:
