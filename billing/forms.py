@@ -14,6 +14,7 @@ LABELS = {
     "output_nanousd": "Output, USD per million tokens",
     "cached_nanousd": "Cached input, USD per million tokens",
     "cache_write_nanousd": "Cache write, USD per million tokens",
+    "cache_write_1h_nanousd": "Cache write for an hour, USD per million tokens",
     "audio_input_nanousd": "Audio input, USD per million tokens",
     "audio_output_nanousd": "Audio output, USD per million tokens",
     "reasoning_nanousd": "Reasoning, USD per million tokens",

@@ -16,6 +16,7 @@ RATE_NAMES = (
     "output_nanousd",
     "cached_nanousd",
     "cache_write_nanousd",
+    "cache_write_1h_nanousd",
     "audio_input_nanousd",
     "audio_output_nanousd",
     "reasoning_nanousd",
@@ -25,12 +26,14 @@ MODES = ("batch", "flex", "priority", "fast")
 
 
 class Rates(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Price of one million tokens of each kind, in nano-USD. A kind that is None is billed as its parent kind."""
+    """Price of one million tokens of each kind, in nano-USD. A kind that is None is billed as its parent kind: what is written to a cache for an hour as
+    any other write, all others as input or output."""
 
     input_nanousd: int
     output_nanousd: int
     cached_nanousd: int | None = None
     cache_write_nanousd: int | None = None
+    cache_write_1h_nanousd: int | None = None
     audio_input_nanousd: int | None = None
     audio_output_nanousd: int | None = None
     reasoning_nanousd: int | None = None
@@ -65,6 +68,7 @@ def cost_nanousd(
     input_tokens: int,
     cached_tokens: int = 0,
     cache_write_tokens: int = 0,
+    cache_write_1h_tokens: int = 0,
     audio_input_tokens: int = 0,
     output_tokens: int = 0,
     reasoning_tokens: int = 0,
@@ -73,8 +77,8 @@ def cost_nanousd(
 ) -> int:
     """Cost of one call in nano-USD, rounded half up once; token counts must not be negative. `mode` is the service tier, "" for the standard one.
 
-    Kinds are taken as disjoint subsets of their parent. If they add up to more than the parent, the parent's own share is nothing
-    and each kind is still billed, so that a vendor's inconsistent numbers never lower the cost.
+    Kinds are taken as disjoint subsets of their parent; what is written for an hour is among all that is written. If they add up to more than the parent,
+    the parent's own share is nothing and each kind is still billed, so that a vendor's inconsistent numbers never lower the cost.
     """
     if mode:
         price = _in_mode(price, mode)
@@ -90,7 +94,13 @@ def cost_nanousd(
         rate = rates.cached_nanousd
         total += cached_tokens * (parent if rate is None else rate)
         rate = rates.cache_write_nanousd
-        total += cache_write_tokens * (parent if rate is None else rate)
+        rate = parent if rate is None else rate
+        if cache_write_1h_tokens:
+            hour = rates.cache_write_1h_nanousd
+            total += cache_write_1h_tokens * (rate if hour is None else hour)
+            total += max(0, cache_write_tokens - cache_write_1h_tokens) * rate
+        else:
+            total += cache_write_tokens * rate
         rate = rates.audio_input_nanousd
         total += audio_input_tokens * (parent if rate is None else rate)
         plain = input_tokens - cached_tokens - cache_write_tokens - audio_input_tokens
@@ -129,13 +139,18 @@ def _all_rates(price: Price) -> tuple[Rates, ...]:
 
 
 def dearest_input_nanousd(price: Price) -> int:
-    """The highest rate in nano-USD per million that any input token can cost under this price, whatever its kind, tier or mode."""
+    """The highest rate in nano-USD per million that an input token can cost under this price, whatever its kind, tier or mode, but for writes for an hour."""
     return max(
         rate
         for rates in _all_rates(price)
         for rate in (rates.input_nanousd, rates.cached_nanousd, rates.cache_write_nanousd, rates.audio_input_nanousd)
         if rate is not None
     )
+
+
+def dearest_hour_nanousd(price: Price) -> int:
+    """The highest rate in nano-USD per million for what is written to a cache for an hour; 0 where the price names none."""
+    return max(rates.cache_write_1h_nanousd or 0 for rates in _all_rates(price))
 
 
 def dearest_output_nanousd(price: Price) -> int:
@@ -145,7 +160,7 @@ def dearest_output_nanousd(price: Price) -> int:
 
 def quote_nanousd(price: Price, *, input_tokens: int, output_tokens: int) -> int:
     """Upper bound in nano-USD of a call of at most this many tokens, rounded up."""
-    total = input_tokens * dearest_input_nanousd(price) + output_tokens * dearest_output_nanousd(price)
+    total = input_tokens * max(dearest_input_nanousd(price), dearest_hour_nanousd(price)) + output_tokens * dearest_output_nanousd(price)
     return -(-total // TOKENS_PER_RATE) + price.request_nanousd
 
 

@@ -31,6 +31,8 @@ class Charge(msgspec.Struct, frozen=True, gc=False, array_like=True):
     reasoning_tokens: int
     audio_output_tokens: int
     cost_nanousd: int
+    # of the writes, those for an hour; not in records of old
+    cache_write_1h_tokens: int = 0
 
 
 class Attempted(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -140,6 +142,7 @@ class Settle(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="s"):
     windows: str = ""
     quote_tokens: int = 0
     person: str = ""
+    cache_write_1h_tokens: int = 0
 
 
 Record = Intent | Progress | Settle

@@ -161,6 +161,7 @@ def cost_of(call: UsageRecord, price: Price) -> int:
         input_tokens=call.input_tokens,
         cached_tokens=call.cached_tokens,
         cache_write_tokens=call.cache_write_tokens,
+        cache_write_1h_tokens=call.cache_write_1h_tokens,
         audio_input_tokens=call.audio_input_tokens,
         output_tokens=call.output_tokens,
         reasoning_tokens=call.reasoning_tokens,

@@ -24,6 +24,7 @@ NUMBERS = (
     "input_tokens",
     "cached_tokens",
     "cache_write_tokens",
+    "cache_write_1h_tokens",
     "audio_input_tokens",
     "output_tokens",
     "reasoning_tokens",

@@ -24,6 +24,7 @@ STATES = [(state, state) for state in ("proposed", "approved", "rejected", "with
 OPTIONAL_RATES = {
     "cached_usd": "cached_nanousd",
     "cache_write_usd": "cache_write_nanousd",
+    "cache_write_1h_usd": "cache_write_1h_nanousd",
     "audio_input_usd": "audio_input_nanousd",
     "audio_output_usd": "audio_output_nanousd",
     "reasoning_usd": "reasoning_nanousd",
@@ -38,6 +39,7 @@ class RatesGiven(Given):
     output_usd = Usd()
     cached_usd = Usd(required=False, allow_null=True, help_text="Cached input.")
     cache_write_usd = Usd(required=False, allow_null=True)
+    cache_write_1h_usd = Usd(required=False, allow_null=True, help_text="Written to a cache for an hour; left out, as any other cache write.")
     audio_input_usd = Usd(required=False, allow_null=True)
     audio_output_usd = Usd(required=False, allow_null=True)
     reasoning_usd = Usd(required=False, allow_null=True)

@@ -28,6 +28,7 @@ class Price(models.Model):
     output_nanousd = models.PositiveBigIntegerField("output, nano-USD per million tokens")
     cached_nanousd = models.PositiveBigIntegerField("cached input", null=True, blank=True)
     cache_write_nanousd = models.PositiveBigIntegerField("cache write", null=True, blank=True)
+    cache_write_1h_nanousd = models.PositiveBigIntegerField("cache write for an hour", null=True, blank=True)
     audio_input_nanousd = models.PositiveBigIntegerField("audio input", null=True, blank=True)
     audio_output_nanousd = models.PositiveBigIntegerField("audio output", null=True, blank=True)
     reasoning_nanousd = models.PositiveBigIntegerField("reasoning", null=True, blank=True)

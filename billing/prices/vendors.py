@@ -38,6 +38,7 @@ RATES = {
     "output_nanousd": "output_mtok",
     "cached_nanousd": "cache_read_mtok",
     "cache_write_nanousd": "cache_write_mtok",
+    "cache_write_1h_nanousd": "cache_write_1h_mtok",
     "audio_input_nanousd": "input_audio_mtok",
     "audio_output_nanousd": "output_audio_mtok",
     "reasoning_nanousd": "output_reasoning_mtok",

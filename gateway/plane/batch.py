@@ -292,6 +292,7 @@ def settled(place: int, item: Item, ticket: Ticket, result: BatchResult, tier: s
         input_tokens=usage.input_tokens,
         cached_tokens=usage.cached_tokens,
         cache_write_tokens=usage.cache_write_tokens,
+        cache_write_1h_tokens=usage.cache_write_1h_tokens,
         audio_input_tokens=usage.audio_input_tokens,
         output_tokens=usage.output_tokens,
         reasoning_tokens=usage.reasoning_tokens,

@@ -23,6 +23,8 @@ CHAT, PLAIN = chat_endpoints(), plain_endpoints()
 BOUNDED = PLAIN.keys() | live_endpoints().keys()
 # the class of data that what is not in the catalogue may get: internal, as a model that nobody cleared for more
 UNLISTED_CLEARANCE = 1
+# on every wire, what asks to be kept in a cache has a name with this in it
+CACHE = b"cache"
 NOT_SERVED = frozenset({"requested", "retired"})
 ASSUMED_OUTPUT_TOKENS = 4_096
 # A conversation that its vendor keeps is as long as its model can read; of a model whose length is not known, as long as most can.
@@ -151,7 +153,9 @@ def quoted(call: Call, model: Model, deployments: tuple[Deployment, ...], snapsh
     input_rate = output_rate = request = 0
     for deployment in deployments:
         if deployment.price is not None:
-            one, other, fee = snapshot.dearest[deployment.price.id]
+            one, other, fee, hour = snapshot.dearest[deployment.price.id]
+            if hour > one and CACHE in call.text:
+                one = hour
             input_rate, output_rate, request = max(input_rate, one), max(output_rate, other), max(request, fee)
     money = -(-(input_tokens * input_rate + output_tokens * output_rate) // TOKENS_PER_RATE) + request
     return Plan(model, deployments, money, input_tokens + output_tokens, output_tokens, output_rate, 0, snapshot.revision)

@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from accounts.oidc.tokens import Keys
-from billing.money import dearest_input_nanousd, dearest_output_nanousd
+from billing.money import dearest_hour_nanousd, dearest_input_nanousd, dearest_output_nanousd
 from gateway.providers import Provider
 from gateway.terms import Account, Budget, Deadlines, Deployment, Frozen, Key, Limit, Model, Person, Project, Rules
 
@@ -83,8 +83,8 @@ class BadSnapshot(Exception):
 class Snapshot(Frozen, frozen=True):
     """One consistent configuration under one revision; never changed, only replaced.
 
-    `dearest` gives, by price id, the most a million input and output tokens and a request can cost in nano-USD. `people` are by id,
-    `subjects` their ids by what the OpenID provider calls them.
+    `dearest` gives, by price id, the most a million input and output tokens, a request, and a million tokens written to a cache for an hour can cost in
+    nano-USD. `people` are by id, `subjects` their ids by what the OpenID provider calls them.
     """
 
     revision: int
@@ -93,7 +93,7 @@ class Snapshot(Frozen, frozen=True):
     projects: Mapping[str, Project]
     keys: Mapping[str, Key]
     by_upstream: Mapping[tuple[str, str], tuple[Model, ...]]
-    dearest: Mapping[str, tuple[int, int, int]]
+    dearest: Mapping[str, tuple[int, int, int, int]]
     rules: Rules
     signer: Signer | None = None
     people: Mapping[str, Person] = {}
@@ -206,7 +206,7 @@ def apply(
         people=people,
         subjects=subjects,
         dearest={
-            d.price.id: (dearest_input_nanousd(d.price), dearest_output_nanousd(d.price), d.price.request_nanousd)
+            d.price.id: (dearest_input_nanousd(d.price), dearest_output_nanousd(d.price), d.price.request_nanousd, dearest_hour_nanousd(d.price))
             for model in structure.models
             for d in model.deployments
             if d.price is not None

@@ -91,6 +91,7 @@ class Prompt(NamedTuple):
     thinks: bool = False
     shows_thinking: bool = False
     marked_tokens: int = 0
+    marked_for_an_hour: bool = False
     echo: str = ""
     asked: Mapping[str, Any] = MappingProxyType({})
 
@@ -111,6 +112,7 @@ class Counts(NamedTuple):
     cached_tokens: int = 0
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_1h_tokens: int = 0
 
 
 class Reply(NamedTuple):
@@ -163,7 +165,8 @@ def _counts(prompt: Prompt, pieces: tuple[str, ...], calls: tuple[ToolCall, ...]
     output_tokens = len(pieces) + len(reasoning) + sum(6 + tokens_in(call.arguments) for call in calls)
     cached = min(prompt.directives.number("cached"), prompt.input_tokens)
     written = prompt.directives.number("cache_write", 0 if cached else prompt.marked_tokens)
-    return Counts(prompt.input_tokens, output_tokens, cached, min(written, prompt.input_tokens - cached), len(reasoning))
+    written = min(written, prompt.input_tokens - cached)
+    return Counts(prompt.input_tokens, output_tokens, cached, written, len(reasoning), written if prompt.marked_for_an_hour else 0)
 
 
 def _pieces(prompt: Prompt, seed: bytes) -> tuple[str, ...]:

@@ -66,6 +66,7 @@ def read(fields: dict[str, Any], any_model: bool, counting: bool = False) -> Pro
         thinks=thinking,
         shows_thinking=thinking and fields["thinking"].get("display") != "omitted",
         marked_tokens=counts[1],
+        marked_for_an_hour=b'"ttl":"1h"' in orjson.dumps(fields),
     )
 
 
@@ -158,7 +159,10 @@ def usage(counts: Counts, directives: sim.Directives) -> dict[str, Any]:
         "input_tokens": sign * (counts.input_tokens - counts.cached_tokens - counts.cache_write_tokens),
         "cache_creation_input_tokens": counts.cache_write_tokens,
         "cache_read_input_tokens": counts.cached_tokens,
-        "cache_creation": {"ephemeral_5m_input_tokens": counts.cache_write_tokens, "ephemeral_1h_input_tokens": 0},
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": counts.cache_write_tokens - counts.cache_write_1h_tokens,
+            "ephemeral_1h_input_tokens": counts.cache_write_1h_tokens,
+        },
         "output_tokens": sign * counts.output_tokens,
         "service_tier": "standard",
     }

@@ -63,6 +63,7 @@ def read(fields: dict[str, Any], any_model: bool) -> Prompt:
         thinks=thinks,
         shows_thinking=thinks and extra["thinking"].get("display") != "omitted",
         marked_tokens=counts[1],
+        marked_for_an_hour=b'"ttl":"1h"' in orjson.dumps(fields),
     )
 
 
@@ -160,7 +161,11 @@ def usage(counts: Counts, directives: sim.Directives) -> dict[str, Any]:
         "cacheReadInputTokens": counts.cached_tokens,
         "cacheWriteInputTokens": counts.cache_write_tokens,
     }
-    return {name: str(value) for name, value in made.items()} if directives.has("usage_text") else made
+    if directives.has("usage_text"):
+        return {name: str(value) for name, value in made.items()}
+    if counts.cache_write_tokens:
+        made["cacheDetails"] = [{"ttl": "1h" if counts.cache_write_1h_tokens else "5m", "inputTokens": counts.cache_write_tokens}]
+    return made
 
 
 def _signature(prompt: Prompt) -> str:

@@ -139,7 +139,8 @@ class Ask(Frozen, frozen=True):
 
 
 class Usage(Frozen, frozen=True):
-    """Tokens by kind. The input kinds (cached, cache write, audio) are subsets of `input_tokens`; reasoning and audio output of `output_tokens`.
+    """Tokens by kind. The input kinds (cached, cache write, audio) are subsets of `input_tokens`; reasoning and audio output of `output_tokens`; what was
+    written to a cache for an hour is among all that was written.
 
     `tier` is the service tier the vendor says it served (batch, flex, priority, fast), "" for the standard one.
     """
@@ -152,6 +153,7 @@ class Usage(Frozen, frozen=True):
     reasoning_tokens: int = 0
     audio_output_tokens: int = 0
     tier: str = ""
+    cache_write_1h_tokens: int = 0
 
 
 class Answer(Frozen, frozen=True):

@@ -7,6 +7,7 @@ from math import floor
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from billing.money import (
     Mode,
@@ -14,6 +15,7 @@ from billing.money import (
     Rates,
     check_price,
     cost_nanousd,
+    dearest_hour_nanousd,
     dearest_input_nanousd,
     dearest_output_nanousd,
     has_mode,
@@ -35,6 +37,7 @@ def rates(draw: st.DrawFn, above: int = 0) -> Rates:
         output_nanousd=draw(RATE),
         cached_nanousd=draw(optional),
         cache_write_nanousd=draw(optional),
+        cache_write_1h_nanousd=draw(optional),
         audio_input_nanousd=draw(optional),
         audio_output_nanousd=draw(optional),
         reasoning_nanousd=draw(optional),
@@ -59,10 +62,13 @@ def prices(draw: st.DrawFn) -> Price:
 def usages(draw: st.DrawFn) -> dict[str, int]:
     cached, written, heard, plain_in = draw(TOKENS), draw(TOKENS), draw(TOKENS), draw(TOKENS)
     thought, spoken, plain_out = draw(TOKENS), draw(TOKENS), draw(TOKENS)
+    hour = draw(st.just(0) | TOKENS)
+    written += hour
     return {
         "input_tokens": cached + written + heard + plain_in,
         "cached_tokens": cached,
         "cache_write_tokens": written,
+        "cache_write_1h_tokens": hour,
         "audio_input_tokens": heard,
         "output_tokens": thought + spoken + plain_out,
         "reasoning_tokens": thought,
@@ -74,9 +80,12 @@ def exact(price: Price, usage: dict[str, int], mode: str) -> Fraction:
     named: Price | Mode = next((one for one in price.modes if one.name == mode), price)  # type: ignore[arg-type]  # both have rates and tiers
     reached = [tier for tier in named.tiers if usage["input_tokens"] > tier.above_input_tokens]
     chosen = reached[-1] if reached else named.rates
+    written = chosen.input_nanousd if chosen.cache_write_nanousd is None else chosen.cache_write_nanousd
+    usage = {**usage, "short_writes": usage["cache_write_tokens"] - usage["cache_write_1h_tokens"]}
     parts = {
         "cached_tokens": (chosen.cached_nanousd, chosen.input_nanousd),
-        "cache_write_tokens": (chosen.cache_write_nanousd, chosen.input_nanousd),
+        "short_writes": (chosen.cache_write_nanousd, chosen.input_nanousd),
+        "cache_write_1h_tokens": (chosen.cache_write_1h_nanousd, written),
         "audio_input_tokens": (chosen.audio_input_nanousd, chosen.input_nanousd),
         "reasoning_tokens": (chosen.reasoning_nanousd, chosen.output_nanousd),
         "audio_output_tokens": (chosen.audio_output_nanousd, chosen.output_nanousd),
@@ -130,6 +139,17 @@ def test_a_tier_reprices_every_token_only_above_its_start() -> None:
     tier = Rates(input_nanousd=2_000_000, output_nanousd=20_000_000, above_input_tokens=200)
     price = Price(id="p", rates=Rates(input_nanousd=1_000_000, output_nanousd=10_000_000), tiers=(tier,))
     assert [cost_nanousd(price, input_tokens=n, output_tokens=1) for n in (200, 201)] == [210, 422]
+
+
+def test_writes_for_an_hour_have_a_rate_of_their_own_and_cost_as_other_writes_without_one() -> None:
+    # Claude's: 3 USD a million, read for a tenth, written for 1.25 and, for an hour, 2 times as much
+    rates = Rates(input_nanousd=3_000, output_nanousd=15_000, cached_nanousd=300, cache_write_nanousd=3_750, cache_write_1h_nanousd=6_000)
+    usage = {"input_tokens": 10_000, "cached_tokens": 2_000, "cache_write_tokens": 5_000, "cache_write_1h_tokens": 4_000}
+    # 3 000 plain, 2 000 read, 1 000 written, 4 000 written for an hour: 9 + 0.6 + 3.75 + 24
+    assert cost_nanousd(Price(id="p", rates=rates), **usage) == 37
+    plain = structs.replace(rates, cache_write_1h_nanousd=None)
+    assert cost_nanousd(Price(id="p", rates=plain), **usage) == cost_nanousd(Price(id="p", rates=plain), **{**usage, "cache_write_1h_tokens": 0})
+    assert (dearest_hour_nanousd(Price(id="p", rates=rates)), dearest_hour_nanousd(Price(id="p", rates=plain))) == (6_000, 0)
 
 
 def test_the_dearest_rates_look_at_every_kind_and_tier() -> None:

@@ -40,6 +40,7 @@ class VendorUsage(msgspec.Struct, frozen=True, gc=False):
     output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
+    cache_creation: Any = None
     output_tokens_details: OutputDetails | None = None
     service_tier: str | None = None
     speed: Any = None
@@ -98,7 +99,14 @@ def usage_of(reported: VendorUsage) -> Usage:
         output_tokens=output,
         reasoning_tokens=max(0, min(thinking, output)),
         tier=_tier_of(reported),
+        cache_write_1h_tokens=_for_an_hour(reported.cache_creation, written) if written else 0,
     )
+
+
+def _for_an_hour(creation: Any, written: int) -> int:
+    """Return how many of the tokens written to the cache stay there for an hour."""
+    told = creation.get("ephemeral_1h_input_tokens") if isinstance(creation, dict) else None
+    return max(0, min(told, written)) if type(told) is int else 0
 
 
 def _tier_of(reported: VendorUsage) -> str:

@@ -160,6 +160,7 @@ class ChunkReader:
             output_tokens=old.output_tokens if new.output_tokens is None else new.output_tokens,
             cache_read_input_tokens=old.cache_read_input_tokens if new.cache_read_input_tokens is None else new.cache_read_input_tokens,
             cache_creation_input_tokens=(old.cache_creation_input_tokens if new.cache_creation_input_tokens is None else new.cache_creation_input_tokens),
+            cache_creation=new.cache_creation or old.cache_creation,
             output_tokens_details=new.output_tokens_details or old.output_tokens_details,
             service_tier=new.service_tier or old.service_tier,
             speed=new.speed or old.speed,

@@ -36,6 +36,7 @@ class VendorUsage(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     output_tokens: int
     cache_read_input_tokens: int | None = None
     cache_write_input_tokens: int | None = None
+    cache_details: Any = None
 
 
 class Tier(msgspec.Struct, frozen=True, gc=False):
@@ -129,7 +130,16 @@ def believed(raw: msgspec.Raw, tier: Tier | None) -> tuple[Usage | None, str]:
         return None, "usage_invalid"
     served = tier.type if tier is not None and tier.type in _PRICED_TIERS else ""
     whole_input = told.input_tokens + cached + written
-    return Usage(input_tokens=whole_input, cached_tokens=cached, cache_write_tokens=written, output_tokens=told.output_tokens, tier=served), ""
+    hour = _for_an_hour(told.cache_details, written) if told.cache_details else 0
+    return Usage(
+        input_tokens=whole_input, cached_tokens=cached, cache_write_tokens=written, output_tokens=told.output_tokens, tier=served, cache_write_1h_tokens=hour
+    ), ""
+
+
+def _for_an_hour(details: Any, written: int) -> int:
+    """Return how many of the tokens written to the cache stay there for an hour: `cacheDetails` tells writes by their time to live."""
+    each = [one.get("inputTokens") for one in details if isinstance(one, dict) and one.get("ttl") == "1h"] if isinstance(details, list) else []
+    return max(0, min(sum(tokens for tokens in each if type(tokens) is int), written))
 
 
 def read_answer(body: bytes) -> Answer:

@@ -116,7 +116,7 @@ class Stage:
     def add(self, model: Model) -> None:
         """Put a further model into the catalogue."""
         places = {(one.account, one.upstream_model): (model,) for one in model.deployments}
-        dearest = {one.price.id: (1_000_000_000, 2_000_000_000, 0) for one in model.deployments if one.price is not None}
+        dearest = {one.price.id: (1_000_000_000, 2_000_000_000, 0, 0) for one in model.deployments if one.price is not None}
         self.snapshot = structs.replace(
             self.snapshot,
             models={**self.snapshot.models, model.name: model},

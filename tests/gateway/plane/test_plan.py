@@ -40,6 +40,14 @@ def test_a_conversation_of_unknown_length_is_quoted_as_long_as_the_model_can_rea
         assert long.quote_tokens - plain.quote_tokens == assumed
 
 
+def test_what_may_be_cached_for_an_hour_is_quoted_at_that_rate() -> None:
+    hour = Rates(input_nanousd=1_000_000_000, output_nanousd=0, cache_write_nanousd=1_250_000_000, cache_write_1h_nanousd=2_000_000_000)
+    known = builders.snapshot(builders.model("chat", builders.deployment(price=Price(id="p", rates=hour))))
+    bodies = (b'{"system":"x","ttl":"5m"}', b'{"cache_control":{"ttl":"1h"}}', b'{"prompt_cache_retention":"24h"}')
+    rates = [plan(builders.call(body=body, max_output_tokens=1), builders.caller(), known, draw()).quote_nanousd // (len(body) + 64) for body in bodies]
+    assert rates == [1_250, 2_000, 2_000]
+
+
 def test_weights_share_calls_within_one_order() -> None:
     parts = (builders.deployment(upstream="a", weight=300), builders.deployment(upstream="b", weight=100))
     snapshot, dice = builders.snapshot(builders.model("chat", *parts)), draw()

@@ -9,11 +9,13 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from gateway.terms import Chunk, Usage
 from gateway.wire import Told, WireError
-from gateway.wire.anthropic_messages import ChunkReader, compose, error_message, read_answer
+from gateway.wire.anthropic_messages import ChunkReader, compose, error_message, read_answer, read_usage
+from gateway.wire.anthropic_messages.told import usage_of
 from gateway.wire.openai_chat import ChunkWriter, read_ask, write_answer
 from gateway.wire.sse import EventBuffer, data_of
 from gateway.wire.strict import fields
@@ -99,6 +101,32 @@ def test_a_stream_cut_anywhere_is_told_the_same(case: dict[str, Any], cuts: list
     stream = _bytes_of(case["stream"])
     borders = [0, *sorted(int(cut * len(stream)) for cut in cuts), len(stream)]
     assert _told([stream[a:b] for a, b in itertools.pairwise(borders)]) == _told([stream])
+
+
+@pytest.mark.parametrize(
+    ("creation", "hour"),
+    [
+        ({"ephemeral_5m_input_tokens": 5, "ephemeral_1h_input_tokens": 15}, 15),
+        ({"ephemeral_1h_input_tokens": 99}, 20),
+        ({"ephemeral_1h_input_tokens": -1}, 0),
+        ({"ephemeral_1h_input_tokens": True}, 0),
+        ({"ephemeral_1h_input_tokens": "15"}, 0),
+        ([15], 0),
+        (None, 0),
+    ],
+)
+def test_what_is_written_for_an_hour_is_told_apart_and_never_more_than_all_that_is_written(creation: Any, hour: int) -> None:
+    told = {"input_tokens": 10, "cache_creation_input_tokens": 20, "cache_creation": creation, "output_tokens": 1}
+    expected = Usage(input_tokens=30, cache_write_tokens=20, output_tokens=1, cache_write_1h_tokens=hour)
+    assert read_usage(orjson.dumps({"usage": told})) == (expected, "")
+    reader = ChunkReader()
+    start = {"type": "message_start", "message": {"id": "m", "usage": told}}
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 7}}
+    for event in (start, end):
+        reader.feed(b"data: " + orjson.dumps(event) + b"\n\n")
+    assert reader.usage_so_far == structs.replace(expected, output_tokens=7)
+    split = {"ephemeral_5m_input_tokens": 20 - hour, "ephemeral_1h_input_tokens": hour}
+    assert usage_of(expected).get("cache_creation") == (split if hour else None)
 
 
 def test_the_input_of_a_cut_stream_is_known() -> None:

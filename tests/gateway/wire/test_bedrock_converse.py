@@ -137,6 +137,14 @@ def test_an_exception_ends_a_stream_with_the_status_it_would_have_been(name: str
     ("usage", "expected"),
     [
         ({"inputTokens": 3, "outputTokens": 2, "totalTokens": 5}, (Usage(input_tokens=3, output_tokens=2), "")),
+        (
+            {"inputTokens": 3, "outputTokens": 2, "cacheWriteInputTokens": 9, "cacheDetails": [{"ttl": "5m"}, {"ttl": "1h", "inputTokens": 5}]},
+            (Usage(input_tokens=12, cache_write_tokens=9, output_tokens=2, cache_write_1h_tokens=5), ""),
+        ),
+        (
+            {"inputTokens": 3, "outputTokens": 2, "cacheWriteInputTokens": 9, "cacheDetails": [7, {"ttl": "1h"}, {"ttl": "1h", "inputTokens": 50}]},
+            (Usage(input_tokens=12, cache_write_tokens=9, output_tokens=2, cache_write_1h_tokens=9), ""),
+        ),
         ({"inputTokens": -1, "outputTokens": 2}, (None, "usage_invalid")),
         ({"inputTokens": 3}, (None, "usage_invalid")),
         ({"inputTokens": 2_000_000_000, "outputTokens": 2}, (None, "usage_invalid")),
