@@ -33,8 +33,22 @@ class OutputDetails(msgspec.Struct, frozen=True, gc=False):
     thinking_tokens: int | None = None
 
 
+class Iteration(msgspec.Struct, frozen=True, gc=False):
+    """Tokens of one of the model's runs that an answer took; `input_tokens` as in VendorUsage."""
+
+    type: str = ""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_creation: Any = None
+
+
 class VendorUsage(msgspec.Struct, frozen=True, gc=False):
-    """Tokens as Anthropic counts them: `input_tokens` is without what was read from or written to the cache."""
+    """Tokens as Anthropic counts them: `input_tokens` is without what was read from or written to the cache.
+
+    All figures but those of `iterations` are without what it took to compact the conversation.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -44,6 +58,7 @@ class VendorUsage(msgspec.Struct, frozen=True, gc=False):
     output_tokens_details: OutputDetails | None = None
     service_tier: str | None = None
     speed: Any = None
+    iterations: list[Iteration] | None = None
 
 
 class _Block(msgspec.Struct, frozen=True, gc=False):
@@ -82,13 +97,23 @@ def read_vendor_usage(raw: msgspec.Raw) -> VendorUsage | None:
         reported = _USAGE.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
-    figures = (reported.input_tokens, reported.output_tokens, reported.cache_read_input_tokens, reported.cache_creation_input_tokens)
+    return reported if _believable(reported) and all(_believable(one) for one in _compactions(reported)) else None
+
+
+def _compactions(reported: VendorUsage) -> list[Iteration]:
+    return [one for one in reported.iterations if one.type == "compaction"] if reported.iterations else []
+
+
+def _believable(told: VendorUsage | Iteration) -> bool:
+    figures = (told.input_tokens, told.output_tokens, told.cache_read_input_tokens, told.cache_creation_input_tokens)
     known = [figure for figure in figures if figure is not None]
-    return reported if known and min(known) >= 0 and max(known) <= _TOKENS_LIMIT else None
+    return bool(known) and min(known) >= 0 and max(known) <= _TOKENS_LIMIT
 
 
 def usage_of(reported: VendorUsage) -> Usage:
-    """Return neutral tokens: the cache kinds are parts of the input, thinking is part of the output."""
+    """Return neutral tokens: the cache kinds are parts of the input, thinking is part of the output, and what compacting took is added."""
+    if reported.iterations:
+        reported = _with_compactions(reported)
     cached, written = reported.cache_read_input_tokens or 0, reported.cache_creation_input_tokens or 0
     output = reported.output_tokens or 0
     thinking = (reported.output_tokens_details.thinking_tokens or 0) if reported.output_tokens_details else 0
@@ -107,6 +132,21 @@ def _for_an_hour(creation: Any, written: int) -> int:
     """Return how many of the tokens written to the cache stay there for an hour."""
     told = creation.get("ephemeral_1h_input_tokens") if isinstance(creation, dict) else None
     return max(0, min(told, written)) if type(told) is int else 0
+
+
+def _with_compactions(reported: VendorUsage) -> VendorUsage:
+    """Return the figures with those of compactions, which alone are not within them: https://docs.claude.com/en/docs/build-with-claude/compaction."""
+    compactions = _compactions(reported)
+    runs: list[VendorUsage | Iteration] = [reported, *compactions]
+    for_an_hour = sum(_for_an_hour(one.cache_creation, one.cache_creation_input_tokens or 0) for one in runs)
+    return msgspec.structs.replace(
+        reported,
+        input_tokens=(reported.input_tokens or 0) + sum(one.input_tokens or 0 for one in compactions),
+        output_tokens=(reported.output_tokens or 0) + sum(one.output_tokens or 0 for one in compactions),
+        cache_read_input_tokens=(reported.cache_read_input_tokens or 0) + sum(one.cache_read_input_tokens or 0 for one in compactions),
+        cache_creation_input_tokens=(reported.cache_creation_input_tokens or 0) + sum(one.cache_creation_input_tokens or 0 for one in compactions),
+        cache_creation={"ephemeral_1h_input_tokens": for_an_hour},
+    )
 
 
 def _tier_of(reported: VendorUsage) -> str:

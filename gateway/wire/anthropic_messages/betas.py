@@ -8,9 +8,9 @@ from gateway.terms import Headers
 VERSION = b"2023-06-01"
 _A_VERSION, _DATED = re.compile(rb"20\d\d-\d\d-\d\d"), re.compile(rb"-20\d\d-?\d\d-?\d\d$")
 # Betas that change how a call is answered, and files, whose ids are looked up. Left out are those that else reach into the vendor's account (batches, skills,
-# agents), sign in another way, have the vendor call servers of the caller's choosing, or use tokens that the answer's usage does not count (compact).
+# agents), sign in another way, or have the vendor call servers of the caller's choosing.
 BETAS = frozenset(
-    b"""prompt-caching extended-cache-ttl context-1m context-management interleaved-thinking adaptive-thinking effort dev-full-thinking redact-thinking
+    b"""prompt-caching extended-cache-ttl context-1m context-management compact interleaved-thinking adaptive-thinking effort dev-full-thinking redact-thinking
     fine-grained-tool-streaming token-efficient-tools advanced-tool-use tool-examples tool-search-tool computer-use output-128k max-tokens-3-5-sonnet pdfs
     structured-outputs model-context-window-exceeded search-results token-counting fast-mode prompt-caching-scope claude-code files-api""".split()
 )

@@ -15,6 +15,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from gateway.terms import Chunk, Usage
 from gateway.wire import Told, WireError
 from gateway.wire.anthropic_messages import ChunkReader, compose, error_message, read_answer, read_usage
+from gateway.wire.anthropic_messages.betas import tells
 from gateway.wire.anthropic_messages.told import usage_of
 from gateway.wire.openai_chat import ChunkWriter, read_ask, write_answer
 from gateway.wire.sse import EventBuffer, data_of
@@ -247,3 +248,27 @@ def test_a_tool_without_input_gets_an_empty_object() -> None:
     answer = read_answer(b'{"content":[{"type":"tool_use","id":"t","name":"now"}],"stop_reason":"tool_use"}')
     assert [part.text for part in answer.parts] == ["{}"]
     assert answer.usage is None
+
+
+def test_compacting_may_be_asked_for_and_what_reaches_into_the_account_may_not() -> None:
+    asked = ((b"anthropic-beta", b"compact-2026-01-12, skills-2025-10-02"),)
+    assert tells(asked) == (((b"anthropic-beta", b"compact-2026-01-12"),), ("anthropic-beta",))
+
+
+def test_what_a_compaction_wrote_for_an_hour_is_added() -> None:
+    compaction = {
+        "type": "compaction",
+        "input_tokens": 7,
+        "output_tokens": 2,
+        "cache_creation_input_tokens": 5,
+        "cache_creation": {"ephemeral_1h_input_tokens": 4},
+    }
+    usage = {
+        "input_tokens": 10,
+        "output_tokens": 1,
+        "cache_creation_input_tokens": 3,
+        "cache_creation": {"ephemeral_1h_input_tokens": 2},
+        "iterations": [compaction],
+    }
+    told = read_answer(orjson.dumps({"content": [], "usage": usage})).usage
+    assert told == Usage(input_tokens=25, cache_write_tokens=8, cache_write_1h_tokens=6, output_tokens=3)
