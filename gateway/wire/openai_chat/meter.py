@@ -33,7 +33,11 @@ class OutputDetails(msgspec.Struct, frozen=True, gc=False):
 
 
 class VendorUsage(msgspec.Struct, frozen=True, gc=False):
-    """The usage object of chat and embeddings answers, not yet believed."""
+    """The usage object of chat and embeddings answers, not yet believed.
+
+    `citation_tokens` are what deep research at Perplexity reads, beside the prompt, and then `reasoning_tokens` what it thinks, beside the completion
+    (https://docs.perplexity.ai/getting-started/pricing).
+    """
 
     prompt_tokens: int
     completion_tokens: int | None = None
@@ -41,6 +45,8 @@ class VendorUsage(msgspec.Struct, frozen=True, gc=False):
     prompt_tokens_details: InputDetails | None = None
     completion_tokens_details: OutputDetails | None = None
     prompt_cache_hit_tokens: int | None = None
+    citation_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 class _Function(msgspec.Struct, frozen=True, gc=False):
@@ -225,6 +231,8 @@ def usage_from(reported: VendorUsage, service_tier: object = None) -> tuple[Usag
     given = reported.prompt_tokens_details
     made = reported.completion_tokens_details
     prompt, output = reported.prompt_tokens, reported.completion_tokens or 0
+    if reported.citation_tokens is not None:
+        return _researched(reported, reported.citation_tokens, tier)
     if given is None and made is None and not reported.prompt_cache_hit_tokens and 0 <= prompt <= TOKENS_LIMIT and 0 <= output <= TOKENS_LIMIT:
         return Usage(prompt, 0, 0, 0, output, 0, 0, tier), ""
     cached = (given.cached_tokens if given else None) or reported.prompt_cache_hit_tokens or 0
@@ -247,6 +255,15 @@ def usage_from(reported: VendorUsage, service_tier: object = None) -> tuple[Usag
         reasoning = min(reasoning, output)
         audio_out = min(audio_out, output - reasoning)
     return Usage(prompt, cached, written, audio_in, output, reasoning, audio_out, tier), problem
+
+
+def _researched(reported: VendorUsage, read: int, tier: str) -> tuple[Usage | None, str]:
+    """Return the same of deep research: what it read counts as input, what it thought as output."""
+    thought, output = reported.reasoning_tokens or 0, reported.completion_tokens or 0
+    figures = (reported.prompt_tokens, read, thought, output)
+    if min(figures) < 0 or max(figures) > TOKENS_LIMIT:
+        return None, "usage_invalid"
+    return Usage(reported.prompt_tokens + read, output_tokens=output + thought, reasoning_tokens=thought, tier=tier), ""
 
 
 def error_message(body: bytes) -> str:

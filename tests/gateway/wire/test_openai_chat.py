@@ -145,6 +145,13 @@ def test_garbage_is_refused(data: bytes) -> None:
             (Usage(input_tokens=10, cached_tokens=10, output_tokens=5), "usage_inconsistent"),
         ),
         ({**USAGE, "prompt_cache_hit_tokens": 3}, (Usage(input_tokens=10, cached_tokens=3, output_tokens=5), "")),
+        # deep research: read and thought beside what was asked and said
+        (
+            {**USAGE, "citation_tokens": 200, "reasoning_tokens": 70, "num_search_queries": 3},
+            (Usage(input_tokens=210, output_tokens=75, reasoning_tokens=70), ""),
+        ),
+        ({**USAGE, "citation_tokens": 0, "reasoning_tokens": None}, (Usage(input_tokens=10, output_tokens=5), "")),
+        ({**USAGE, "citation_tokens": -1}, (None, "usage_invalid")),
         ({**USAGE, "completion_tokens": -5}, (None, "usage_invalid")),
         ({**USAGE, "completion_tokens": 1.5}, (None, "usage_invalid")),
         ({**USAGE, "prompt_tokens": 10**18}, (None, "usage_invalid")),
