@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes import migrated
+from tests.fakes.commands import Commands
 from tests.fakes.ports import free_port
 from tests.fakes.processes import family
 
@@ -78,6 +79,7 @@ class Service:
             "SYMBIOSIS_DATABASE_URL": database_url,
             **(environment or {}),
         }
+        self._commands: Commands | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.log_path = data_dir.parent / f"{data_dir.name}.log"
 
@@ -163,17 +165,17 @@ class Service:
 
     def manage(self, *command: str) -> str:
         """Run a management command against this copy and return what it printed."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *command],
-            cwd=ROOT,
-            env={"SYMBIOSIS_PRIVATE_UPSTREAMS": "loopback", **self.environment},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        environment = {"SYMBIOSIS_PRIVATE_UPSTREAMS": "loopback", **self.environment}
+        if self._commands is None or self._commands.environment != environment:
+            self._end_commands()
+            self._commands = Commands(environment)
+        done = self._commands.run(command, 120)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def _end_commands(self) -> None:
+        if self._commands is not None:
+            self._commands.close()
 
     def figure(self, sample: str) -> float:
         """Return one sample of the metrics page, 0 when it is not there."""
@@ -241,6 +243,7 @@ class Service:
     def kill(self) -> None:
         """Kill every process at once, as a power switch would."""
         assert self.process is not None
+        self._end_commands()
         for pid in self.pids():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -249,6 +252,7 @@ class Service:
     def stop(self, within_s: float = 60) -> int:
         """Ask the service to stop and return its exit status."""
         assert self.process is not None
+        self._end_commands()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(within_s)
@@ -263,6 +267,7 @@ class Service:
             print(self.log()[-8_000:])
             raise
         finally:
+            self._end_commands()
             if self.process is not None and self.process.poll() is None:
                 self.kill()
 
