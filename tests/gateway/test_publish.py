@@ -140,7 +140,7 @@ def test_the_last_good_snapshot_survives_on_disk_and_is_unreadable_there(publish
     again = Publisher(path, sealer)
     assert again.load_last_good() is True
     assert again.current == publisher.current
-    path.write_bytes(content[:-1] + b"x")
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert Publisher(path, sealer).load_last_good() is False
 
 
