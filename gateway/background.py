@@ -1,5 +1,7 @@
 """Responses in the background: held for before their vendor hears of them, settled by what it says became of them, whoever waits."""
 
+from contextlib import ExitStack
+
 import msgspec
 from msgspec import structs
 
@@ -7,7 +9,7 @@ from gateway.batching import held_for, ignore, outliving, place, started
 from gateway.errors import BadRequest, UnsupportedField
 from gateway.plane import speak
 from gateway.plane.batch import Item, OpenBatch, ticket
-from gateway.plane.errand import Errand, put_away
+from gateway.plane.errand import Errand, first_told, put_away
 from gateway.plane.hold import Board
 from gateway.plane.plan import capped, narrowed
 from gateway.plane.plan import plan as make_plan
@@ -15,12 +17,12 @@ from gateway.plane.route import find
 from gateway.plane.send import Sent
 from gateway.plane.serve import resumed
 from gateway.plane.snapshot import Snapshot
+from gateway.plane.stored import response_in
 from gateway.plane.worker import Worker
 from gateway.providers import shelf as providers
 from gateway.terms import Body, Call, Caller, Deployment, Plan
 from gateway.visitors import Visitor
-from gateway.wire import WireError
-from gateway.wire.openai_responses.working import first_told, read_told
+from gateway.wire.openai_responses.working import read_told
 from gateway.wire.sse import EventBuffer
 
 ENDPOINT = "responses"
@@ -36,7 +38,9 @@ async def serve(worker: Worker, visitor: Visitor, caller: Caller, call: Call) ->
         raise BadRequest(f"Only what is stored can be worked at in the background. {why}: leave `background` out.", param="background")
     whole = await resumed(worker.corridor, call, caller)
     call = whole.call
-    plan = able(narrowed(make_plan(call, caller, snapshot, worker.corridor.draw), whole.account, ties.objects, snapshot), snapshot)
+    # what is held does not grow with a stream that goes on without its caller: a stream is planned like any answer
+    plan = make_plan(structs.replace(call, stream=False), caller, snapshot, worker.corridor.draw)
+    plan = able(narrowed(plan, whole.account, ties.objects, snapshot), snapshot)
     board = worker.holds.board(call, caller, snapshot.rules)
     if board.has_budget and not call.max_output_tokens and not plan.output_cap_tokens:
         plan = capped(plan)
@@ -73,8 +77,7 @@ class Begun:
         # money and tokens are held beyond this worker's life; here it is one of so many calls a minute
         counted = await holds.take(board, 0, 0) if board.slices else None
         try:
-            begin = self._stream(errand, spoken.body) if call.stream else self._whole(errand, spoken.body)
-            told = await begin
+            told = await (self._stream(errand, spoken.body) if call.stream else self._whole(errand, spoken.body))
         finally:
             if counted is not None:
                 holds.settle(counted, 0, 0)
@@ -93,12 +96,11 @@ class Begun:
 
     async def _stream(self, errand: Errand, body: Body) -> Sent[bytes]:
         async def begin() -> Sent[bytes]:
-            sent = await errand.open(self._account, self._path, body, lambda heard: first_event(heard) is not None)
-            try:
-                await self._started(first_told(first_event(sent.opening) or b""))
-            except BaseException:
-                put_away(sent)
-                raise
+            with ExitStack() as stack:
+                sent = await errand.open(self._account, self._path, body)
+                stack.callback(put_away, sent)
+                await self._started(response_in(first_told(EventBuffer().feed(sent.opening))))
+                stack.pop_all()
             return sent
 
         return await outliving(held_for(self._worker, errand, self._board, self._question(body), begin), put_away)
@@ -113,12 +115,4 @@ class Begun:
         item = Item("", 0, len(body), plan.quote_nanousd, plan.quote_tokens)
         wants = self._worker.holds.lasting(self._board, plan.quote_nanousd, plan.quote_tokens)
         return OpenBatch(call.id, caller.project.id, self._account, ENDPOINT, "", encode([billed]), encode([item]), plan.quote_nanousd, wants)
-
-
-def first_event(heard: bytes) -> bytes | None:
-    """Return the first event of a stream that says something, None while there is none yet."""
-    try:
-        return next((event for event in EventBuffer().feed(heard) if b"data:" in event), None)
-    except WireError:
-        return b""
 

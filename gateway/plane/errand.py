@@ -1,18 +1,20 @@
 """Calls about what vendors keep, such as files: the gateway asks one account, reads the answers, and gives one of its own or passes one on."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from gateway.errors import Refusal, UpstreamFailed, UpstreamFault
 from gateway.plane.pools import Exchange, Pool
 from gateway.plane.relay import Reply, content_type
 from gateway.plane.send import Sent
-from gateway.plane.serve import ANSWER_BYTES
+from gateway.plane.serve import ANSWER_BYTES, EVENT_BYTES
 from gateway.plane.snapshot import Snapshot
 from gateway.plane.telling import JSON, SAFE
 from gateway.plane.unmetered import Unmetered, unpriced
 from gateway.plane.walk import Corridor
 from gateway.terms import Body, Call, Caller, Deployment
+from gateway.wire import WireError
 from gateway.wire.lines import replaced
+from gateway.wire.sse import EventBuffer
 
 JSON_TYPE = b"application/json"
 # of a try that ended so, no byte was believed by the vendor
@@ -77,21 +79,26 @@ class Errand(Unmetered):
         self._served = False
         return sent.opening
 
-    async def open(self, slug: str, path: str, content: Body, enough: Callable[[bytes], bool]) -> Sent[bytes]:
-        """Return an account's stream of events with as much of it as is `enough`, to be put away. Raises as `ask`."""
+    async def open(self, slug: str, path: str, content: Body) -> Sent[bytes]:
+        """Return an account's stream with all that came up to its first event that says something, to be put away. Raises as `ask`."""
         self.plan = unpriced(self._snapshot.accounts[slug])
         self._request, self._content, self._kind = ("POST", path), content, JSON_TYPE
 
         async def read(exchange: Exchange, pool: Pool, deployment: Deployment) -> bytes:
             if content_type(exchange) != b"text/event-stream":
                 raise UpstreamFault("protocol", "the answer is no stream", sent=True)
-            heard = b""
-            while not enough(heard):
+            buffer, heard = EventBuffer(EVENT_BYTES), list[bytes]()
+            while True:
                 data = await exchange.chunks()
-                if not data or len(heard) > ANSWER_BYTES:
-                    raise UpstreamFault("reset", "the stream ended before it said what it is about", sent=True)
-                heard += data
-            return heard
+                if not data:
+                    raise UpstreamFault("reset", "the stream ended before its first event", sent=True)
+                heard.append(data)
+                try:
+                    events = buffer.feed(data)
+                except WireError as error:
+                    raise UpstreamFault("too_large", error.message, sent=True) from None
+                if first_told(events):
+                    return b"".join(heard)
 
         return await self._send(read)
 
@@ -109,6 +116,11 @@ class Errand(Unmetered):
 
 
 Work = Callable[[Errand], Awaitable[bytes | Sent[bytes]]]
+
+
+def first_told(events: Iterable[bytes]) -> bytes:
+    """Return the first of a stream's events that says something, b"" while none does."""
+    return next((event for event in events if b"data:" in event), b"")
 
 
 def put_away(sent: Sent[bytes]) -> None:

@@ -154,7 +154,7 @@ def quoted(call: Call, model: Model, deployments: tuple[Deployment, ...], snapsh
     for deployment in deployments:
         if deployment.price is not None:
             one, other, fee, hour = snapshot.dearest[deployment.price.id]
-            if hour > one and CACHE in call.text:
+            if hour > one and (not isinstance(call.body, bytes) or CACHE in call.body):
                 one = hour
             input_rate, output_rate, request = max(input_rate, one), max(output_rate, other), max(request, fee)
     money = -(-(input_tokens * input_rate + output_tokens * output_rate) // TOKENS_PER_RATE) + request

@@ -223,7 +223,7 @@ class _Ended(msgspec.Struct):
 
 
 def response_in(event: bytes) -> bytes:
-    """Return the response that a stream's last events hold; b"" for none."""
+    """Return the response that the last of a stream's events holds; b"" for none."""
     for line in reversed(event.split(b"\n")):
         if line.startswith(b"data:"):
             try:

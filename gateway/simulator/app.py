@@ -270,6 +270,8 @@ class Simulator:
         keep = self.stored.keeper(fields) if wire is responses_wire else executed.as_it_is
         if wire is responses_wire and fields.get("background") is True:
             if prompt.stream:
+                if await faults.before_answer(connection, prompt.directives, wire, prompt.seed):
+                    return
                 events = list(responses_wire.events(prompt, replies))
                 self.stored.streamed(fields, events, looks)
                 pace_ms = prompt.directives.number("pace", self.pace_ms)

@@ -85,8 +85,11 @@ class Stored:
         """Return the events of a streamed answer behind the one last seen; raises Problem."""
         if path not in self._events:
             raise Problem(400, "This response cannot be streamed: it was not created with stream=true.", "invalid_request", "stream")
+        after = query.get("starting_after", "-1")
+        if not after.removeprefix("-").isdecimal():
+            raise Problem(400, "Invalid type for 'starting_after': expected an integer.", "invalid_type", "starting_after")
         self._looks.pop(path, None)
-        return self._events[path][int(query.get("starting_after", "-1")) + 1 :]
+        return self._events[path][int(after) + 1 :]
 
     def _keep(self, said: bytes, fields: dict[str, Any]) -> None:
         if said.startswith(b"event: "):
@@ -132,7 +135,7 @@ class Stored:
 def _conversation_in(fields: dict[str, Any]) -> str:
     """Return the id of the conversation a request belongs to, "" for none."""
     named = fields.get("conversation") or ""
-    return str(named["id"] if isinstance(named, dict) else named)
+    return str(named.get("id", "") if isinstance(named, dict) else named)
 
 
 def _standing(response: dict[str, Any], status: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from tests.fakes.oidc_provider import RealProvider
 from tests.fakes.service import Service
 from tests.journeys import upstreams
+from tests.journeys.budgets import Budgeted
 from tests.journeys.siege import Siege, siege
 from tests.journeys.single_sign_on import trusting
 
@@ -30,6 +31,19 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     # the one that starts from nothing, as `make run` does the first time
     with Service(tmp_path_factory.mktemp("service") / "data", is_prepared=False).running() as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def budgeted(service: Service) -> Iterator[Budgeted]:
+    """A project under a budget; whatever was done with its keys, the ledger explains it in the end."""
+    yield Budgeted(service, "1.00")
+    assert "is explained by calls" in service.manage("ledger_verify")
+
+
+@pytest.fixture(scope="module")
+def stranger(service: Service) -> Budgeted:
+    """Another project, which can pay for next to nothing."""
+    return Budgeted(service, "0.000001")
 
 
 @pytest.fixture(scope="session")

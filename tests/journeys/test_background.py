@@ -1,6 +1,5 @@
 """Responses in the background with OpenAI's own client: held for before they begin, looked at, streamed again, cancelled, and settled whoever waits."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import openai
@@ -8,23 +7,12 @@ import pytest
 from openai.types.responses import Response
 
 from tests.fakes.service import Service, wait_for
+from tests.fakes.upstream import Turn, Upstream, stream, whole
 from tests.journeys.budgets import Budgeted
 
 pytestmark = pytest.mark.journey
 MODEL = "sim-chat"
 SETTLED_WITHIN_S = 45
-
-
-@pytest.fixture(scope="module")
-def budgeted(service: Service) -> Iterator[Budgeted]:
-    """A project under a budget; whatever it had made in the background, the ledger explains it in the end."""
-    yield Budgeted(service, "1.00")
-    assert "is explained by calls" in service.manage("ledger_verify")
-
-
-@pytest.fixture(scope="module")
-def stranger(service: Service) -> Budgeted:
-    return Budgeted(service, "0.000001")
 
 
 def client_of(service: Service, budgeted: Budgeted, path: str = "/v1") -> openai.OpenAI:
@@ -62,6 +50,8 @@ def streamed(service: Service, budgeted: Budgeted) -> Begun:
     client = client_of(service, budgeted)
     asked: Any = {"model": MODEL, "input": 'Hello [[sim: pace=30 say="One two three four five six seven."]]', "background": True}
     with client.responses.with_streaming_response.create(**asked, stream=True) as raw:
+        # held for like any other: what is held does not grow with a stream that goes on without its caller
+        assert raw.headers["x-sgw-max-tokens"] == "4096"
         call, first = raw.headers["x-request-id"], next(raw.parse())
         assert first.type == "response.created"
     rest = list(client.responses.retrieve(first.response.id, stream=True, starting_after=first.sequence_number))
@@ -110,7 +100,26 @@ def test_what_cannot_be_paid_or_stored_does_not_begin(service: Service, budgeted
     with pytest.raises(openai.BadRequestError) as unstored:
         client_of(service, budgeted).responses.create(model=MODEL, input="Hello", background=True, store=False)
     assert unstored.value.param == "background"
-    with pytest.raises(openai.BadRequestError) as refused:
-        client_of(service, budgeted).responses.create(model=MODEL, input="Hello [[sim: status=400]]", background=True)
-    assert "simulated" in refused.value.message.lower()
+    for streamed_too in (False, True):
+        with pytest.raises(openai.BadRequestError) as refused:
+            client_of(service, budgeted).responses.create(model=MODEL, input="Hello [[sim: status=400]]", background=True, stream=streamed_too)
+        assert "simulated" in refused.value.message.lower()
     assert stranger.figures()[2] == 0
+
+
+async def says_nothing(turn: Turn) -> None:
+    """Answer as no vendor does, after which nobody knows what it has begun."""
+    answer = stream(b'event: response.created\ndata: {"response":[1]}\n\n') if b'"stream":true' in turn.request.body else whole(b'{"status":1}')
+    await answer(turn)
+
+
+def test_an_answer_that_says_nothing_of_a_response_is_a_failure_and_what_may_have_begun_stays_held_for(service: Service) -> None:
+    unsure = Budgeted(service, "1.00")
+    with Upstream(script=says_nothing) as upstream:
+        account = {"provider": "openai", "base_url": f"{upstream.url}/v1", "upstream_model": "gpt-x"}
+        service.add_models({"background-unsure": [account]})
+        for streamed_too in (False, True):
+            with pytest.raises(openai.InternalServerError) as failed:
+                client_of(service, unsure).responses.create(model="background-unsure", input="Hello", background=True, stream=streamed_too)
+            assert (failed.value.status_code, "may have begun" in failed.value.message) == (502, True)
+    assert unsure.figures()[2] > 0

@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import anthropic
@@ -38,18 +37,6 @@ def settled(service: Service, budgeted: Budgeted, call: str, count: int) -> list
     """Return the rows of a batch's requests once nothing is held for it any more."""
     wait_for(lambda: len(rows_of(service, call)) == count and budgeted.figures()[2] == 0, SETTLED_WITHIN_S, "the batch is settled")
     return rows_of(service, call)
-
-
-@pytest.fixture(scope="module")
-def budgeted(service: Service) -> Iterator[Budgeted]:
-    """A project under a budget; whatever its batches did, the ledger explains it in the end."""
-    yield Budgeted(service, "1.00")
-    assert "is explained by calls" in service.manage("ledger_verify")
-
-
-@pytest.fixture(scope="module")
-def stranger(service: Service) -> Budgeted:
-    return Budgeted(service, "0.000001")
 
 
 def batched(service: Service, budgeted: Budgeted, stranger: Budgeted, path: str) -> tuple[openai.OpenAI, str, str]:

@@ -15,12 +15,7 @@ class _Told(msgspec.Struct):
     usage: msgspec.Raw = _NULL
 
 
-class _Event(msgspec.Struct):
-    response: msgspec.Raw = _NULL
-
-
 _TOLD = msgspec.json.Decoder(_Told)
-_EVENT = msgspec.json.Decoder(_Event)
 
 
 def read_told(body: bytes) -> BatchTold:
@@ -41,15 +36,6 @@ def _result(told: _Told, body: bytes) -> BatchResult:
     if told.status == "cancelled":
         return BatchResult("", 0, error_code="response_cancelled")
     return BatchResult("", 502, error_code="response_failed")
-
-
-def first_told(event: bytes) -> bytes:
-    """Return what the first event of a stream tells about its response. Raises WireError."""
-    data = b"".join(line[5:] for line in event.split(b"\n") if line.startswith(b"data:"))
-    try:
-        return bytes(_EVENT.decode(data).response)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise WireError("garbage", "the provider's stream does not begin with a response") from None
 
 
 WORKING = {"responses": Working("response", read_told)}

@@ -3,8 +3,11 @@
 import pytest
 
 from gateway.errors import Refusal, UpstreamFailed
-from gateway.plane.errand import Conflict, Errand
+from gateway.plane.errand import Conflict, Errand, first_told
+from gateway.plane.send import Sent
+from gateway.plane.serve import EVENT_BYTES
 from gateway.plane.telling import VendorError
+from gateway.wire.sse import EventBuffer
 from tests.gateway.plane.builders import call, caller
 from tests.gateway.plane.corridor import Answer, Heard, Scene, Vendor
 
@@ -57,3 +60,42 @@ async def test_what_failed_may_have_happened_unless_it_was_refused_for_certain(a
         await Errand(scene.corridor, ABOUT_FILES, caller(), Heard(), scene.now, work).go(scene.snapshot)
     assert errands[0].may_have_happened(1) is may_have
     assert (scene.receipt.cost_nanousd, scene.receipt.outcome in ("failed", "refused")) == (0, True)
+
+
+CREATED = b'event: response.created\r\ndata: {"response":{"id":"resp_1"}}\r\n\r\n'
+SSE = b"text/event-stream"
+
+
+async def test_a_stream_is_passed_on_from_its_first_byte_once_it_has_said_what_it_is_about() -> None:
+    pieces = (b": hello\n\n", *(CREATED[place : place + 1] for place in range(len(CREATED))), b"data: more\n\n")
+    scene, heard, firsts = Scene(openai=Vendor(Answer(pieces, kind=SSE))), Heard(), list[bytes]()
+
+    async def work(errand: Errand) -> Sent[bytes]:
+        sent = await errand.open("openai", "/responses", b"{}")
+        firsts.append(first_told(EventBuffer().feed(sent.opening)))
+        return sent
+
+    await Errand(scene.corridor, ABOUT_FILES, caller(), heard, scene.now, work).go(scene.snapshot)
+    assert (heard.status, heard.body, firsts) == (200, b"".join(pieces), [CREATED])
+    assert (scene.receipt.outcome, scene.receipt.cost_nanousd) == ("ok", 0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer((b'{"id":"resp_1"}',)),
+        Answer((b": hello\n\n", b": still here\n\n"), kind=SSE),
+        Answer((b"data: {",), kind=SSE, fault="reset"),
+        Answer((b"data: " + b"x" * EVENT_BYTES, b"x"), kind=SSE),
+    ],
+)
+async def test_a_stream_that_does_not_say_what_it_is_about_may_have_begun_all_the_same(answer: Answer) -> None:
+    scene, errands = Scene(openai=Vendor(answer)), list[Errand]()
+
+    async def work(errand: Errand) -> Sent[bytes]:
+        errands.append(errand)
+        return await errand.open("openai", "/responses", b"{}")
+
+    with pytest.raises(UpstreamFailed):
+        await Errand(scene.corridor, ABOUT_FILES, caller(), Heard(), scene.now, work).go(scene.snapshot)
+    assert (errands[0].may_have_happened(0), len(errands[0].attempts)) == (True, 1)
