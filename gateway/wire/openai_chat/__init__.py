@@ -7,6 +7,7 @@ from gateway.wire.openai_chat.batching import BATCHING
 from gateway.wire.openai_chat.compose import compose
 from gateway.wire.openai_chat.embed import EMBEDDING
 from gateway.wire.openai_chat.events import ChunkWriter
+from gateway.wire.openai_chat.foreign import without_foreign
 from gateway.wire.openai_chat.head import read_head
 from gateway.wire.openai_chat.kept import made, may_name
 from gateway.wire.openai_chat.media import PLAIN
@@ -68,4 +69,5 @@ WIRE = Wire(
     meter=Meter,
     text_bytes=message_bytes,
     batching=BATCHING,
+    without_foreign=without_foreign,
 )

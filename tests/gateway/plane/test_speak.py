@@ -43,6 +43,14 @@ def test_betas_that_another_wires_provider_is_not_told_are_named() -> None:
     assert request(asked, deployment(), PLAIN, translated(CLAUDE, OPENAI)).dropped == ("anthropic-beta",)
 
 
+def test_reasoning_that_another_vendor_sealed_is_left_out_and_named() -> None:
+    thought = b'"reasoning_details":[{"type":"reasoning.text","text":"Hm.","signature":"sgw1.anthropic_messages.ErUB"}]'
+    body = b'{"model":"chat","messages":[{"role":"assistant","content":"Hi.",%b},{"role":"user","content":"x"}]}' % thought
+    spoken = request(call(body=body, fields=check(body).keys()), deployment(upstream="chat"), PLAIN, ROUTE)
+    assert spoken.body == b'{"model":"chat","messages":[{"role":"assistant","content":"Hi."},{"role":"user","content":"x"}]}'
+    assert spoken.dropped == ("messages.reasoning_details",)
+
+
 ASKED = {"messages": [{"role": "user", "content": "x"}]}
 IN_GOOGLES_WORDS = {"contents": [{"parts": [{"text": "x"}]}]}
 

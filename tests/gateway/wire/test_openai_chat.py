@@ -9,7 +9,7 @@ from openai import APIError, OpenAI
 
 from gateway.terms import Chunk, ChunkKind, Usage
 from gateway.wire import Head, Seen, Told, WireError, by_endpoint, shelf
-from gateway.wire.openai_chat import ChunkWriter, Meter, error_body, error_message, read_ask, read_usage
+from gateway.wire.openai_chat import WIRE, ChunkWriter, Meter, error_body, error_message, read_ask, read_usage
 from gateway.wire.openai_chat.head import read_head
 from gateway.wire.strict import fields
 
@@ -272,3 +272,55 @@ def test_a_stream_says_the_tier_that_served_it(tier: str, told: str | None) -> N
 @pytest.mark.parametrize(("given", "told"), [(-1, None), (0, None), (7, 7)])
 def test_a_choice_among_the_likeliest_that_is_switched_off_is_none(given: int, told: int | None) -> None:
     assert read_ask(fields(orjson.dumps({"messages": [{"role": "user", "content": "x"}], "top_k": given})), "m", False).top_k == told
+
+
+# ---- other vendors' reasoning on the way to a vendor of this wire -------------------------------------------------------
+
+CALLED: dict[str, Any] = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+def _cleaned(turn: dict[str, Any]) -> Any:
+    assert WIRE.without_foreign is not None
+    changed = WIRE.without_foreign(fields(orjson.dumps({"messages": [{"role": "user", "content": "sgw1.gemini.x"}, {"role": "assistant", **turn}]})))
+    raw = changed.get("messages")
+    return orjson.loads(raw)[1] if raw is not None else None
+
+
+@pytest.mark.parametrize(
+    ("turn", "left"),
+    [
+        (
+            {"content": "Hi.", "reasoning_content": "Hm.", "reasoning_details": [{"type": "reasoning.text", "text": "Hm.", "signature": "sgw1.gemini.Cs8B"}]},
+            {"content": "Hi."},
+        ),
+        (
+            {"content": "Hi.", "reasoning_details": [{"type": "reasoning.encrypted", "data": "sgw1.anthropic_messages.Eo"}, {"data": "own"}]},
+            {"content": "Hi.", "reasoning_details": [{"data": "own"}]},
+        ),
+        (
+            {"reasoning": "Hm.", "tool_calls": [{**CALLED, "extra_content": {"google": {"thought_signature": "sgw1.gemini.Cs8B"}}}]},
+            {"tool_calls": [CALLED]},
+        ),
+        (
+            {"tool_calls": [{**CALLED, "extra_content": {"google": {"thought_signature": "sgw1.gemini.Cs8B", "a": 1}, "b": 2}}, CALLED]},
+            {"tool_calls": [{**CALLED, "extra_content": {"google": {"a": 1}, "b": 2}}, CALLED]},
+        ),
+    ],
+)
+def test_only_reasoning_that_others_sealed_is_taken_out(turn: dict[str, Any], left: dict[str, Any]) -> None:
+    assert _cleaned(turn) == {"role": "assistant", **left}
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        {"content": "sgw1.gemini.x"},
+        {"content": "Hi.", "reasoning_content": "Hm.", "reasoning_details": [{"type": "reasoning.text", "text": "Hm.", "signature": "own"}]},
+        {"tool_calls": [{**CALLED, "extra_content": {"google": {"thought_signature": "own"}}}]},
+        {"reasoning_details": "sgw1.gemini.x", "tool_calls": ["sgw1.gemini.x", {"extra_content": [], "x": "sgw1.gemini.x"}, {"extra_content": {"google": 1}}]},
+    ],
+)
+def test_what_nobody_sealed_stays_as_it_is(turn: dict[str, Any]) -> None:
+    assert _cleaned(turn) is None
+    assert WIRE.without_foreign is not None
+    assert WIRE.without_foreign(fields(b'{"model":"m"}')) == {}
