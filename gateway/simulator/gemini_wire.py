@@ -25,6 +25,8 @@ UNSIGNED = "skip_thought_signature_validator"
 SIGNED = b"simulated "
 DIMENSIONS = 256
 METHODS = {"chat": ["generateContent", "countTokens"], "embedding": ["embedContent", "batchEmbedContents"], "realtime": ["bidiGenerateContent"]}
+# repeated members, for which an object alone will do
+REPEATED = frozenset({"contents", "parts", "tools", "functionDeclarations"})
 # members whose inside is the caller's own
 THEIRS = frozenset({"args", "response", "parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema"})
 
@@ -38,13 +40,14 @@ def place(path: str) -> tuple[str, str]:
 
 
 def camel(value: Any) -> Any:
-    """Return a request with its members in camelCase, as protocol buffers take both; what the caller names is left alone."""
+    """Return a request with its members in camelCase and its lists as lists, as Google reads it; what the caller names is left alone."""
     if isinstance(value, list):
         return [camel(one) for one in value]
     if not isinstance(value, dict):
         return value
     plain = {re.sub(r"_([a-z])", lambda found: found[1].upper(), name): one for name, one in value.items()}
-    return {name: one if name in THEIRS else camel(one) for name, one in plain.items()}
+    listed = {name: [one] if name in REPEATED and isinstance(one, dict) else one for name, one in plain.items()}
+    return {name: one if name in THEIRS else camel(one) for name, one in listed.items()}
 
 
 def read(given: dict[str, Any], any_model: bool) -> Prompt:

@@ -9,7 +9,7 @@ import orjson
 from gateway.terms import Ask, Tool, ToolChoice
 from gateway.wire.gemini import schema as schemas
 from gateway.wire.gemini.config import read_config
-from gateway.wire.gemini.fields import camel, drop_others, json_text, members
+from gateway.wire.gemini.fields import camel, drop_others, json_text, members, several
 from gateway.wire.gemini.turns import read_contents, read_system
 from gateway.wire.given import dropped as names
 from gateway.wire.given import invalid, labels, list_, text, unsupported, value
@@ -77,12 +77,12 @@ def _tier(given: object) -> str:
 
 def _tools(given: object, dropped: list[str]) -> tuple[Tool, ...]:
     tools: list[Tool] = []
-    for index, each in enumerate(list_(given, "tools")):
+    for index, each in enumerate(several(given, "tools")):
         tool = members(each, f"tools[{index}]")
         for name in tool:
             if name != "functionDeclarations":
                 raise unsupported(f"tools[{index}].{name[:64]}")
-        declared = list_(tool.get("functionDeclarations", []), f"tools[{index}].functionDeclarations")
+        declared = several(tool.get("functionDeclarations", []), f"tools[{index}].functionDeclarations")
         tools += [_function(one, f"tools[{index}].functionDeclarations[{at}]", dropped) for at, one in enumerate(declared)]
     return tuple(tools)
 

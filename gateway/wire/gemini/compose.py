@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 
 from gateway.terms import Ask, PartKind, Tool, ToolChoice
+from gateway.wire import WireError
 from gateway.wire.gemini import schema as schemas
 from gateway.wire.gemini.contents import write_contents
 from gateway.wire.given import dropped as names
-from gateway.wire.given import unsupported
 
 _MOST_STOPS = 5
 # Thinking by level since Gemini 3, by budget in 2.5, not at all before.
@@ -105,7 +105,7 @@ def _config(ask: Ask, model: str, dropped: list[str]) -> _Object:
         config["seed"] = ask.seed % _SEEDS if abs(ask.seed) >= _SEEDS else ask.seed
     stops = [stop for stop in ask.stop if stop]
     if len(stops) > _MOST_STOPS:
-        raise unsupported("stop")
+        raise WireError("unsupported_field", f"stop: the provider of this model takes at most {_MOST_STOPS} stop sequences", "stop")
     if stops:
         config["stopSequences"] = stops
     thinking = _thinking(ask, model, dropped)

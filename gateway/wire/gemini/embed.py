@@ -9,7 +9,7 @@ import orjson
 from gateway.terms import EmbedAsk, Embedded
 from gateway.wire import Embedding, Head, Plain, Told, WireError
 from gateway.wire.gemini.answer import read_usage
-from gateway.wire.gemini.fields import camel, drop_others, members, whole
+from gateway.wire.gemini.fields import camel, drop_others, members, several, whole
 from gateway.wire.given import dropped as names
 from gateway.wire.given import invalid, list_, text, unsupported, value
 
@@ -62,7 +62,7 @@ def _joined(requests: list[dict[str, Any]], param: str) -> EmbedAsk:
 
 
 def _text(given: object, param: str) -> str:
-    parts = list_(members(given, param).get("parts"), f"{param}.parts")
+    parts = several(members(given, param).get("parts"), f"{param}.parts")
     texts = []
     for at, one in enumerate(parts):
         part = members(one, f"{param}.parts[{at}]")

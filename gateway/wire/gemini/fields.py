@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from gateway.wire.given import invalid
+from gateway.wire.given import invalid, list_
 
 _UNDERSCORE = re.compile(r"_+([a-zA-Z0-9])")
 _WHOLE = re.compile(r"-?\d{1,18}\Z")
@@ -30,6 +30,11 @@ def members(value: object, param: str) -> dict[str, Any]:
             raise invalid(f"{param}.{plain}" if param else plain, f"{plain} is given twice, as camelCase and as snake_case")
         found[plain] = inner
     return {name: inner for name, inner in found.items() if inner is not None} if None in found.values() else found
+
+
+def several(value: object, param: str) -> list[Any]:
+    """Return a repeated member; an object alone is a list of one, as Google takes it and writes it in its own examples."""
+    return [value] if isinstance(value, dict) else list_(value, param)
 
 
 def whole(value: object, param: str, least: int, most: int = 2**63 - 1) -> int:

@@ -4,8 +4,8 @@ from typing import Any
 
 from gateway.terms import Message, Part, PartKind
 from gateway.wire.gemini import thoughts
-from gateway.wire.gemini.fields import drop_others, json_text, members
-from gateway.wire.given import flag, invalid, list_, text, unsupported
+from gateway.wire.gemini.fields import drop_others, json_text, members, several
+from gateway.wire.given import flag, invalid, text, unsupported
 
 _ROLES = {"user": "user", "function": "user", "tool": "user", "model": "assistant", "": "user"}
 _KNOWN = frozenset({"text", "inlineData", "fileData", "functionCall", "functionResponse", "thought", "thoughtSignature"})
@@ -21,7 +21,7 @@ def read_system(value: object, dropped: list[str]) -> Message | None:
     """Return the system instruction; None for an empty one."""
     content = members({"parts": [{"text": value}]} if isinstance(value, str) else value, "systemInstruction")
     parts = []
-    for index, each in enumerate(list_(content.get("parts", []), "systemInstruction.parts")):
+    for index, each in enumerate(several(content.get("parts", []), "systemInstruction.parts")):
         param = f"systemInstruction.parts[{index}]"
         part = members(each, param)
         if "text" not in part:
@@ -33,7 +33,7 @@ def read_system(value: object, dropped: list[str]) -> Message | None:
 
 def read_contents(value: object, dropped: list[str]) -> list[Message]:
     """Return the turns; a model's turns that follow each other are one, as its streamed answers come back in pieces. Raises WireError."""
-    found = list_(value, "contents")
+    found = several(value, "contents")
     if not found:
         raise invalid("contents", "contents must not be empty")
     turns = _Turns(dropped)
@@ -64,7 +64,7 @@ class _Turns:
         else:
             into = []
             self._turns.append((role, into, param))
-        for index, each in enumerate(list_(content.get("parts", []), f"{param}.parts")):
+        for index, each in enumerate(several(content.get("parts", []), f"{param}.parts")):
             self._part(members(each, f"{param}.parts[{index}]"), f"{param}.parts[{index}]", role == "assistant", into)
 
     def _part(self, part: dict[str, Any], param: str, is_model: bool, into: list[Part]) -> None:
@@ -117,7 +117,7 @@ class _Turns:
             raise invalid(f"{param}.response", f"{param}.response must be an object")
         words, is_error = _outcome(response, f"{param}.response")
         parts = [Part(PartKind.TEXT, text=words)] if words or "parts" not in result else []
-        for index, each in enumerate(list_(result.get("parts", []), f"{param}.parts")):
+        for index, each in enumerate(several(result.get("parts", []), f"{param}.parts")):
             inner = members(each, f"{param}.parts[{index}]")
             if "inlineData" not in inner:
                 raise unsupported(f"{param}.parts[{index}]")

@@ -33,6 +33,13 @@ def test_a_stream_says_what_the_whole_answer_says(google: genai.Client) -> None:
     assert chunks[-1].usage_metadata == whole.usage_metadata
 
 
+def test_an_object_alone_is_a_list_of_one(raw: httpx.Client) -> None:
+    alone = {"system_instruction": {"parts": {"text": "Be a cat."}}, "contents": {"parts": {"text": "hi"}}}
+    listed = {"systemInstruction": {"parts": [{"text": "Be a cat."}]}, "contents": [{"parts": [{"text": "hi"}]}]}
+    first, second = (raw.post("/v1beta/models/sim-gemini:generateContent", json=body) for body in (alone, listed))
+    assert (first.status_code, first.json()) == (200, second.json())
+
+
 def test_without_sse_a_stream_is_one_array(raw: httpx.Client) -> None:
     answer = raw.post("/v1beta/models/sim-gemini:streamGenerateContent", json={"contents": [{"parts": [{"text": "[[sim: tokens=2]]"}]}]})
     assert answer.headers["content-type"] == "application/json"

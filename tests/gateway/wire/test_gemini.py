@@ -184,6 +184,13 @@ def test_both_notations_say_the_same() -> None:
     )
 
 
+def test_an_object_alone_is_a_list_of_one_as_in_googles_own_examples() -> None:
+    declared = {"name": "f", "parameters": {"type": "OBJECT", "properties": {}}}
+    alone = {"system_instruction": {"parts": {"text": "Meow"}}, "contents": {"parts": {"text": "hi"}}, "tools": {"function_declarations": declared}}
+    listed = {"systemInstruction": {"parts": [{"text": "Meow"}]}, "contents": [{"parts": [{"text": "hi"}]}], "tools": [{"functionDeclarations": [declared]}]}
+    assert asked(**alone) == asked(**listed)
+
+
 def test_results_find_their_calls_by_name_and_order_where_no_id_is_given() -> None:
     found = turns(
         {"role": "user", "parts": [{"text": "?"}]},
@@ -522,6 +529,7 @@ def test_more_stop_sequences_than_google_takes_are_refused() -> None:
     with pytest.raises(WireError) as caught:
         compose(Ask("m", (user("hi"),), stop=tuple("abcdef")), "gemini-2.5-flash")
     assert (caught.value.code, caught.value.param) == ("unsupported_field", "stop")
+    assert caught.value.message == "stop: the provider of this model takes at most 5 stop sequences"
 
 
 # ---- answers ------------------------------------------------------------------------------------------------------------
