@@ -41,6 +41,12 @@ def unsupported(param: str) -> WireError:
     return WireError("unsupported_field", f"{param} is not supported by the provider of this model: leave it out or choose another model", param)
 
 
+def begun() -> WireError:
+    """Return the error for a conversation that ends with an answer the provider's models would not go on with."""
+    words = "The last message must be the user's: the provider of this model cannot go on with an answer that was begun. Leave it out or choose another model"
+    return WireError("unsupported_field", words, "messages")
+
+
 def refuse_other_answers(ask: Ask) -> None:
     """Raise WireError for what a provider of one plain answer cannot give: several, and probabilities."""
     if ask.answers > 1:

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.terms import Message, Part, PartKind
 from gateway.wire import WireError
+from gateway.wire.given import begun
 
 WIRE_NAME = "openai_chat"
 # How reasoning without a signature came to us; the vendors of this wire that tell it at all want it back in the same field.
@@ -35,11 +36,7 @@ def turns_of(messages: Sequence[Message], dropped: list[str]) -> list[_Json]:
     if not written:
         raise WireError("invalid_request", "messages have no content: say something", "messages")
     if written[-1]["role"] == "assistant" and not written[-1].get("tool_calls"):
-        raise WireError(
-            "unsupported_field",
-            "The last message must be the user's: the provider of this model cannot go on with an answer that was begun. Leave it out or choose another model",
-            "messages",
-        )
+        raise begun()
     return written
 
 

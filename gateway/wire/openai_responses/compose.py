@@ -11,6 +11,7 @@ import orjson
 from gateway.terms import Ask, Message, Part, PartKind, Tool, ToolChoice
 from gateway.wire import WireError, gpt
 from gateway.wire.efforts import effort_of
+from gateway.wire.given import begun
 from gateway.wire.openai_responses.reasoning import NAME, written
 from gateway.wire.signatures import is_valid
 
@@ -123,6 +124,8 @@ def _input(ask: Ask, lost: list[str]) -> list[_Item]:
             _add_given(items, message, lost)
     if not items:
         raise WireError("invalid_request", "messages have no content: say something", "messages")
+    if items[-1].get("role") == "assistant":
+        raise begun()
     return items
 
 

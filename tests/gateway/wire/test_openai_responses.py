@@ -149,6 +149,7 @@ def test_a_conversation_of_every_kind_of_part_keeps_its_order() -> None:
         (Ask(model="m", messages=(USER,), stop=("x",)), "stop"),
         (Ask(model="m", messages=(Message(role="user", parts=(Part(kind=PartKind.AUDIO, text="data:audio/wav;base64,AA=="),)),)), "messages"),
         (Ask(model="m", messages=()), "messages"),
+        (Ask(model="m", messages=(USER, Message(role="assistant", parts=(Part(kind=PartKind.TEXT, text="{"),)))), "messages"),
     ],
 )
 def test_what_has_no_counterpart_is_refused_by_name(ask: Ask, param: str) -> None:
