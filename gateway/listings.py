@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import orjson
 
 from gateway.errors import NoSuchModel
+from gateway.plane.bearer import shown
 from gateway.plane.plan import NOT_SERVED, may_use
 from gateway.plane.snapshot import Snapshot
 from gateway.terms import Caller, Model
@@ -111,7 +112,7 @@ def key(caller: Caller) -> bytes:
             "object": "key",
             "id": f"key_{caller.key.id}",
             "name": caller.key.name,
-            "project": f"prj_{caller.project.id}",
+            "project": shown(caller.project.id),
             "project_name": caller.project.name,
             "environment": caller.key.environment,
             "models": ["*"] if caller.key.models is None else sorted(caller.key.models),
