@@ -121,7 +121,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             account = place.account
             visitor.door = doors.behind(place.endpoint, place.rest)
         if visitor.method != "POST":
-            raise MethodNotAllowed(f"Use POST for /v1/{visitor.door.endpoint}." if visitor.door.wire.names_model else "Use POST here.")
+            raise MethodNotAllowed("POST", place=f"for /v1/{visitor.door.endpoint}" if visitor.door.wire.names_model else "here")
         plain = visitor.door.plain
         is_form = plain is not None and plain.is_form
         self._check_transport(headers, FORM if is_form else JSON_TYPE, is_upload=is_form)
@@ -270,7 +270,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             else:
                 body = listings.upstream_model(caller, snapshot, account, unquote_to_bytes(asked[2]).decode("utf-8", "replace"), surface)
         if visitor.method not in ("GET", "HEAD"):
-            raise MethodNotAllowed("Use GET here.")
+            raise MethodNotAllowed("GET")
         await visitor.reply.whole(200, head_of(visitor, body), b"" if visitor.method == "HEAD" else body)
         return True
 
@@ -344,7 +344,7 @@ class GatewayConsumer(AsyncHttpConsumer):
         check_unlisted(caller)
         is_upload = place.rest.startswith(keeping.UPLOAD)
         if method not in ("GET", "POST", "DELETE", *(("PATCH",) if found is not None else ()), *(("PUT",) if is_upload else ())):
-            raise MethodNotAllowed("Use GET, POST or DELETE here.")
+            raise MethodNotAllowed("GET", "POST", "DELETE")
         content_type = headers.get(b"content-type", b"application/octet-stream" if is_upload else JSON_TYPE)
         bare = content_type.partition(b";")[0].strip().lower()
         is_upload = is_upload or bare == FORM
@@ -397,6 +397,8 @@ def advice(refusal: Refusal) -> bytes:
     head = b"" if refusal.retry_after_s is None else b"retry-after: %d\r\n" % refusal.retry_after_s
     if not refusal.retryable:
         head += b"x-should-retry: false\r\n"
+    if isinstance(refusal, MethodNotAllowed):
+        head += b"allow: %b\r\n" % ", ".join(refusal.allowed).encode()
     return head + b"www-authenticate: Bearer\r\n" if refusal.status == 401 else head
 
 

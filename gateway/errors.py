@@ -101,7 +101,14 @@ class UnknownEndpoint(Refusal):
 
 
 class MethodNotAllowed(Refusal):
+    """The path is served, by the methods that are `allowed` alone."""
+
     status, code, kind = 405, "method_not_allowed", "invalid_request_error"
+
+    def __init__(self, *allowed: str, place: str = "here") -> None:
+        *others, last = allowed
+        super().__init__(f"Use {', '.join(others)} or {last} {place}." if others else f"Use {last} {place}.")
+        self.allowed = allowed
 
 
 class SlowSender(Refusal):

@@ -101,7 +101,7 @@ async def serve(worker: Worker, visitor: Visitor, caller: Caller, asked: Asked, 
     """Answer a request about files or batches. Raises Refusal."""
     allowed = OF_ONE[asked.resource][asked.part] if asked.object_id else OF_ALL[""]
     if visitor.method not in allowed:
-        raise MethodNotAllowed(f"Use {' or '.join(allowed)} here.")
+        raise MethodNotAllowed(*allowed)
     if asked.object_id:
         await _one(worker, visitor, caller, asked, call)
     elif visitor.method == "GET":

@@ -52,7 +52,7 @@ async def serve(worker: Worker, visitor: Visitor, caller: Caller, asked: Wanted)
     """Answer a request about a stored response. Raises NoSuchResponse, Conflict, MethodNotAllowed, BadRequest, DependencyUnavailable."""
     allowed = {"": ("GET", "DELETE"), "input_items": ("GET",), "cancel": ("POST",)}[asked.part]
     if visitor.method not in allowed:
-        raise MethodNotAllowed(f"Use {' or '.join(allowed)} here.")
+        raise MethodNotAllowed(*allowed)
     query = visitor.query.decode("latin-1")
     if not QUERY.fullmatch(query):
         raise BadRequest("The query string holds characters that must be percent-encoded.")

@@ -21,6 +21,7 @@ _TELLING_BYTES = 64
 SHORTENED_BYTES = 256
 # from here on memory counts for more than the time of a second reading
 LARGE_BYTES = 1 << 20
+_GZIP = b"\x1f\x8b"
 _CONTAINERS = frozenset((dict, list))
 _FIELDS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -34,6 +35,8 @@ def check(body: bytes) -> dict[str, Any]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        if body.startswith(_GZIP):
+            raise WireError("invalid_request", "the body is compressed: send it as it is, without content-encoding") from None
         raise WireError("invalid_request", f"the body is not valid JSON: {error}") from None
     if type(value) is not dict:
         raise WireError("invalid_request", "the body must be a JSON object")

@@ -38,7 +38,8 @@ def read_head(parsed: Mapping[str, Any]) -> Head:
         raise misfit(error) from None
     output_tokens = fields.max_completion_tokens or fields.max_tokens or 0
     if not 0 <= output_tokens <= MOST_OUTPUT_TOKENS:
-        raise WireError("invalid_request", "The output limit must be between 0 and 10 000 000 tokens.", "max_completion_tokens")
+        name = "max_completion_tokens" if fields.max_completion_tokens else "max_tokens"
+        raise WireError("invalid_request", "The output limit must be between 0 and 10 000 000 tokens.", name)
     options = fields.stream_options
     wants_usage = options is not None and bool(options.include_usage)
     # by position: a third of the time by name

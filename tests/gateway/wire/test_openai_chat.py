@@ -262,6 +262,13 @@ def test_a_head_that_makes_no_sense_is_refused(asked: dict[str, Any]) -> None:
     assert caught.value.code == "invalid_request"
 
 
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_an_output_limit_beyond_all_bounds_is_named_as_the_caller_wrote_it(name: str) -> None:
+    with pytest.raises(WireError) as caught:
+        read_head({"model": "m", name: 10**8})
+    assert caught.value.param == name
+
+
 @pytest.mark.parametrize(("tier", "told"), [("flex", "flex"), ("priority", "priority"), ("", None)])
 def test_a_stream_says_the_tier_that_served_it(tier: str, told: str | None) -> None:
     writer = ChunkWriter(Told(model="m", call_id="1", created_at_s=1, wants_usage=True))

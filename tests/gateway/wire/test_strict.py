@@ -1,5 +1,6 @@
 """Hostile JSON is refused before anything reads it; everything else keeps its bytes."""
 
+import gzip
 import json
 
 import msgspec
@@ -87,6 +88,11 @@ def test_splice_leaves_the_other_values_byte_identical() -> None:
     given = fields(b'{ "model" : "a", "n": 1.50e0 , "x":{"b" :  2,"a":1},"gone":[ ] }')
     assert splice(given, {"model": b'"b"', "gone": None, "new": b"true"}) == b'{"n":1.50e0,"x":{"b" :  2,"a":1},"model":"b","new":true}'
     assert given["x"] == msgspec.Raw(b'{"b" :  2,"a":1}')
+
+
+def test_a_compressed_body_says_what_to_do() -> None:
+    with pytest.raises(WireError, match="send it as it is, without content-encoding"):
+        check(gzip.compress(b"{}"))
 
 
 @pytest.mark.parametrize("body", [b"[]", b"", b"{", b"[" * 100_000])
