@@ -17,7 +17,7 @@ django.setup(set_prefix=False)
 from accounts.sealing import Sealer  # noqa: E402
 from gateway.consumers import GatewayConsumer  # noqa: E402  (Django's apps come first)
 from gateway.direct import Turn  # noqa: E402
-from gateway.doors import BESIDE  # noqa: E402
+from gateway.doors import BESIDE, is_astray, shown_back  # noqa: E402
 from gateway.insight import Insight, answer  # noqa: E402
 from gateway.plane.worker import Settings, Worker  # noqa: E402
 from gateway.realtime import Realtime  # noqa: E402
@@ -88,6 +88,8 @@ class Application:
             path: bytes = scope.get("raw_path") or scope["path"].encode()
             if (path[:4] == b"/v1/" or path[:8] in BESIDE or path in (b"/v1", b"/v1beta")) and self._serves_calls:
                 return await self._plane(scope, receive, send)
+            if self._serves_calls and scope["method"] == "POST" and is_astray(path):
+                return await answer(send, 404, shown_back(path, dict(scope["headers"])), b"application/json")
             # safe methods change nothing (RFC 9110, 9.2.1)
             return await self._rest(scope, receive, send if scope["method"] in SAFE_METHODS else self._once_in_force(send))  # type: ignore[no-any-return]
         if scope["type"] == "lifespan":

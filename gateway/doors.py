@@ -103,6 +103,28 @@ def beside(path: bytes) -> bytes:
     return b"/v1/" + path[len(AZURE) :].removeprefix(b"v1/") if path.startswith(AZURE) else path
 
 
+def meant(path: bytes) -> str:
+    """Return the path of the endpoint that a caller may have meant by a path that is none, "" where none is like it."""
+    words = [word for word in path.lower().split(b"/") if word]
+    for at_word in range(len(words)):
+        near = b"/v1/" + b"/".join(words[at_word:])
+        if near in DOORS:
+            return near.decode()
+    return ""
+
+
+def is_astray(path: bytes) -> bool:
+    """Return whether a path outside the data plane is an endpoint's, but for its version, its case or a slash: what an SDK with a wrong base URL asks for."""
+    words = [word for word in path.lower().split(b"/") if word]
+    return b"/v1/" + b"/".join(words[words[:1] == [b"v1"] :]) in DOORS
+
+
+def shown_back(path: bytes, headers: Mapping[bytes, bytes]) -> bytes:
+    """Return the refusal, in the shape its SDK expects, of a request that went astray."""
+    words = f"There is no endpoint {path[:200].decode('latin-1')!r}: use {meant(path)!r}. SDKs of OpenAI take /v1 at the end of base_url, others none."
+    return find(path, headers).client.error_body(404, "unknown_endpoint", "invalid_request_error", words, None, {})
+
+
 def deployed(path: bytes) -> Door:
     """Return the door of a path of Azure's clients; the deployment it names is a model of the catalogue."""
     found = _DEPLOYED.fullmatch(path)

@@ -3,6 +3,7 @@
 import re
 from urllib.parse import parse_qsl
 
+from gateway.doors import meant
 from gateway.errors import BadRequest, UnknownEndpoint
 from gateway.plane.snapshot import Snapshot
 from gateway.providers import shelf
@@ -50,7 +51,9 @@ def place_of(path: bytes, snapshot: Snapshot) -> Place:
         raise UnknownEndpoint(f"There is no such endpoint: remove /{start} from base_url.")
     account = snapshot.accounts.get(slug) if start == "v1" else None
     if account is None:
-        raise UnknownEndpoint(f"There is no endpoint {text[:200]!r}. See the reference for the paths this gateway serves.")
+        like = meant(path)
+        advice = f"Did you mean {like!r}? Look at base_url." if like else "See the reference for the paths this gateway serves."
+        raise UnknownEndpoint(f"There is no endpoint {text[:200]!r}. {advice}")
     return Place(slug, beyond, shelf()[account.provider].locate(beyond))
 
 

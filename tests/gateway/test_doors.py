@@ -1,8 +1,9 @@
 """Which endpoint and which wire a path leads to."""
 
+import orjson
 import pytest
 
-from gateway.doors import behind, beside, find, with_model
+from gateway.doors import behind, beside, find, is_astray, shown_back, with_model
 from gateway.wire import WireError
 from gateway.wire.forms import texts
 
@@ -78,3 +79,22 @@ def test_an_endpoint_with_rules_of_its_own_has_its_own_glance() -> None:
     glances = [find(path, {}).client.may_name for path in (b"/v1/audio/speech", b"/openai/deployments/m/audio/speech")]
     assert [glance is not None and glance({"voice": {"id": "voice_1"}}) for glance in glances] == [True, True]
     assert find(b"/v1/moderations", {}).client.may_name is None
+
+
+@pytest.mark.parametrize("path", [b"/chat/completions", b"//v1/chat/completions", b"/V1/Chat/Completions", b"/messages/", b"/images/edits"])
+def test_an_endpoint_without_its_version_is_one_that_went_astray(path: bytes) -> None:
+    assert is_astray(path)
+
+
+@pytest.mark.parametrize("path", [b"/", b"/keys", b"/models", b"/api/v1/keys", b"/api/chat/completions", b"/requests/new/credit", b"/v1/nothing"])
+def test_what_is_like_no_endpoint_is_the_portals(path: bytes) -> None:
+    assert not is_astray(path)
+
+
+def test_who_went_astray_is_told_where_to_go_as_its_sdk_expects() -> None:
+    words = "There is no endpoint '/messages': use '/v1/messages'. SDKs of OpenAI take /v1 at the end of base_url, others none."
+    told = orjson.loads(shown_back(b"/messages", {b"anthropic-version": b"2023-06-01"}))
+    assert (told["type"], told["error"]["type"], told["error"]["message"]) == ("error", "not_found_error", words)
+    assert orjson.loads(shown_back(b"/messages", {}))["error"] == {
+        "message": words, "type": "invalid_request_error", "param": None, "code": "unknown_endpoint", "sgw": {"status": 404},
+    }  # fmt: skip

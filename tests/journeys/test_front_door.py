@@ -218,9 +218,18 @@ def test_v1_twice_says_what_to_do(service: Service) -> None:
     assert "remove /v1 from base_url" in answer.error["message"]
 
 
+@pytest.mark.parametrize("path", [b"/chat/completions", b"//v1/chat/completions", b"/V1/Chat/completions/"])
+def test_a_base_url_without_v1_says_what_to_do(service: Service, path: bytes) -> None:
+    answer = once(service, post(service, GOOD, path=path))
+    assert (answer.status, answer.headers["content-type"], answer.error["code"]) == (404, "application/json", "unknown_endpoint")
+    assert "use '/v1/chat/completions'" in answer.error["message"]
+
+
 @pytest.mark.parametrize("method", [b"GET", b"PUT", b"DELETE", b"PATCH", b"OPTIONS", b"TRACE"])
 def test_another_method_is_refused(service: Service, method: bytes) -> None:
-    refused(once(service, head(service, method=method)), 405, "method_not_allowed")
+    answer = once(service, head(service, method=method))
+    refused(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == "POST"
 
 
 def test_head_gets_no_body(service: Service) -> None:
