@@ -69,5 +69,9 @@ def test_an_administrator_connects_a_provider(live_server) -> None:  # type: ign
         expect(page.get_by_role("link", name="sim-chat")).to_be_visible()
         assert CREDENTIAL not in page.content()
         look(page, "models")
+        page.get_by_role("link", name="sim-chat").click()
+        expect(page.locator("input[name=name]")).to_have_value("sim-chat")
+        look(page, "model")
+        assert page.evaluate("document.documentElement.scrollWidth") == 1280  # fields beside each other that have no room lie on each other
         browser.close()
     assert (Deployment.objects.get().upstream_model, problems) == ("sim-chat", [])
