@@ -215,7 +215,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             except WireError as error:
                 raise BadRequest(error.message, param=error.param) from None
             call = structs.replace(call, body=body, fields={*call.fields, "model"})
-        if door.stream and not asks_for_events(visitor.query):
+        if door.stream and door.client.streams_arrays and not asks_for_events(visitor.query):
             visitor.reply = ArrayReply(visitor.reply)
         return structs.replace(
             call,

@@ -10,7 +10,7 @@ import orjson
 from msgspec import structs
 
 from gateway.terms import Body, Frozen
-from gateway.wire import ClientSide, Head, Plain, Wire, by_endpoint, chat_endpoints, counting_endpoints, forms, plain_endpoints, shelf, strict
+from gateway.wire import Head, Plain, Surface, Wire, by_endpoint, chat_endpoints, counting_endpoints, forms, plain_endpoints, shelf, strict
 
 CHAT, COUNTING = chat_endpoints(), counting_endpoints()
 
@@ -25,7 +25,7 @@ class Door(Frozen, frozen=True):
 
     endpoint: str
     wire: Wire
-    client: ClientSide
+    client: Surface
     model: str = ""
     stream: bool = False
     plain: Plain | None = None
@@ -36,7 +36,7 @@ class Door(Frozen, frozen=True):
 
 def door(endpoint: str, wire: Wire, model: str = "", stream: bool = False) -> Door:
     """Return the door of an endpoint on a wire that callers speak."""
-    client = wire.client
+    client = wire.callers
     assert client is not None
     plain, is_chat, counts = plain_endpoints().get(endpoint), endpoint in CHAT, endpoint in COUNTING
     if plain is not None:
@@ -48,14 +48,14 @@ def door(endpoint: str, wire: Wire, model: str = "", stream: bool = False) -> Do
 KNOWN = frozenset(by_endpoint())
 # wires whose paths name the model, with all their endpoints
 NAMING = [
-    (wire, wire.client.read_path, frozenset(name for name, spoken in by_endpoint().items() if spoken is wire))
+    (wire, callers.read_path, frozenset(name for name, spoken in by_endpoint().items() if spoken is wire))
     for wire in shelf().values()
-    if wire.client is not None and wire.client.read_path is not None
+    if (callers := wire.callers) is not None and callers.read_path is not None
 ]
 DOORS: dict[bytes, Door] = {
     b"/v1/" + endpoint.encode(): door(endpoint, wire)
     for endpoint, wire in by_endpoint().items()
-    if wire.client is None or wire.client.read_path is None
+    if (callers := wire.callers) is None or callers.read_path is None
 }
 # where Azure's clients call: the same endpoints, some with the model in the path
 AZURE = b"/openai/"
@@ -72,7 +72,12 @@ BESIDE = frozenset({b"/v1beta/", AZURE, b"/upload/"})
 # the wire that is spoken below these paths, whatever stands there
 SPOKEN_AT = ((b"/v1beta/", "gemini"), (b"/v1alpha/", "gemini"), (b"/upload/", "gemini"))
 # the headers that tell whose SDK asks where the path does not
-TOLD_BY = ((b"anthropic-version", "anthropic_messages"), (b"x-goog-api-key", "gemini"), (b"x-goog-api-client", "gemini"))
+TOLD_BY = (
+    (b"anthropic-version", "anthropic_messages"),
+    (b"x-goog-api-key", "gemini"),
+    (b"x-goog-api-client", "gemini"),
+    (b"amz-sdk-invocation-id", "bedrock_converse"),
+)
 ELSEWHERE = door("", shelf()["openai_chat"])
 
 
@@ -93,7 +98,7 @@ def find(path: bytes, headers: Mapping[bytes, bytes]) -> Door:
     for header, name in TOLD_BY:
         if header in headers:
             wire = shelf().get(name)
-            if wire is not None and wire.client is not None:
+            if wire is not None and wire.callers is not None:
                 return door("", wire)
     return ELSEWHERE
 

@@ -19,6 +19,8 @@ KIND_OF_ENDPOINT = (
     | {name: live.kind for name, (_, live) in live_endpoints().items()}
 )
 CHAT, PLAIN = chat_endpoints(), plain_endpoints()
+# kinds of models that some endpoints serve beside their own
+ALSO = {name: plain.kinds for name, plain in PLAIN.items() if plain.kinds}
 # where a call says itself how much output it is held for
 BOUNDED = PLAIN.keys() | live_endpoints().keys()
 # the class of data that what is not in the catalogue may get: internal, as a model that nobody cleared for more
@@ -59,7 +61,7 @@ def plan(call: Call, caller: Caller, snapshot: Snapshot, draw: random.Random) ->
     if model.lifecycle in NOT_SERVED:
         raise NoSuchModel(not_served(model), param="model")
     kind = KIND_OF_ENDPOINT[call.endpoint]
-    if model.kind != kind:
+    if model.kind != kind and model.kind not in ALSO.get(call.endpoint, ()):
         raise BadRequest(f"{model.name!r} is a model for {model.kind}; it does not serve /{call.endpoint}.", param="model")
     deployments = model.deployments
     if call.account:

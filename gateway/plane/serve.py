@@ -20,7 +20,7 @@ from gateway.plane.send import Sent
 from gateway.plane.settle import charge, progress
 from gateway.plane.snapshot import Snapshot
 from gateway.plane.stored import Resumed, response_in, unstored
-from gateway.plane.telling import CACHE_OFF, JSON, SAFE, SSE, keep_alive
+from gateway.plane.telling import CACHE_OFF, JSON, SAFE, SILENT, SSE, keep_alive
 from gateway.plane.walk import CHAT, Corridor, Walk
 from gateway.terms import Body, Call, Caller, Deployment
 from gateway.wire import plain_endpoints
@@ -141,8 +141,9 @@ class Served(Walk):
         try:
             self._answered()
             self._progress_at = self._corridor.clock()
+            assert self.route is not None
             if not self.reply.started:
-                await self.reply.start(200, self._head(sent) + SSE)
+                await self.reply.start(200, self._head(sent) + self.route.stream_line)
             assert self.reader is not None
             settle = self._settle_stably if self._resumed is None else self._settle_and_remember
             await stream(sent.exchange, self.reader, sent.opening, self.reply, settle, self._note_progress)
@@ -188,10 +189,14 @@ class Served(Walk):
         body = await exchange.read(ANSWER_BYTES)
         assert self.route is not None
         try:
-            return speak.whole(self.call, body, self.route, int(self._corridor.wall()))
+            whole = speak.whole(self.call, body, self.route, int(self._corridor.wall()))
         except UpstreamFault:
             self._body = body
             raise
+        if whole.usage is not None or self.route.read_headers is None:
+            return whole
+        usage, problem = self.route.read_headers(exchange.headers)
+        return structs.replace(whole, usage=usage, problem=problem, text_bytes=0 if usage is not None else whole.text_bytes)
 
     async def _read_any(self, exchange: Exchange, pool: Pool, deployment: Deployment) -> speak.Whole | bytes:
         if content_type(exchange) == b"application/json":
@@ -216,7 +221,9 @@ class Served(Walk):
         return await open_stream(exchange, self.reader, route.wire.stream_type)
 
     def _keep_alive(self) -> None:
-        """Tell a waiting caller that the call is alive; from here on, failures are events of the stream."""
+        """Tell a waiting caller that the call is alive; from here on, failures are events of the stream. Some SDKs understand no such thing."""
+        if self.call.endpoint in SILENT:
+            return
         loop = asyncio.get_running_loop()
         self._beat = loop.call_later(KEEP_ALIVE_S, self._keep_alive)
         task = loop.create_task(self._write_keep_alive())

@@ -316,7 +316,7 @@ class SameWire:
         self._buffer = wire.buffer(limit_bytes)
         self._meter = wire.meter() if route.meter is None else route.meter()
         self._keep_usage = keep_usage
-        self._terminal = wire.terminal if route.meter is None else None
+        self._terminal = wire.terminal if route.meter is None else b""
         # of an endpoint with rules of its own: the last event is the answer itself
         self._says_last = route.meter is not None
         self.usage: Usage | None = None

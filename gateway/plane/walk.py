@@ -38,9 +38,9 @@ UNKNOWN_WIRE = shelf()["openai_chat"]
 SOUND_SHARE = 3
 # what adds to an answer's headers those its SDKs look for
 REWORDS = {
-    endpoint: wire.client.answer_lines
+    endpoint: callers.answer_lines
     for wire in shelf().values()
-    if wire.client is not None and wire.client.answer_lines is not None
+    if (callers := wire.callers) is not None and callers.answer_lines is not None
     for endpoint in (*[name for name, spoken in by_endpoint().items() if spoken is wire], *wire.batching)
 }
 # said to the task of a call whose key was revoked as compromised

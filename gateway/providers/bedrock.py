@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from gateway.providers import Provider, Signer, bearer
 from gateway.terms import Headers
 from gateway.wire import sigv4
-from gateway.wire.bedrock_converse.path import write_path
+from gateway.wire.bedrock_converse.path import CONVERSE, COUNT, INVOKE, locate, other_path, tells, write_path
 
 
 def _headers(credential: str) -> Headers:
@@ -25,12 +25,15 @@ def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -
 PROVIDER = Provider(
     slug="bedrock",
     title="AWS Bedrock",
-    wires={"converse": "bedrock_converse"},
+    wires=dict.fromkeys((CONVERSE, INVOKE, COUNT), "bedrock_converse"),
     base_url="https://bedrock-runtime.{region}.amazonaws.com",
     headers=_headers,
     path=_path,
+    locate=locate,
+    other_path=other_path,
+    tells=tells,
     options={"region": "AWS region the models are asked in, for example eu-central-1"},
-    reads_headers=frozenset({b"x-amzn-requestid"}),
+    reads_headers=frozenset({b"x-amzn-requestid", b"x-amzn-bedrock-content-type"}),
     models_path="",
     price_provider="aws",
     collections=(),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from gateway.providers import Provider, Signer, bearer
 from gateway.terms import Headers
 from gateway.wire import sigv4
-from gateway.wire.bedrock_converse.path import write_path
+from gateway.wire.bedrock_converse.path import CONVERSE, COUNT, INVOKE, locate, other_path, tells, write_path
 
 
 def _headers(credential: str) -> Headers:
@@ -25,10 +25,13 @@ def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -
 PROVIDER = Provider(
     slug="simulator_bedrock",
     title="Simulator (Bedrock wire, simulated)",
-    wires={"converse": "bedrock_converse"},
+    wires=dict.fromkeys((CONVERSE, INVOKE, COUNT), "bedrock_converse"),
     headers=_headers,
     path=_path,
-    reads_headers=frozenset({b"x-amzn-requestid"}),
+    locate=locate,
+    other_path=other_path,
+    tells=tells,
+    reads_headers=frozenset({b"x-amzn-requestid", b"x-amzn-bedrock-content-type"}),
     models_path="",
     simulated=True,
     signer=_signer,

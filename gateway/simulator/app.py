@@ -10,6 +10,7 @@ import orjson
 
 from gateway.simulator import (
     anthropic_wire,
+    bedrock_invoke,
     bedrock_wire,
     executed,
     faults,
@@ -240,8 +241,17 @@ class Simulator:
             signatures.check(scope["method"], scope["raw_path"], scope["query_string"], named, raw)
         else:
             _check_credential(named, scope["query_string"])
-        model, streams = bedrock_wire.place(scope["raw_path"])
-        await self._answered(connection, bedrock_wire, {**_fields(raw), "model": model, "stream": streams}, raw, scope["headers"], bedrock_wire.EVENTS)
+        model, asked, streams = bedrock_wire.place(scope["raw_path"])
+        fields = {**_fields(raw), "model": model, "stream": streams}
+        if asked == "count-tokens":
+            await _plain(connection, bedrock_wire, bedrock_wire.count(fields, self.any_model))
+        elif asked == "invoke" and "inputText" in fields:
+            told, body = bedrock_invoke.embed(fields, self.any_model)
+            await connection.start(200, [faults.JSON, SIMULATED, *told, (b"content-length", str(len(body)).encode())])
+            await connection.finish(body)
+        else:
+            wire = bedrock_invoke if asked == "invoke" else bedrock_wire
+            await self._answered(connection, wire, fields, raw, scope["headers"], bedrock_wire.EVENTS)
 
     async def _posted(
         self, connection: Connection, path: str, wire: ModuleType, fields: dict[str, Any], raw: bytes, headers: list[tuple[bytes, bytes]]

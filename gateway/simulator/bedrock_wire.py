@@ -21,17 +21,34 @@ SIGNED = b"simulated "
 NOT_IN_FRAMES = ("crlf", "comments", "huge_line")
 
 
-def place(raw_path: bytes) -> tuple[str, bool]:
-    """Return the model of `/model/{model}/converse` and whether its answer streams; raises Problem 404."""
+METHODS = {
+    "converse": ("converse", False),
+    "converse-stream": ("converse", True),
+    "invoke": ("invoke", False),
+    "invoke-with-response-stream": ("invoke", True),
+    "count-tokens": ("count-tokens", False),
+}
+
+
+def place(raw_path: bytes) -> tuple[str, str, bool]:
+    """Return the model of `/model/{model}/converse` and its like, what is asked of it, and whether its answer streams; raises Problem 404."""
     model, _, called = raw_path.decode("latin-1").removeprefix("/model/").rpartition("/")
-    if called not in ("converse", "converse-stream") or not model:
+    if called not in METHODS or not model:
         raise Problem(404, "<UnknownOperationException/>")
-    return unquote(model), called == "converse-stream"
+    return unquote(model), *METHODS[called]
+
+
+def count(fields: dict[str, Any], any_model: bool) -> bytes:
+    """Return the count of the tokens of a request to converse; raises Problem and BadDirective."""
+    given = (fields.get("input") or {}).get("converse")
+    if not isinstance(given, dict):
+        raise Problem(400, "The simulator counts nothing but the tokens of converse.")
+    return orjson.dumps({"inputTokens": read({**given, "model": fields["model"], "stream": False}, any_model).input_tokens})
 
 
 def read(fields: dict[str, Any], any_model: bool) -> Prompt:
     """Return the prompt of a request whose model and stream were put into its fields; raises Problem and BadDirective."""
-    model = _model(str(fields["model"]), any_model)
+    model = chat_model(str(fields["model"]), any_model)
     messages = fields.get("messages")
     if not isinstance(messages, list) or not messages or not all(isinstance(message, dict) for message in messages):
         raise Problem(400, "A conversation must start with a user message. Try again with a conversation that starts with a user message.")
@@ -67,7 +84,8 @@ def read(fields: dict[str, Any], any_model: bool) -> Prompt:
     )
 
 
-def _model(name: str, any_model: bool) -> SimModel:
+def chat_model(name: str, any_model: bool) -> SimModel:
+    """Return a model for chat by its name, which may hold directives; raises Problem."""
     model = find(sim.strip(name).strip(), "chat", any_model)
     if model is None:
         raise Problem(400, "The provided model identifier is invalid.")

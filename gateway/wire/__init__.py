@@ -6,13 +6,13 @@ passes byte for byte; every other goes through the neutral conversation of gatew
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Protocol
 
 import msgspec
 
-from gateway.terms import Answer, Ask, Chunk, EmbedAsk, Embedded, Frozen, Ties, Usage
+from gateway.terms import Answer, Ask, Chunk, EmbedAsk, Embedded, Frozen, Header, Ties, Usage
 from gateway.wire.live import Live
 from gateway.wire.made import Made
 
@@ -45,11 +45,12 @@ class Head(Frozen, frozen=True):
 
 
 class Plain(Frozen, frozen=True):
-    """An endpoint of a wire that is never translated and has a `kind` of models of its own.
+    """An endpoint of a wire that is never translated and has a `kind` of models of its own; models of kinds in `kinds` are served there too.
 
     `is_form` is whether requests are multipart forms, `answers_bytes` whether answers may be something else than JSON. A token of input is at least
     `bytes_per_token` of the body, a byte where it is a text. Answers consist of items of at most `item_tokens`, 0 for no such thing. `meter` is for its
-    streams, whose last event ends them; None where it has none. `may_name` is what a ClientSide's is, None where a request names nothing.
+    streams, whose last event ends them; None where it has none. `may_name` is what a Surface's is, None where a request names nothing.
+    `read_headers` returns the usage that an answer's headers tell, where its body tells none.
     """
 
     kind: str
@@ -61,6 +62,8 @@ class Plain(Frozen, frozen=True):
     item_tokens: int = 0
     meter: "Callable[[], Meter] | None" = None
     may_name: Callable[[Mapping[str, Any]], bool] | None = None
+    kinds: frozenset[str] = frozenset()
+    read_headers: "Callable[[Iterable[Header]], tuple[Usage | None, str]] | None" = None
 
 
 class Embedding(Frozen, frozen=True):
@@ -171,24 +174,20 @@ class ChunkWriter(Protocol):
         ...
 
 
-class ClientSide(Frozen, frozen=True):
-    """How applications are understood and told: `endpoint` is where they call, `error_body` and `error_event` take status, code, type, message, field, detail.
+class Surface(Frozen, frozen=True):
+    """How callers are understood and told on a wire, whether or not it can be translated: `endpoint` is where they call, `error_body` and `error_event`
+    take status, code, type, message, field, detail.
 
-    `read_ask` takes a request's raw fields, the model and whether it streams. Raises WireError. `read_path` finds what a path names, where it names
-    models (the path without its first slash, the wire's other endpoints); `keep_alive` is what a waiting stream gets, nothing to the wire's SDKs.
+    `read_path` finds what a path names, where it names models (the path without its first slash, the wire's other endpoints); `keep_alive` is what a
+    waiting stream gets, nothing to the wire's SDKs, b"" where they know no such thing.
     `may_name`, if there is one, says at a glance whether a parsed request may name things that its vendor keeps, or have it make some; `made` then yields
     what an answer of the same wire, or an event of its stream, says was made.
     `answer_lines`, if there is one, returns an answer's header lines with those its SDKs look for, at a Unix time. `passed` are headers that a provider
-    of the same wire may be told, `lost` those of them that a provider of another wire should have been told.
-    `untold` names what of an answer this wire has no place for. `names` gives what this wire calls the fields that upstream sides name (messages, stop,
-    reasoning_effort), where it calls them otherwise; of several names the first counts whose top-level field the request has, or else the last.
+    of the same wire may be told. `streams_arrays` is whether a stream is one JSON array unless the query asks for events.
     """
 
     endpoint: str
     read_head: Callable[[Mapping[str, Any]], Head]
-    read_ask: Callable[[Mapping[str, msgspec.Raw], str, bool], Ask]
-    write_answer: Callable[[Answer, Told], bytes]
-    chunk_writer: Callable[[Told], ChunkWriter]
     error_body: Callable[[int, str, str, str, str | None, Mapping[str, Any]], bytes]
     error_event: Callable[[int, str, str, str, str | None, Mapping[str, Any]], bytes]
     read_path: Callable[[str, frozenset[str]], Named | None] | None = None
@@ -197,6 +196,21 @@ class ClientSide(Frozen, frozen=True):
     passed: frozenset[bytes] = frozenset()
     may_name: Callable[[Mapping[str, Any]], bool] | None = None
     made: Callable[[bytes], Iterator[Made]] | None = None
+    streams_arrays: bool = False
+
+
+class ClientSide(Surface, frozen=True, kw_only=True):
+    """How applications are understood and told whose calls can be translated to other wires.
+
+    `read_ask` takes a request's raw fields, the model and whether it streams. Raises WireError. `lost` are those of the `passed` headers that a provider of
+    another wire should have been told.
+    `untold` names what of an answer this wire has no place for. `names` gives what this wire calls the fields that upstream sides name (messages, stop,
+    reasoning_effort), where it calls them otherwise; of several names the first counts whose top-level field the request has, or else the last.
+    """
+
+    read_ask: Callable[[Mapping[str, msgspec.Raw], str, bool], Ask]
+    write_answer: Callable[[Answer, Told], bytes]
+    chunk_writer: Callable[[Told], ChunkWriter]
     lost: frozenset[bytes] = frozenset()
     untold: Callable[[Answer], tuple[str, ...]] | None = None
     names: Mapping[str, str | tuple[str, ...]] = {}
@@ -293,7 +307,8 @@ class Batching(Working, frozen=True, kw_only=True):
 class Wire(Frozen, frozen=True):
     """One wire.
 
-    `surface` names the SDKs whose shape its errors have. `also` are endpoints with its usage that are never translated, `plain` those with rules of their own,
+    `surface` names the SDKs whose shape its errors have. `client` is for applications on any provider's models, `own` for the vendor's own SDK on a wire that
+    applications do not speak: on provider paths alone. `also` are endpoints with its usage that are never translated, `plain` those with rules of their own,
     `embedding` those of both for embeddings, which are translated among themselves, `live` those that are WebSockets.
     `output_limits` are the top-level request fields that bound an answer's tokens, `output_limit` the one to set;
     `limit_output` returns the changes that set such a bound, where it
@@ -313,6 +328,7 @@ class Wire(Frozen, frozen=True):
     read_usage: Callable[[bytes], tuple[Usage | None, str]]
     meter: Callable[[], Meter]
     client: ClientSide | None = None
+    own: Surface | None = None
     upstream: UpstreamSide | None = None
     also: tuple[str, ...] = ()
     embedding: Mapping[str, Embedding] = {}
@@ -333,6 +349,11 @@ class Wire(Frozen, frozen=True):
     sealed: bytes = b'"sgw1.'
     rename_model: Callable[[Mapping[str, msgspec.Raw], str], Mapping[str, bytes | None]] | None = None
 
+    @property
+    def callers(self) -> Surface | None:
+        """Return how its callers are understood and told, None for a wire that only providers speak."""
+        return self.client or self.own
+
 
 @cache
 def shelf() -> Mapping[str, Wire]:
@@ -347,15 +368,15 @@ def shelf() -> Mapping[str, Wire]:
 
 @cache
 def chat_endpoints() -> frozenset[str]:
-    """Return the endpoints whose calls can be translated to another wire."""
-    return frozenset(wire.client.endpoint for wire in shelf().values() if wire.client is not None)
+    """Return the endpoints for chat: those whose calls can be translated to another wire, and what they are called by a vendor's own SDK."""
+    return frozenset(callers.endpoint for wire in shelf().values() if (callers := wire.callers) is not None)
 
 
 @cache
 def by_endpoint() -> Mapping[str, Wire]:
     """Return the wire applications speak at each endpoint."""
     found = {endpoint: wire for wire in shelf().values() for endpoint in (*wire.also, *wire.plain, *wire.counting)}
-    return found | {wire.client.endpoint: wire for wire in shelf().values() if wire.client is not None}
+    return found | {callers.endpoint: wire for wire in shelf().values() if (callers := wire.callers) is not None}
 
 
 @cache

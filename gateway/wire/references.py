@@ -33,8 +33,8 @@ _DATA_WORDS = """
     response_json_schema metadata args annotations citations
 """
 _DATA = frozenset(_DATA_WORDS.split())
-# results of Google's functions: their `response` is the caller's own data, the parts beside it may be files
-_RESULTS = frozenset({"functionResponse", "function_response"})
+# results of Google's functions, and calls of tools as AWS writes them: these members are the caller's own data, what stands beside may be files
+_DATA_OF = {"functionResponse": "response", "function_response": "response", "toolUse": "input"}
 # lists whose elements vendors read by their `type`; anywhere else they may ignore such a word, and what stands beside it counts
 _PARTS = frozenset({"input", "content", "output", "items"})
 # calls of tools, with the field that holds their arguments, and reports of tools the vendor itself ran: what they name is told, not asked for
@@ -110,7 +110,7 @@ def _walk(node: Any, place: str, found: list[Reference], *, is_part: bool = Fals
     kind = kind if isinstance(kind, str) else ""
     if is_part and kind in _REPORTS:
         return
-    own = "input" if is_part and kind in _CALLS else "response" if place.rpartition(".")[2] in _RESULTS else ""
+    own = "input" if is_part and kind in _CALLS else _DATA_OF.get(place.rpartition(".")[2], "")
     for key, value in node.items():
         if key in _DATA or key == own:
             continue

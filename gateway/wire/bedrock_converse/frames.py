@@ -1,24 +1,26 @@
-"""Cuts a stream in AWS's event encoding into events. Knows nothing of what they say.
-
-An event leaves here as its name, a line feed and its JSON; the name of an exception begins with `!`.
-"""
+"""Cuts a stream in AWS's event encoding into frames, opens them and writes some. Knows nothing of what they say."""
 
 import json
 import struct
+import zlib
+from functools import lru_cache
 
-from botocore.eventstream import EventStreamBuffer, EventStreamMessage, ParserError
+from botocore.eventstream import EventStreamBuffer, EventStreamHeaderParser, EventStreamMessage, ParserError
 
 from gateway.wire import WireError
 
 # total length, length of the headers, checksum of both; the message ends with a checksum of its own
 _PRELUDE_BYTES = 12
-_LEAST_BYTES = _PRELUDE_BYTES + 4
+_CHECKSUM_BYTES = 4
+_LEAST_BYTES = _PRELUDE_BYTES + _CHECKSUM_BYTES
+# how a header says that its value is a text
+_TEXT = b"\x07"
 # what botocore's parser raises of headers that make no sense, beside its own
 _UNREADABLE = (ParserError, struct.error, KeyError, IndexError, ValueError)
 
 
 class FrameBuffer:
-    """Cuts a stream's bytes into whole events; checksums are checked. What comes before garbage is told first, whatever the cuts."""
+    """Cuts a stream's bytes into whole frames; checksums are checked. What comes before garbage is told first, whatever the cuts."""
 
     __slots__ = ("_broken", "_limit_bytes", "_parts", "_pending_bytes", "_reading", "_wanted_bytes")
 
@@ -66,10 +68,10 @@ class FrameBuffer:
                 self._begin(data[start : start + _PRELUDE_BYTES])
                 continue
             self._reading.add_data(data[start + _PRELUDE_BYTES : start + self._wanted_bytes])
-            event = _event(self._reading)
+            _check(self._reading)
+            events.append(data[start : start + self._wanted_bytes])
             start, rest = start + self._wanted_bytes, rest - self._wanted_bytes
             self._reading, self._wanted_bytes = None, _PRELUDE_BYTES
-            events.append(event)
         self._parts = [data[start:]] if rest else []
         self._pending_bytes = rest
 
@@ -88,25 +90,48 @@ class FrameBuffer:
         self._wanted_bytes = length_bytes
 
 
-def _event(reading: EventStreamBuffer) -> bytes:
+def _check(reading: EventStreamBuffer) -> None:
     try:
         message: EventStreamMessage | None = next(reading, None)
     except _UNREADABLE:
         raise _garbage() from None
     if message is None:
         raise _garbage()
-    headers, kind = message.headers, message.headers.get(":message-type")
+
+
+def opened(frame: bytes) -> tuple[bytes, bytes]:
+    """Return the name and the payload of a frame that a buffer cut; the name of an exception begins with `!`."""
+    headers_end = _PRELUDE_BYTES + int.from_bytes(frame[4:8])
+    name, message = _told(frame[_PRELUDE_BYTES:headers_end])
+    return name, frame[headers_end:-_CHECKSUM_BYTES] if message is None else message
+
+
+# few kinds of events come, each with the same headers again and again
+@lru_cache(32)
+def _told(headers: bytes) -> tuple[bytes, bytes | None]:
+    """Return the name that a frame's headers give it, and the payload where they hold that too."""
+    named = EventStreamHeaderParser().parse(headers)
+    kind = named.get(":message-type")
     if kind == "exception":
-        return b"!%b\n%b" % (_name(headers.get(":exception-type")), message.payload)
+        return b"!" + _name(named.get(":exception-type")), None
     if kind == "error":
-        told = json.dumps({"message": str(headers.get(":error-message", ""))})
-        return b"!%b\n%b" % (_name(headers.get(":error-code")), told.encode())
-    return b"%b\n%b" % (_name(headers.get(":event-type")), message.payload)
+        return b"!" + _name(named.get(":error-code")), json.dumps({"message": str(named.get(":error-message", ""))}).encode()
+    return _name(named.get(":event-type")), None
 
 
 def _name(value: object) -> bytes:
-    name = value if isinstance(value, str) else ""
-    return name.replace("\n", " ").encode("utf-8", "replace")
+    return value.encode("utf-8", "replace") if isinstance(value, str) else b""
+
+
+def exception(name: str, payload: bytes) -> bytes:
+    """Return a frame that tells of an exception."""
+    headers = b"".join(
+        bytes([len(key)]) + key + _TEXT + struct.pack(">H", len(value)) + value
+        for key, value in ((b":exception-type", name.encode()), (b":content-type", b"application/json"), (b":message-type", b"exception"))
+    )
+    prelude = struct.pack(">II", _LEAST_BYTES + len(headers) + len(payload), len(headers))
+    message = prelude + struct.pack(">I", zlib.crc32(prelude)) + headers + payload
+    return message + struct.pack(">I", zlib.crc32(message))
 
 
 def _garbage() -> WireError:

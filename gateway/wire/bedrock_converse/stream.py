@@ -1,4 +1,4 @@
-"""Reads streams of Bedrock's ConverseStream as neutral chunks, event by event (as FrameBuffer cuts them). Knows nothing about whole answers."""
+"""Reads streams of Bedrock's ConverseStream as neutral chunks, frame by frame. Knows nothing about whole answers."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import msgspec
 from gateway.terms import Chunk, ChunkKind, Usage
 from gateway.wire import WireError
 from gateway.wire.bedrock_converse.answer import NULL, SERVERS, UNREADABLE, WIRE_NAME, Tier, believed, cited, finish_of
+from gateway.wire.bedrock_converse.frames import opened
 
 # What each exception would have been as a status.
 _STATUS = {
@@ -94,7 +95,7 @@ class ChunkReader:
         """Return the chunks an event stands for; raises WireError("garbage") when its data is not a JSON object."""
         if self._closed:
             return []
-        name, _, data = event.partition(b"\n")
+        name, data = opened(event)
         try:
             read = _EVENT.decode(data)
         except UNREADABLE:

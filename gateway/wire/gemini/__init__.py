@@ -57,6 +57,7 @@ WIRE = Wire(
         may_name=may_name,
         read_path=read_path,
         keep_alive=KEEP_ALIVE,
+        streams_arrays=True,
         names={
             "messages": "contents",
             "stop": "generationConfig.stopSequences",

@@ -16,22 +16,30 @@ from gateway.simulator.event_stream import frame
 from gateway.terms import Ask, Chunk, ChunkKind, Message, Part, PartKind, Tool, Usage
 from gateway.wire import WireError
 from gateway.wire.bedrock_converse import WIRE, ChunkReader, FrameBuffer, compose, read_answer
+from gateway.wire.bedrock_converse.frames import opened
 
 CLAUDE = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 ONE, TWO = frame("messageStart", b'{"role":"assistant"}'), frame("messageStop", b'{"stopReason":"end_turn"}')
 EVENTS = [b'messageStart\n{"role":"assistant"}', b'messageStop\n{"stopReason":"end_turn"}']
 
 
-def fed(pieces: list[bytes], limit_bytes: int = 1 << 20) -> tuple[list[bytes], str]:
-    """Return the events of a stream and the code of what ended it."""
-    buffer, events = FrameBuffer(limit_bytes), list[bytes]()
+def framed(pieces: list[bytes], limit_bytes: int = 1 << 20) -> tuple[list[bytes], str]:
+    """Return the frames of a stream and the code of what ended it."""
+    buffer, frames = FrameBuffer(limit_bytes), list[bytes]()
     try:
         for piece in pieces:
-            events += buffer.feed(piece)
-        events += buffer.end()
+            frames += buffer.feed(piece)
+        frames += buffer.end()
     except WireError as error:
-        return events, error.code
-    return events, ""
+        return frames, error.code
+    return frames, ""
+
+
+def fed(pieces: list[bytes]) -> tuple[list[bytes], str]:
+    """Return name and payload of a stream's frames and the code of what ended it; the frames themselves are what came."""
+    frames, code = framed(pieces)
+    assert b"".join(pieces).startswith(b"".join(frames))
+    return [b"\n".join(opened(each)) for each in frames], code
 
 
 def cuts(stream: bytes) -> list[list[bytes]]:
@@ -84,8 +92,7 @@ def test_an_unmodeled_error_is_told_in_its_own_words() -> None:
         bytes([len(name)]) + name + b"\x07" + struct.pack(">H", len(value)) + value
         for name, value in ((b":message-type", b"error"), (b":error-code", b"InternalError"), (b":error-message", b'It "broke"'))
     )
-    (event,), _ = fed([raw(headers, b"")])
-    assert ChunkReader().feed(event) == [Chunk(kind=ChunkKind.ERROR, text='It "broke"', name="InternalError", status=502)]
+    assert ChunkReader().feed(raw(headers, b"")) == [Chunk(kind=ChunkKind.ERROR, text='It "broke"', name="InternalError", status=502)]
 
 
 @given(st.binary(max_size=200), st.integers(0, 200))
@@ -93,7 +100,7 @@ def test_an_unmodeled_error_is_told_in_its_own_words() -> None:
 def test_no_bytes_raise_anything_but_a_wire_error(noise: bytes, at: int) -> None:
     whole = ONE + noise + TWO
     assert fed([whole]) == fed([whole[:at], whole[at:]])
-    for event in fed([raw(noise)])[0]:
+    for event in framed([raw(noise)])[0]:
         ChunkReader().feed(event)
 
 
@@ -111,7 +118,7 @@ def test_no_json_raises_anything_but_a_wire_error(value: Any) -> None:
         with contextlib.suppress(WireError):
             read_answer(wrapped)
         with contextlib.suppress(WireError):
-            ChunkReader().feed(b"contentBlockDelta\n" + wrapped)
+            ChunkReader().feed(frame("contentBlockDelta", wrapped))
     WIRE.error_message(body)
 
 
@@ -129,8 +136,8 @@ def test_no_json_raises_anything_but_a_wire_error(value: Any) -> None:
 )
 def test_an_exception_ends_a_stream_with_the_status_it_would_have_been(name: str, status: int) -> None:
     reader = ChunkReader()
-    assert reader.feed(f'!{name}\n{{"message":"m"}}'.encode()) == [Chunk(kind=ChunkKind.ERROR, text="m", name=name, status=status)]
-    assert reader.feed(b'contentBlockDelta\n{"contentBlockIndex":0,"delta":{"text":"x"}}') + reader.end() == []
+    assert reader.feed(frame(name, b'{"message":"m"}', "exception")) == [Chunk(kind=ChunkKind.ERROR, text="m", name=name, status=status)]
+    assert reader.feed(frame("contentBlockDelta", b'{"contentBlockIndex":0,"delta":{"text":"x"}}')) + reader.end() == []
 
 
 @pytest.mark.parametrize(
