@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.errors import BadRequest, UnknownEndpoint
+from gateway.keeping import check_apart
 from gateway.provider_path import Place, check_passes, check_query, is_administrative, place_of
 from gateway.providers import shelf
 from tests.gateway.plane.builders import sealed_account, snapshot
@@ -126,6 +127,27 @@ def test_what_administers_nothing_passes_where_the_account_allows_it(path: str) 
 def test_another_spelling_of_what_is_metered_is_not_passed_on_unmetered(path: str) -> None:
     with pytest.raises(UnknownEndpoint):
         check_passes("POST", Place("acme", path, path), is_allowed=True)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "async-invoke"), ("GET", "async-invoke/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Aasync-invoke%2Fx"), ("GET", "async-invoke/x"),
+        ("POST", "model/amazon.nova-sonic-v1%3A0/invoke-with-bidirectional-stream"), ("POST", "model/amazon.nova-sonic-v1:0/invoke-with-bidirectional-stream"),
+        ("POST", "guardrail/gr1abc/version/1/apply"), ("GET", "model/m/converse/"), ("POST", "openai/v1/chat/completions"),
+    ],
+)  # fmt: skip
+def test_what_bedrock_does_for_all_of_an_account_is_reached_by_nobody(method: str, path: str) -> None:
+    bedrock = shelf()["bedrock"]
+    place = Place("aws", path, bedrock.locate(path))
+    with pytest.raises(UnknownEndpoint):
+        check_passes(method, place, is_allowed=True)
+        check_apart(method, place, bedrock)
+
+
+def test_bedrocks_models_stand_in_its_paths_in_any_spelling() -> None:
+    paths = ("model/a%3A0/converse", "model/a%3A0/Converse-Stream", "Model/a/invoke-with-response-stream", "model/a/count-tokens")
+    assert [shelf()["bedrock"].locate(path) for path in paths] == ["converse", "converse", "invoke", "count-tokens"]
 
 
 @pytest.mark.parametrize("query", ["", "limit=20&order=desc", "api-version=2024-10-21", "after=file-1&include%5B%5D=x", "alt=media", "purpose=batch&keynote=1"])

@@ -11,7 +11,7 @@ from gateway.terms import Header, Usage
 from gateway.wire import Head, Plain, Seen, WireError
 from gateway.wire.anthropic_messages.answer import read_usage as read_claude
 from gateway.wire.anthropic_messages.stream import ChunkReader as ClaudeReader
-from gateway.wire.bedrock_converse.answer import UNREADABLE, believed, error_message
+from gateway.wire.bedrock_converse.answer import NULL, UNREADABLE, believed, error_message
 from gateway.wire.bedrock_converse.callers import MOST_OUTPUT_TOKENS, may_name
 from gateway.wire.bedrock_converse.frames import opened
 from gateway.wire.metering import ReaderMeter
@@ -48,7 +48,12 @@ class _Chunk(msgspec.Struct, frozen=True, gc=False):
     data: bytes = msgspec.field(default=b"", name="bytes")
 
 
+class _Body(msgspec.Struct, frozen=True, gc=False):
+    usage: msgspec.Raw = NULL
+
+
 _CHUNK = msgspec.json.Decoder(_Chunk)
+_BODY = msgspec.json.Decoder(_Body)
 
 
 def read_head(parsed: Mapping[str, Any]) -> Head:
@@ -62,10 +67,10 @@ def read_head(parsed: Mapping[str, Any]) -> Head:
 def read_usage(body: bytes) -> tuple[Usage | None, str]:
     """Return the tokens that an answer of Claude's reports; of other families, whose bodies tell less, "usage_missing". Raises WireError("garbage")."""
     try:
-        return read_claude(body) if b'"input_tokens"' in body else (None, "usage_missing")
-    except WireError:
-        # another family's list, or words in a text
-        return None, "usage_missing"
+        usage = _BODY.decode(body).usage
+    except UNREADABLE:
+        raise WireError("garbage", "the provider's answer is not a JSON object") from None
+    return read_claude(body) if b'"input_tokens"' in bytes(usage) else (None, "usage_missing")
 
 
 def read_headers(headers: Iterable[Header]) -> tuple[Usage | None, str]:

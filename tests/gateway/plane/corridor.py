@@ -42,10 +42,11 @@ class Answer:
     compressed: bool = False
     hangs: bool = False
     given: list[bytes] = field(default_factory=list)
+    also: tuple[tuple[bytes, bytes], ...] = ()
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        return [(b"content-type", self.kind)]
+        return [(b"content-type", self.kind), *self.also]
 
     async def chunks(self) -> bytes:
         if len(self.given) < len(self.pieces):

@@ -54,6 +54,15 @@ URI = "https://generativelanguage.googleapis.com/v1beta/files/abc-1"
         ({"container": {"id": "c", "skills": [{"type": "anthropic", "skill_id": "pdf"}]}}, [("container", "c")]),
         ({"container": {"skills": [{"type": "custom", "skill_id": "s"}]}}, [("container.skills[0].skill_id", "s")]),
         ({"content": [{"type": "tool_result", "content": [{"source": {"file_id": "f"}}]}]}, [("content[0].content[0].source.file_id", "f")]),
+        (
+            {"messages": [{"content": [{"toolUse": {"name": "n", "input": {"file_id": "f"}, "file_id": "g"}}]}]},
+            [("messages[0].content[0].toolUse.file_id", "g")],
+        ),
+        (
+            {"messages": [{"content": [{"video": {"source": {"s3Location": {"uri": "s3://b/v.mp4"}}}}]}]},
+            [("messages[0].content[0].video.source.s3Location.uri", "s3://b/v.mp4")],
+        ),
+        ({"outputDataConfig": {"s3OutputDataConfig": {"s3Uri": "s3://b"}}}, [("outputDataConfig.s3OutputDataConfig.s3Uri", "s3://b")]),
         ({"cachedContent": "cachedContents/c"}, [("cachedContent", "cachedContents/c")]),
         ({"cached_content": "cachedContents/c"}, [("cached_content", "cachedContents/c")]),
         ({"contents": [{"parts": [{"fileData": {"fileUri": URI}}]}]}, [("contents[0].parts[0].fileData.fileUri", "files/abc-1")]),
