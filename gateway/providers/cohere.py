@@ -1,13 +1,25 @@
-"""Cohere, by the endpoints it keeps for OpenAI's SDKs; its models are listed elsewhere and by name."""
+"""Cohere, by the endpoints it keeps for OpenAI's SDKs; its models are listed elsewhere and by name. Its own `v2/chat` and `v2/embed` are not metered."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.providers import Provider
+from gateway.providers import Provider, same_endpoint
 
 
 def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
     return "/v2/rerank" if endpoint == "rerank" else "/compatibility/v1/" + endpoint
+
+
+_COMPATIBLE = "compatibility/v1/"
+
+
+def _locate(rest: str) -> str:
+    # reranking is the one endpoint of its own SDK that others have too
+    return same_endpoint("rerank" if rest == "v2/rerank" else rest.removeprefix(_COMPATIBLE))
+
+
+def _other_path(rest: str) -> str:
+    return "/" + rest if rest.startswith(("v1/", "v2/", _COMPATIBLE)) else "/v1/" + rest
 
 
 def _read_models(listing: Mapping[str, Any]) -> list[str]:
@@ -25,6 +37,8 @@ PROVIDER = Provider(
     },
     base_url="https://api.cohere.ai",
     path=_path,
+    locate=_locate,
+    other_path=_other_path,
     # its streams tell no usage by this road: it is estimated and flagged
     asks_stream_usage=False,
     models_path="/v1/models?page_size=1000",

@@ -93,6 +93,13 @@ def test_paths_of_the_two_vendors_that_differ() -> None:
     assert anthropic.headers("k") == ((b"x-api-key", b"k"), (b"anthropic-version", b"2023-06-01"))
 
 
+def test_coheres_paths_for_openais_sdks_and_its_own_are_told_apart() -> None:
+    cohere = shelf()["cohere"]
+    rests = ("compatibility/v1/chat/completions", "compatibility/v1/embeddings", "v2/rerank", "v1/rerank", "v2/chat", "v1/tokenize")
+    assert [cohere.locate(rest) for rest in rests] == ["chat/completions", "embeddings", "rerank", "rerank", "v2/chat", "tokenize"]
+    assert [cohere.other_path(rest) for rest in ("v1/tokenize", "tokenize", "v2/chat")] == ["/v1/tokenize", "/v1/tokenize", "/v2/chat"]
+
+
 def test_googles_paths_name_model_and_method() -> None:
     google = shelf()["google"]
     assert google.path("generateContent", "gemini-2.5-flash", {}, True) == "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
