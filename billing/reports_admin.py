@@ -28,10 +28,9 @@ from billing.reports.forecast import forecast
 from billing.reports.movers import moved
 from billing.reports.periods import MOST_DAYS, Period, month_of
 from billing.reports.spend import DIMENSIONS, by_day, spend
-from billing.statements import as_csv, as_pdf, as_xlsx, table
+from billing.statements import MEDIA, render, table
 from billing.vendor_differences import differences, import_usage
 
-FORMATS = {"pdf": as_pdf, "xlsx": as_xlsx, "csv": as_csv}
 MOST_LINES = 200
 
 
@@ -225,7 +224,7 @@ class StatementAdmin(WrittenOnceAdmin):
         if statement is None:
             raise Http404
         headers = _attached(table.file_name(statement, name))
-        return HttpResponse(FORMATS[name].render(statement), content_type=FORMATS[name].CONTENT_TYPE, headers=headers)
+        return HttpResponse(render(statement, name), content_type=MEDIA[name], headers=headers)
 
 
 @admin.register(ReconciliationImport)

@@ -19,7 +19,7 @@ from accounts import access, actions, sessions
 from accounts.admin.governed import STATE_COLOURS, GovernedAdmin, said
 from accounts.forms import BusinessUnitForm, UserForm
 from accounts.models import BusinessUnit, Membership, Project, User
-from accounts.scim import people as scim_people
+from accounts.scim.handing_over import hand_over
 from accounts.signin import factors, passwords, stepup
 
 admin.site.unregister(Group)
@@ -112,7 +112,7 @@ class UserAdmin(GovernedAdmin):
     def hand_over(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Let the directory keep the chosen people's accounts from now on; it finds each by the address as userName."""
         try:
-            self.tell(request, sum(scim_people.hand_over(user) for user in queryset), "handed over")
+            self.tell(request, sum(hand_over(user) for user in queryset), "handed over")
         except ValidationError as refusal:
             self.message_user(request, said(refusal), messages.ERROR)
 

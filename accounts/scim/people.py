@@ -63,17 +63,6 @@ def save(row: DirectoryPerson, told: Person) -> DirectoryPerson:
     return _store(row, User.objects.select_for_update().get(pk=row.pk), told)
 
 
-@audit.act("directory-person.hand-over")
-def hand_over(user: User) -> bool:
-    """Let the directory keep an account that exists already, found by its address as userName; return whether it did not yet. Raises ValidationError."""
-    if DirectoryPerson.objects.filter(pk=user.pk).exists():
-        return False
-    row = DirectoryPerson(user=user, user_name=user.email, active=user.is_active)
-    row.full_clean()
-    row.save()
-    return True
-
-
 @audit.act("directory-person.remove")
 def remove(row: DirectoryPerson) -> None:
     """Close a person's account for good: nothing of it passes to whoever gets the same name or address later."""

@@ -24,9 +24,7 @@ from billing.models import Statement
 from billing.reports.anomalies import Anomaly, anomalies
 from billing.reports.forecast import forecast
 from billing.reports.periods import month_of
-from billing.statements import as_csv, as_pdf, as_xlsx, table
-
-FORMATS = {"pdf": as_pdf, "xlsx": as_xlsx, "csv": as_csv}
+from billing.statements import MEDIA, render, table
 
 
 class ReportGiven(Given):
@@ -174,17 +172,17 @@ class Reports(Makes, Resource):
         return correct_statement(given["business_unit"], self.human, given["reason"])
 
     @extend_schema(
-        parameters=[OpenApiParameter("as", enum=sorted(FORMATS), description="Left out: csv.")],
-        responses={(200, member.CONTENT_TYPE.partition(";")[0]): bytes for member in FORMATS.values()},
+        parameters=[OpenApiParameter("as", enum=sorted(MEDIA), description="Left out: csv.")],
+        responses={(200, media.partition(";")[0]): bytes for media in MEDIA.values()},
     )
     @action(detail=True, methods=["get"])
     def file(self, request: Request, id: str) -> HttpResponse:  # noqa: A002  # the name in the path
         """Give the statement as a file."""
         row, wanted = self.row(id), request.query_params.get("as", "csv")
-        if wanted not in FORMATS:
-            raise exceptions.ValidationError({"as": f"Choose one of: {', '.join(sorted(FORMATS))}."})
+        if wanted not in MEDIA:
+            raise exceptions.ValidationError({"as": f"Choose one of: {', '.join(sorted(MEDIA))}."})
         headers = {"Content-Disposition": f'attachment; filename="{table.file_name(row, wanted)}"', "Cache-Control": "no-store"}
-        return HttpResponse(FORMATS[wanted].render(row), content_type=FORMATS[wanted].CONTENT_TYPE, headers=headers)
+        return HttpResponse(render(row, wanted), content_type=MEDIA[wanted], headers=headers)
 
     @extend_schema(parameters=_parameters(PLACES))
     @action(detail=False, methods=["get"])

@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from billing.models import Statement
 from billing.statements.table import COLUMNS, Cell, rows, total
 
-CONTENT_TYPE = "text/csv; charset=utf-8"
-
 
 def render(statement: Statement) -> bytes:
     """Return the statement as a CSV file."""

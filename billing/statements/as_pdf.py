@@ -7,7 +7,6 @@ from fpdf.fonts import FontFace
 from billing.models import Statement
 from billing.statements.table import rows, total
 
-CONTENT_TYPE = "application/pdf"
 # What fits on the page: the unit and its code stand in the heading.
 SHOWN = {"Month": 0, "Late": 1, "Project": 4, "Key": 5, "Model": 7, "Provider": 8, "Calls": 9, "Input tokens": 10, "Output tokens": 11, "Cost (USD)": 12}
 WIDTHS = (16, 11, 42, 36, 46, 26, 20, 26, 26, 32)

@@ -10,7 +10,6 @@ from openpyxl.worksheet._write_only import WriteOnlyWorksheet  # the class is pu
 from billing.models import Statement
 from billing.statements.table import COLUMNS, Cell, rows, total
 
-CONTENT_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 WIDTHS = (10, 8, 22, 16, 24, 20, 14, 28, 16, 10, 14, 14, 18)
 
 

@@ -32,7 +32,7 @@ from accounts.models import (
 from accounts.oidc.configuration import Configuration
 from accounts.oidc.people import SignInRefused, sign_in_by
 from accounts.personal_tokens import find_person, make_personal_token
-from accounts.scim.people import hand_over
+from accounts.scim.handing_over import hand_over
 from accounts.scim.tokens import make_token
 from accounts.service_accounts import make_service_account
 from tests.accounts.scim.conftest import Directory
