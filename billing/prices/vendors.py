@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, time
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -72,6 +72,7 @@ def published(provider: str, upstream_model: str) -> tuple[str, str] | None:
     return None
 
 
+@cache
 def release() -> str:
     """Return the version of the installed genai-prices."""
     return version("genai-prices")
