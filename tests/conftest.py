@@ -1,5 +1,6 @@
 """Fixtures of the whole suite."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -15,7 +16,13 @@ from tests.fakes import migrated
 TESTS = Path(__file__).parent
 PAGES = {("gateway", "portal"), ("gateway", "api"), ("accounts", "portal"), ("accounts", "oidc"), ("accounts", "signin")}
 
+# a longer value is named by its length: pytest would put all of it, 32 MiB once, into every report
+NAMED_LETTERS = 400
+# Thousands of collected tests and all of Django stay to the end: to walk over them again and again takes a tenth of a run.
+GC_THRESHOLDS = (20_000, 20, 20)
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+gc.set_threshold(*GC_THRESHOLDS)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,6 +50,17 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
         folders = item.path.relative_to(TESTS).parts[:2]
         if folders in PAGES and not any(item.iter_markers("once")) and not any(item.iter_markers("postgres")):
             item.add_marker(pytest.mark.page)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a long value by its length."""
+    return f"{argname} of {len(val)}" if isinstance(val, str | bytes) and len(val) > NAMED_LETTERS else None
+
+
+def pytest_collection_finish() -> None:
+    """Take everything that stays out of the garbage collector's sight."""
+    gc.collect()
+    gc.freeze()
 
 
 def _whole_sign_in(sender: Any, request: Any, **_: Any) -> None:
