@@ -47,7 +47,8 @@ class Part(Frozen, frozen=True):
     `text` is the text; the URL or data URL of an image, document or recording; the arguments of a tool call; the vendor's sealed bytes of
     REDACTED reasoning. `name` is a tool's or a file's. `signature` proves reasoning (or a tool call) to the vendor whose wire is `signed_by`, and to
     nobody else. `cache` is how long the vendor shall keep everything up to here: 5m, 1h or "". `detail` is how closely an image is looked at;
-    `cites` is whether the answer shall cite this document.
+    `cites` is whether the answer shall cite this document. `at` is where the caller's request says it, told of what another wire may refuse; "" stands
+    for the message's place.
     """
 
     kind: PartKind
@@ -63,6 +64,7 @@ class Part(Frozen, frozen=True):
     detail: str = ""
     citations: tuple[Citation, ...] = ()
     cites: bool = False
+    at: str = ""
 
 
 class Message(Frozen, frozen=True):

@@ -70,7 +70,7 @@ def _cache(block: _Block, param: str) -> str:
 
 
 def _signed(call: Part, signed_by: str, signature: str) -> Part:
-    return Part(kind=call.kind, text=call.text, id=call.id, name=call.name, cache=call.cache, signature=signature, signed_by=signed_by)
+    return Part(kind=call.kind, text=call.text, id=call.id, name=call.name, cache=call.cache, signature=signature, signed_by=signed_by, at=call.at)
 
 
 def _text(block: _Block, param: str, dropped: list[str]) -> tuple[Part, ...]:
@@ -110,11 +110,11 @@ def _image(block: _Block, param: str, dropped: list[str]) -> tuple[Part, ...]:
         dropped.append("image.transformations")
     kind, cache = source.get("type"), _cache(block, param)
     if kind == "url":
-        return (Part(kind=PartKind.IMAGE, text=_url(source, param), cache=cache),)
+        return (Part(kind=PartKind.IMAGE, text=_url(source, param), cache=cache, at=f"{param}.source"),)
     if kind != "base64":
         raise read.unsupported(f"{param}.source.type")
     media_type = read.choice(source.get("media_type"), f"{param}.source.media_type", _IMAGE_TYPES)
-    return (Part(kind=PartKind.IMAGE, text=_data_url(media_type, source, param), media_type=media_type, cache=cache),)
+    return (Part(kind=PartKind.IMAGE, text=_data_url(media_type, source, param), media_type=media_type, cache=cache, at=f"{param}.source"),)
 
 
 def _url(source: _Block, param: str) -> str:
@@ -153,7 +153,8 @@ def _document(block: _Block, param: str, dropped: list[str]) -> tuple[Part, ...]
     else:
         raise read.unsupported(f"{param}.source.type")
     name = read.text(block.get("title") or "", f"{param}.title")
-    document = Part(kind=PartKind.DOCUMENT, text=text, media_type=media_type, name=name, cache=_cache(block, param), cites=_cites(block, param))
+    cache, cites = _cache(block, param), _cites(block, param)
+    document = Part(kind=PartKind.DOCUMENT, text=text, media_type=media_type, name=name, cache=cache, cites=cites, at=f"{param}.source")
     context = read.text(block.get("context") or "", f"{param}.context")
     return (Part(kind=PartKind.TEXT, text=context), document) if context else (document,)
 
@@ -168,7 +169,7 @@ def _search_result(block: _Block, param: str, dropped: list[str]) -> tuple[Part,
     texts = parts_of(read.list_(block.get("content"), f"{param}.content"), f"{param}.content", dropped)
     title, source = read.text(block.get("title"), f"{param}.title"), read.text(block.get("source"), f"{param}.source")
     text = _plain("\n\n".join([f"{title} ({source})", *(part.text for part in texts)]))
-    return (Part(kind=PartKind.DOCUMENT, text=text, media_type=_PLAIN, cache=_cache(block, param), cites=_cites(block, param)),)
+    return (Part(kind=PartKind.DOCUMENT, text=text, media_type=_PLAIN, cache=_cache(block, param), cites=_cites(block, param), at=param),)
 
 
 def _thinking(block: _Block, param: str, dropped: list[str]) -> tuple[Part, ...]:
@@ -187,7 +188,7 @@ def _tool_use(block: _Block, param: str, dropped: list[str]) -> tuple[Part, ...]
         raise read.unsupported(f"{param}.toolset_name")
     arguments = orjson.dumps(read.object_(block.get("input"), f"{param}.input")).decode()
     call_id, name = _named(block, "id", param), _named(block, "name", param)
-    return (Part(kind=PartKind.TOOL_CALL, text=arguments, id=call_id, name=name, cache=_cache(block, param)),)
+    return (Part(kind=PartKind.TOOL_CALL, text=arguments, id=call_id, name=name, cache=_cache(block, param), at=f"{param}.id"),)
 
 
 def _named(block: _Block, field: str, param: str) -> str:
@@ -201,7 +202,7 @@ def _tool_result(block: _Block, param: str, dropped: list[str]) -> tuple[Part, .
     parts = parts_of(block.get("content"), f"{param}.content", dropped)
     is_error = bool(read.flag(block.get("is_error"), f"{param}.is_error"))
     call_id = _named(block, "tool_use_id", param)
-    return (Part(kind=PartKind.TOOL_RESULT, id=call_id, parts=parts, is_error=is_error, cache=_cache(block, param)),)
+    return (Part(kind=PartKind.TOOL_RESULT, id=call_id, parts=parts, is_error=is_error, cache=_cache(block, param), at=f"{param}.tool_use_id"),)
 
 
 _READERS: Mapping[str, _Reader] = {

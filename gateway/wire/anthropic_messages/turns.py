@@ -73,7 +73,7 @@ def _blocks(message: Message, dropped: list[str]) -> list[_Block]:
 
 def _block(part: Part, param: str, dropped: list[str]) -> _Block | None:
     """Return the part as a content block; None for what must be left out (blank text, another vendor's reasoning)."""
-    kind = part.kind
+    kind, param = part.kind, part.at or param
     if kind is PartKind.TEXT or kind is PartKind.REFUSAL:
         return {"type": "text", "text": part.text} if part.text.strip() else None
     if kind is PartKind.IMAGE:

@@ -103,7 +103,7 @@ class _Writer:
 
     def _block(self, part: Part, param: str) -> Block | None:
         """Return the part as a content block; None for what must be left out (blank text, another vendor's reasoning)."""
-        kind = part.kind
+        kind, param = part.kind, part.at or param
         if kind is PartKind.TEXT or kind is PartKind.REFUSAL:
             return {"text": part.text} if part.text.strip() else None
         if kind is PartKind.IMAGE:

@@ -65,7 +65,7 @@ class _Writing:
         return [written for part in message.parts if (written := self._given(part, message.at)) is not None]
 
     def _given(self, part: Part, param: str) -> _Object | None:
-        kind = part.kind
+        kind, param = part.kind, part.at or param
         if kind is PartKind.TEXT:
             return {"text": part.text} if part.text else None
         if kind in _DEFAULT_TYPES:
@@ -81,7 +81,7 @@ class _Writing:
         inner = part.parts or (Part(PartKind.TEXT, text=part.text),)
         words = "".join(one.text for one in inner if one.kind is PartKind.TEXT)
         written: _Object = {"id": part.id, "name": name, "response": {"error" if part.is_error else "output": _value(words)}}
-        shown = [media(one, param) for one in inner if one.kind is not PartKind.TEXT]
+        shown = [media(one, one.at or param) for one in inner if one.kind is not PartKind.TEXT]
         if any("inlineData" not in one for one in shown):
             raise _unsupported(param, PartKind.TOOL_RESULT)
         return {**written, "parts": shown} if shown else written
@@ -106,14 +106,14 @@ class _Writing:
                 own = part.signature if part.signed_by == NAME else ""
                 if part.signature and not own:
                     self._dropped.append("reasoning")
-                written.append(self._call(part, message.at, own or signature, has_call))
+                written.append(self._call(part, part.at or message.at, own or signature, has_call))
                 signature, has_call = "", True
             elif kind is PartKind.TEXT or kind is PartKind.REFUSAL:
                 if part.text:
                     written.append({"text": part.text, "thoughtSignature": signature} if signature else {"text": part.text})
                     signature = ""
             else:
-                raise _unsupported(message.at, kind)
+                raise _unsupported(part.at or message.at, kind)
         return [*written, {"text": "", "thoughtSignature": signature}] if signature else written
 
     def _call(self, part: Part, param: str, signature: str, has_call: bool) -> _Object:

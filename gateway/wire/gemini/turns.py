@@ -105,7 +105,7 @@ class _Turns:
         given_id = text(call.get("id", ""), f"{param}.id") or f"call_{self._calls}"
         self._waiting.append((given_id, name))
         signature, signed_by = ("", "") if thought is None or not thought.signature else (thought.signature, thought.signed_by)
-        return Part(PartKind.TOOL_CALL, text=json_text(given, f"{param}.args"), id=given_id, name=name, signature=signature, signed_by=signed_by)
+        return Part(PartKind.TOOL_CALL, text=json_text(given, f"{param}.args"), id=given_id, name=name, signature=signature, signed_by=signed_by, at=param)
 
     def _result(self, value: object, param: str) -> Part:
         result = members(value, param)
@@ -122,7 +122,7 @@ class _Turns:
             if "inlineData" not in inner:
                 raise unsupported(f"{param}.parts[{index}]")
             parts.append(_inline(inner["inlineData"], f"{param}.parts[{index}].inlineData", self._dropped))
-        return Part(PartKind.TOOL_RESULT, id=self._answered(given_id, name, param), name=name, is_error=is_error, parts=tuple(parts))
+        return Part(PartKind.TOOL_RESULT, id=self._answered(given_id, name, param), name=name, is_error=is_error, parts=tuple(parts), at=param)
 
     def _answered(self, given_id: str, name: str, param: str) -> str:
         """Return the id of the call a result is for: the one it names, else the first of that name that waits."""
@@ -168,7 +168,8 @@ def _inline(value: object, param: str, dropped: list[str]) -> Part:
     kind = _kind(media_type)
     if kind is None:
         raise unsupported(f"{param}.mimeType")
-    return Part(kind, text=f"data:{media_type};base64,{data}", name=text(blob.get("displayName", ""), f"{param}.displayName"), media_type=media_type)
+    name = text(blob.get("displayName", ""), f"{param}.displayName")
+    return Part(kind, text=f"data:{media_type};base64,{data}", name=name, media_type=media_type, at=param)
 
 
 def _file(value: object, param: str, dropped: list[str]) -> Part:
@@ -182,7 +183,7 @@ def _file(value: object, param: str, dropped: list[str]) -> Part:
     is_kept_by_google = host.endswith(("generativelanguage.googleapis.com", "youtube.com", "youtu.be"))
     if not uri[:8].lower().startswith(("https://", "http://")) or is_kept_by_google or kind not in (PartKind.IMAGE, PartKind.DOCUMENT):
         raise unsupported(f"{param}.fileUri")
-    return Part(kind, text=uri, name=text(file.get("displayName", ""), f"{param}.displayName"))
+    return Part(kind, text=uri, name=text(file.get("displayName", ""), f"{param}.displayName"), at=param)
 
 
 def _kind(media_type: str) -> PartKind | None:

@@ -112,15 +112,23 @@ def _tools(values: Mapping[str, Any]) -> tuple[tuple[Tool, ...], ToolChoice | No
     if wanted.get("type") == "function":
         name = read.text(read.object_(wanted.get("function"), "tool_choice.function").get("name"), "tool_choice.function.name")
         if name not in {tool.name for tool in tools}:
-            raise read.invalid("tool_choice", f"tool_choice names the function {name[:64]!r}, which is not in tools")
+            raise read.invalid("tool_choice.function.name", f"tool_choice names the function {name[:64]!r}, which is not in tools")
         return tools, ToolChoice(mode="function", name=name, parallel=parallel)
     if wanted.get("type") == "allowed_tools":
         allowed = read.object_(wanted.get("allowed_tools"), "tool_choice.allowed_tools")
-        entries = [read.object_(entry, "tool_choice") for entry in read.list_(allowed.get("tools"), "tool_choice")]
-        names = {read.text(read.object_(entry.get("function"), "tool_choice").get("name"), "tool_choice") for entry in entries}
+        names = _allowed(read.list_(allowed.get("tools"), "tool_choice.allowed_tools.tools"))
         mode = "required" if allowed.get("mode") == "required" else "auto"
         return tuple(tool for tool in tools if tool.name in names), ToolChoice(mode=mode, parallel=parallel)
-    raise read.unsupported("tool_choice")
+    raise read.unsupported("tool_choice.type")
+
+
+def _allowed(entries: list[Any]) -> set[str]:
+    """Return the names of the functions that may be called."""
+    names = set()
+    for index, entry in enumerate(entries):
+        at = f"tool_choice.allowed_tools.tools[{index}]"
+        names.add(read.text(read.object_(read.object_(entry, at).get("function"), f"{at}.function").get("name"), f"{at}.function.name"))
+    return names
 
 
 def _tool(value: object, param: str) -> Tool:

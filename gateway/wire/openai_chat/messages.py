@@ -40,7 +40,7 @@ def _message(value: object, param: str, dropped: list[str]) -> Message:
     if role == "tool":
         parts = _parts(content, f"{param}.content", dropped)
         call_id = read.text(message.get("tool_call_id"), f"{param}.tool_call_id")
-        return Message(role="user", parts=(Part(kind=PartKind.TOOL_RESULT, id=call_id, parts=parts),), at=param)
+        return Message(role="user", parts=(Part(kind=PartKind.TOOL_RESULT, id=call_id, parts=parts, at=f"{param}.tool_call_id"),), at=param)
     if role == "assistant":
         return Message(role="assistant", parts=_assistant_parts(message, param, dropped), at=param)
     if role == "function":
@@ -102,6 +102,7 @@ def _call(value: object, param: str) -> Part:
         text=read.text(function.get("arguments") or "", f"{param}.function.arguments"),
         signature=signature,
         signed_by=signed_by,
+        at=f"{param}.id",
     )
 
 
@@ -136,22 +137,23 @@ def _part(value: object, param: str) -> Part:
         url = read.text(image.get("url"), f"{param}.image_url.url")
         detail = read.text(image.get("detail") or "auto", f"{param}.image_url.detail")
         media_type = read.media_type(url, f"{param}.image_url.url")
-        return Part(kind=PartKind.IMAGE, text=url, media_type=media_type, detail="" if detail == "auto" else detail, cache=cache)
+        return Part(kind=PartKind.IMAGE, text=url, media_type=media_type, detail="" if detail == "auto" else detail, cache=cache, at=param)
     if kind == "file":
         return _file(read.object_(part.get("file"), f"{param}.file"), f"{param}.file", cache)
     if kind == "input_audio":
         audio = read.object_(part.get("input_audio"), f"{param}.input_audio")
         media_type = _AUDIO_TYPES[read.choice(audio.get("format") or "", f"{param}.input_audio.format", _AUDIO_TYPES)]
         data = read.text(audio.get("data"), f"{param}.input_audio.data")
-        return Part(kind=PartKind.AUDIO, text=f"data:{media_type};base64,{data}", media_type=media_type, cache=cache)
+        return Part(kind=PartKind.AUDIO, text=f"data:{media_type};base64,{data}", media_type=media_type, cache=cache, at=param)
     raise read.invalid(f"{param}.type", f"{param}.type must be text, image_url, input_audio or file")
 
 
 def _file(file: _Json, param: str, cache: str) -> Part:
     if file.get("file_data") is None:
-        # the vendor's own file store
-        raise read.unsupported(f"{param}.file_id")
+        if file.get("file_id") is not None:  # the vendor's own file store
+            raise read.unsupported(f"{param}.file_id")
+        raise read.invalid(param, f"{param} needs file_data")
     url = read.text(file["file_data"], f"{param}.file_data")
     media_type = read.media_type(url, f"{param}.file_data")
     name = read.text(file.get("filename") or "", f"{param}.filename")
-    return Part(kind=PartKind.DOCUMENT, text=url, media_type=media_type, name=name, cache=cache)
+    return Part(kind=PartKind.DOCUMENT, text=url, media_type=media_type, name=name, cache=cache, at=param)

@@ -133,9 +133,9 @@ def _part(part: Part, param: str, dropped: list[str]) -> list[_Json]:
     if kind is PartKind.DOCUMENT:
         if part.cites:
             dropped.append("citations")
-        return [_document(part, param)]
+        return [_document(part, part.at or param)]
     if kind is PartKind.AUDIO:
-        return [_audio(part, param)]
+        return [_audio(part, part.at or param)]
     dropped.append("reasoning")
     return []
 

@@ -143,8 +143,8 @@ def _tools(values: Mapping[str, Any], dropped: list[str]) -> tuple[tuple[Tool, .
         return tools, ToolChoice(mode="function", name=name, parallel=parallel)
     if wanted.get("type") != "allowed_tools":
         raise read.unsupported("tool_choice.type")
-    entries = [read.object_(entry, "tool_choice.tools") for entry in read.list_(wanted.get("tools"), "tool_choice.tools")]
-    names = {read.text(entry.get("name"), "tool_choice.tools") for entry in entries}
+    entries = [(f"tool_choice.tools[{index}]", entry) for index, entry in enumerate(read.list_(wanted.get("tools"), "tool_choice.tools"))]
+    names = {read.text(read.object_(entry, at).get("name"), f"{at}.name") for at, entry in entries}
     mode = read.choice(wanted.get("mode"), "tool_choice.mode", ("auto", "required"))
     return tuple(tool for tool in tools if tool.name in names), ToolChoice(mode=mode or "auto", parallel=parallel)
 

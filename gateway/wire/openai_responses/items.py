@@ -83,6 +83,7 @@ def _function_call(item: dict[str, Any], param: str, turns: Turns, dropped: list
         text=read.text(item.get("arguments") or "", f"{param}.arguments"),
         signature=signature,
         signed_by=signed_by,
+        at=f"{param}.call_id",
     )
     turns.add("assistant", "assistant", [part], param)
 
@@ -90,7 +91,7 @@ def _function_call(item: dict[str, Any], param: str, turns: Turns, dropped: list
 def _function_call_output(item: dict[str, Any], param: str, turns: Turns, dropped: list[str]) -> None:
     parts = read_parts(item.get("output"), f"{param}.output", dropped)
     call_id = read.text(item.get("call_id"), f"{param}.call_id")
-    turns.add("user", "results", [Part(kind=PartKind.TOOL_RESULT, id=call_id, parts=tuple(parts))], param)
+    turns.add("user", "results", [Part(kind=PartKind.TOOL_RESULT, id=call_id, parts=tuple(parts), at=f"{param}.call_id")], param)
 
 
 def _reasoning(item: dict[str, Any], param: str, turns: Turns, dropped: list[str]) -> None:
@@ -139,10 +140,12 @@ def _part(part: dict[str, Any], param: str, dropped: list[str]) -> Part:
         return Part(kind=PartKind.REFUSAL, text=read.text(part.get("refusal"), f"{param}.refusal"))
     if kind == "input_image":
         _refuse_file_id(part, param)
+        if "image_url" not in part:
+            raise read.invalid(param, f"{param} needs image_url")
         url = read.text(part.get("image_url"), f"{param}.image_url")
         detail = read.choice(part.get("detail"), f"{param}.detail", ("auto", "low", "high", "original"))
         media_type = read.media_type(url, f"{param}.image_url")
-        return Part(kind=PartKind.IMAGE, text=url, media_type=media_type, detail="" if detail == "auto" else detail, cache=cache)
+        return Part(kind=PartKind.IMAGE, text=url, media_type=media_type, detail="" if detail == "auto" else detail, cache=cache, at=param)
     if kind == "input_file":
         return _file(part, param, cache, dropped)
     raise read.invalid(f"{param}.type", f"{param}.type must be input_text, input_image, input_file, output_text or refusal")
@@ -153,9 +156,12 @@ def _file(part: dict[str, Any], param: str, cache: str, dropped: list[str]) -> P
     name = read.text(part.get("filename") or "", f"{param}.filename")
     if part.get("detail") not in (None, "auto"):
         dropped.append("input_file.detail")
-    field = "file_url" if part.get("file_url") is not None else "file_data"
+    given = [field for field in ("file_url", "file_data") if field in part]
+    if not given:
+        raise read.invalid(param, f"{param} needs file_data or file_url")
+    field = next((field for field in given if part[field] is not None), given[0])
     url = read.text(part.get(field), f"{param}.{field}")
-    return Part(kind=PartKind.DOCUMENT, text=url, name=name, media_type=read.media_type(url, f"{param}.{field}"), cache=cache)
+    return Part(kind=PartKind.DOCUMENT, text=url, name=name, media_type=read.media_type(url, f"{param}.{field}"), cache=cache, at=param)
 
 
 def _refuse_file_id(part: dict[str, Any], param: str) -> None:

@@ -232,7 +232,7 @@ def test_a_streamed_answer_that_comes_back_in_pieces_is_one_turn() -> None:
 
 def test_googles_own_signature_of_a_call_stays_googles() -> None:
     found = turns({"role": "user", "parts": [{"text": "?"}]}, {"role": "model", "parts": [{"functionCall": {"name": "a"}, "thoughtSignature": "c2ln"}]})
-    assert found[1][1] == [Part(PartKind.TOOL_CALL, "{}", id="call_1", name="a", signature="c2ln", signed_by="gemini")]
+    assert found[1][1] == [Part(PartKind.TOOL_CALL, "{}", id="call_1", name="a", signature="c2ln", signed_by="gemini", at="contents[1].parts[0].functionCall")]
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,9 @@ def test_other_vendors_reasoning_is_taken_out_of_what_passes() -> None:
 
 def test_a_call_of_another_vendors_model_is_told_apart() -> None:
     calls = {"role": "model", "parts": [{"functionCall": {"name": "f"}, "thoughtSignature": OTHERS}, {"functionCall": {"name": "g"}}]}
-    assert turns(*HI, calls)[1][1] == [Part(PartKind.TOOL_CALL, "{}", id="call_1", name="f"), Part(PartKind.TOOL_CALL, "{}", id="call_2", name="g")]
+    at = "contents[1].parts[%d].functionCall"
+    expected = [Part(PartKind.TOOL_CALL, "{}", id=f"call_{index + 1}", name=name, at=at % index) for index, name in enumerate("fg")]
+    assert turns(*HI, calls)[1][1] == expected
     changed = orjson.loads(without_foreign(fields(orjson.dumps({"contents": [calls]})))["contents"] or b"")
     assert changed[0]["parts"] == [{"functionCall": {"name": "f"}, "thoughtSignature": "skip_thought_signature_validator"}, {"functionCall": {"name": "g"}}]
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import anthropic.types.shared as claude
+import msgspec
 import orjson
 import pytest
 from hypothesis import given, settings
@@ -204,7 +205,7 @@ def test_what_a_client_was_told_comes_back_as_it_was(parts: tuple[Part, ...]) ->
     told = orjson.loads(write_answer(Answer(id="1", model="m", parts=parts, finish="stop", usage=Usage(1)), TOLD))
     history = [{"role": "user", "content": "x"}, {"role": "assistant", "content": told["content"]}]
     ask = read_ask(fields(orjson.dumps({**HELLO, "messages": history})), "m", False)
-    assert ask.messages[1].parts == parts
+    assert tuple(msgspec.structs.replace(part, at="") for part in ask.messages[1].parts) == parts
 
 
 def _streamed(chunks: list[Chunk]) -> list[dict[str, Any]]:

@@ -228,7 +228,7 @@ def test_dropped_names_cannot_leave_their_header() -> None:
         ({"top_p": "1"}, "top_p"),
         ({"stop": [1]}, "stop"),
         ({"tools": [{"type": "function"}]}, "tools[0].function"),
-        ({"tool_choice": {"type": "function", "function": {"name": "ghost"}}}, "tool_choice"),
+        ({"tool_choice": {"type": "function", "function": {"name": "ghost"}}}, "tool_choice.function.name"),
         ({"parallel_tool_calls": "no"}, "parallel_tool_calls"),
         ({"reasoning_effort": "heroic"}, "reasoning_effort"),
         ({"reasoning_effort": [1]}, "reasoning_effort"),

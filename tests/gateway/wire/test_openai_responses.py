@@ -336,8 +336,8 @@ def test_everything_told_comes_back_as_it_was() -> None:
             Part(kind=PartKind.REDACTED, text="zzz", signed_by="anthropic_messages"),
             Part(kind=PartKind.TEXT, text="naïve 🙂"),
             Part(kind=PartKind.REFUSAL, text="No."),
-            Part(kind=PartKind.TOOL_CALL, id="c1", name="f", text="{}", signature="of the call", signed_by="gemini"),
-            Part(kind=PartKind.TOOL_CALL, id="c2", name="g", text='{"b":2}'),
+            Part(kind=PartKind.TOOL_CALL, id="c1", name="f", text="{}", signature="of the call", signed_by="gemini", at="input[5].call_id"),
+            Part(kind=PartKind.TOOL_CALL, id="c2", name="g", text='{"b":2}', at="input[6].call_id"),
         ),
         at="input[1]",
     )

@@ -63,7 +63,8 @@ ASKS = st.builds(
 
 
 def _essence(part: Part) -> Part:
-    """Return a part without what some wires have to say though nobody said it: the name of the call a result is of, a mark that nobody signed a call."""
+    """Return a part without where it stands, and what some wires say though nobody did: the name of the call a result is of, that nobody signed a call."""
+    part = msgspec.structs.replace(part, at="")
     if part.kind is PartKind.TOOL_RESULT:
         return msgspec.structs.replace(part, name="", parts=tuple(_essence(inner) for inner in part.parts))
     if part.kind is PartKind.TOOL_CALL:
