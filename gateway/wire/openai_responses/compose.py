@@ -185,7 +185,7 @@ def _result(part: Part, param: str, lost: list[str]) -> _Item:
 def _content(part: Part, param: str, lost: list[str]) -> _Item:
     if part.cache:
         lost.append("cache_control")
-    kind = part.kind
+    kind, param = part.kind, part.at or param
     if kind is PartKind.TEXT or kind is PartKind.REFUSAL:
         return {"type": "input_text", "text": part.text}
     if kind is PartKind.IMAGE:

@@ -1,5 +1,6 @@
 """Writes docs/reference/translation.md from the golden cases: `python -m tests.gateway.wire.table`."""
 
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -14,6 +15,9 @@ TITLES = {
     "bedrock_converse": "AWS Bedrock Converse",
 }
 NO_CASE = "—"
+# in the order they are told
+OUTCOMES = ("exact", "mapped", "dropped", "refused")
+_NUMBERS = re.compile(r"\[\d+\]|\.\d+(?=\.)")
 INTRODUCTION = """# What happens to each feature between wires
 
 An application speaks one wire, the provider that serves its model perhaps another. This page says for every feature what becomes of it; it is
@@ -23,8 +27,11 @@ written from the golden cases in `tests/cases/wires`, which the test suite plays
 |---|---|
 | exact | it arrives as it was sent, and the answer comes back as the client's SDK expects it |
 | mapped | it arrives as the nearest thing the provider has; how is said |
-| refused | 400 `unsupported_field` naming the field, because the answer would mean something else |
+| refused | 400 naming the field, because the answer would mean something else; what is refused is said, with the field |
 | dropped | the provider has nothing like it and the answer is only poorer; the field is named in `x-sgw-dropped` as the application's wire calls it |
+
+Where a cell says several things, `exact` is the plain case, and each other word says what it is about: "exact; **refused:** films" means that everything but
+films arrives as it was sent.
 
 Legacy completions (`/v1/completions`) carry a prompt and its continuation; elsewhere the prompt becomes the only message of a conversation.
 Where the application's wire is the provider's own, requests and answers pass byte for byte, unknown fields included.
@@ -52,8 +59,13 @@ def page() -> str:
 
 
 def _cell(found: list[Case]) -> str:
-    words = dict.fromkeys(case["cell"] for case in found)
-    return "; ".join(word.replace("|", "\\|") for word in words) or NO_CASE
+    """Return what becomes of a feature: first whether it arrives as it is, then each other outcome with everything that meets it."""
+    said: dict[str, dict[str, None]] = {outcome: {} for outcome in OUTCOMES}
+    for case in found:
+        outcome, _, what = case["cell"].partition(": ")
+        said[outcome][f"{what} (`{_NUMBERS.sub('', case['refused']['param'])}`)" if "refused" in case else f"`{what}`" if outcome == "dropped" else what] = None
+    told = [outcome if outcome == "exact" else f"**{outcome}:** {', '.join(whats)}" for outcome, whats in said.items() if whats]
+    return "; ".join(told).replace("|", "\\|") or NO_CASE
 
 
 if __name__ == "__main__":
