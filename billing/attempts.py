@@ -10,7 +10,7 @@ import msgspec
 from billing.models import UsageRecord
 from billing.receipts import ATTEMPTS_BILLED, Attempted, Charge
 
-TOKENS = (
+COUNTS = (
     "input_tokens",
     "cached_tokens",
     "cache_write_tokens",
@@ -19,6 +19,7 @@ TOKENS = (
     "output_tokens",
     "reasoning_tokens",
     "audio_output_tokens",
+    "web_searches",
 )
 
 
@@ -55,7 +56,7 @@ def accounted(call: UsageRecord) -> list[Attempted]:
         usage_source=call.usage_source,
         flags=call.flags,
         cost_nanousd=call.cost_nanousd,
-        **{name: getattr(call, name) for name in TOKENS},
+        **{name: getattr(call, name) for name in COUNTS},
     )
     return [*found[:-1], msgspec.structs.replace(found[-1], charge=own)]
 
@@ -72,7 +73,7 @@ def _part(call: UsageRecord, attempt: Attempted, charge: Charge) -> UsageRecord:
     part.provider, part.upstream_model = charge.provider, charge.upstream_model
     part.price = price_of(charge)
     part.usage_source, part.flags, part.cost_nanousd = charge.usage_source, charge.flags, charge.cost_nanousd
-    for name in TOKENS:
+    for name in COUNTS:
         setattr(part, name, getattr(charge, name))
     return part
 
@@ -89,7 +90,7 @@ def differences(kept: object, amounts_nanousd: Iterable[int]) -> list[Any]:
     """Return the attempts that cost as a correction keeps them: no tokens, and each a difference in nano-USD."""
     corrected = []
     for (attempt, charge), amount in zip(costly(kept), amounts_nanousd, strict=True):
-        nothing: dict[str, int] = dict.fromkeys(TOKENS, 0)
+        nothing: dict[str, int] = dict.fromkeys(COUNTS, 0)
         corrected.append(msgspec.structs.replace(attempt, charge=msgspec.structs.replace(charge, cost_nanousd=amount, **nothing)))
     made: list[Any] = msgspec.to_builtins(corrected)
     return made

@@ -18,9 +18,11 @@ LABELS = {
     "audio_input_nanousd": "Audio input, USD per million tokens",
     "audio_output_nanousd": "Audio output, USD per million tokens",
     "reasoning_nanousd": "Reasoning, USD per million tokens",
+    "web_search_nanousd": "Web search, USD per million searches",
     "request_nanousd": "Fee per request, USD",
 }
 REQUIRED = ("input_nanousd", "output_nanousd")
+EMPTY = {"web_search_nanousd": "Empty: searches cost nothing."}
 
 
 class UsdField(forms.DecimalField):
@@ -52,7 +54,7 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in t
         super().__init__(*args, **kwargs)
         for name, label in LABELS.items():
             if name in self.fields:
-                help_text = "" if name in REQUIRED or name == "request_nanousd" else "Empty: billed as its parent kind."
+                help_text = "" if name in REQUIRED or name == "request_nanousd" else EMPTY.get(name, "Empty: billed as its parent kind.")
                 self.fields[name] = UsdField(label=label, required=name in REQUIRED, help_text=help_text)
 
     def clean_request_nanousd(self) -> int:

@@ -20,14 +20,15 @@ RATE_NAMES = (
     "audio_input_nanousd",
     "audio_output_nanousd",
     "reasoning_nanousd",
+    "web_search_nanousd",
 )
 # Vendors' service tiers that have rates of their own.
 MODES = ("batch", "flex", "priority", "fast")
 
 
 class Rates(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Price of one million tokens of each kind, in nano-USD. A kind that is None is billed as its parent kind: what is written to a cache for an hour as
-    any other write, all others as input or output."""
+    """Price of one million tokens of each kind and of one million web searches, in nano-USD. A kind that is None is billed as its parent kind: what is
+    written to a cache for an hour as any other write, all others as input or output; searches that are None cost nothing."""
 
     input_nanousd: int
     output_nanousd: int
@@ -37,6 +38,7 @@ class Rates(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     audio_input_nanousd: int | None = None
     audio_output_nanousd: int | None = None
     reasoning_nanousd: int | None = None
+    web_search_nanousd: int | None = None
     above_input_tokens: int = 0
 
 
@@ -73,9 +75,10 @@ def cost_nanousd(
     output_tokens: int = 0,
     reasoning_tokens: int = 0,
     audio_output_tokens: int = 0,
+    web_searches: int = 0,
     mode: str = "",
 ) -> int:
-    """Cost of one call in nano-USD, rounded half up once; token counts must not be negative. `mode` is the service tier, "" for the standard one.
+    """Cost of one call in nano-USD, rounded half up once; no count may be negative. `mode` is the service tier, "" for the standard one.
 
     Kinds are taken as disjoint subsets of their parent; what is written for an hour is among all that is written. If they add up to more than the parent,
     the parent's own share is nothing and each kind is still billed, so that a vendor's inconsistent numbers never lower the cost.
@@ -119,6 +122,8 @@ def cost_nanousd(
             total += plain * parent
     else:
         total += output_tokens * rates.output_nanousd
+    if web_searches:
+        total += web_searches * (rates.web_search_nanousd or 0)
     return (total + HALF_RATE) // TOKENS_PER_RATE + price.request_nanousd
 
 
@@ -153,14 +158,20 @@ def dearest_hour_nanousd(price: Price) -> int:
     return max(rates.cache_write_1h_nanousd or 0 for rates in _all_rates(price))
 
 
+def dearest_search_nanousd(price: Price) -> int:
+    """The highest rate in nano-USD per million web searches; 0 where the price names none."""
+    return max(rates.web_search_nanousd or 0 for rates in _all_rates(price))
+
+
 def dearest_output_nanousd(price: Price) -> int:
     """The highest rate in nano-USD per million that any output token can cost under this price, whatever its kind, tier or mode."""
     return max(rate for rates in _all_rates(price) for rate in (rates.output_nanousd, rates.reasoning_nanousd, rates.audio_output_nanousd) if rate is not None)
 
 
-def quote_nanousd(price: Price, *, input_tokens: int, output_tokens: int) -> int:
-    """Upper bound in nano-USD of a call of at most this many tokens, rounded up."""
+def quote_nanousd(price: Price, *, input_tokens: int, output_tokens: int, web_searches: int = 0) -> int:
+    """Upper bound in nano-USD of a call of at most this many tokens and searches, rounded up."""
     total = input_tokens * max(dearest_input_nanousd(price), dearest_hour_nanousd(price)) + output_tokens * dearest_output_nanousd(price)
+    total += web_searches * dearest_search_nanousd(price)
     return -(-total // TOKENS_PER_RATE) + price.request_nanousd
 
 

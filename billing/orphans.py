@@ -49,6 +49,7 @@ def orphan_of(intent: Intent, progress: Progress | None) -> Settle:
         cached_tokens=sum(one.cached_tokens for one in charges),
         cache_write_tokens=sum(one.cache_write_tokens for one in charges),
         cache_write_1h_tokens=sum(one.cache_write_1h_tokens for one in charges),
+        web_searches=sum(one.web_searches for one in charges),
         audio_input_tokens=sum(one.audio_input_tokens for one in charges),
         output_tokens=sum(one.output_tokens for one in charges),
         reasoning_tokens=sum(one.reasoning_tokens for one in charges),

@@ -31,8 +31,9 @@ class Charge(msgspec.Struct, frozen=True, gc=False, array_like=True):
     reasoning_tokens: int
     audio_output_tokens: int
     cost_nanousd: int
-    # of the writes, those for an hour; not in records of old
+    # of the writes, those for an hour; from here on not in records of old
     cache_write_1h_tokens: int = 0
+    web_searches: int = 0
 
 
 class Attempted(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -143,6 +144,7 @@ class Settle(msgspec.Struct, frozen=True, gc=False, array_like=True, tag="s"):
     quote_tokens: int = 0
     person: str = ""
     cache_write_1h_tokens: int = 0
+    web_searches: int = 0
 
 
 Record = Intent | Progress | Settle

@@ -166,6 +166,7 @@ def cost_of(call: UsageRecord, price: Price) -> int:
         output_tokens=call.output_tokens,
         reasoning_tokens=call.reasoning_tokens,
         audio_output_tokens=call.audio_output_tokens,
+        web_searches=call.web_searches,
         mode=tier,
     )
 

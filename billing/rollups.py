@@ -23,10 +23,10 @@ from billing.sums import ERRORS, Span
 FOLD_ROWS = 20_000
 LOCK_TIMEOUT_MS = 2_000
 # In the order of MEASURES, without calls, errors, cost and saving, which are worked out.
-TOKENS = MEASURES[2:9]
-DURATIONS = MEASURES[11:]
+COUNTS = MEASURES[2:11]
+DURATIONS = MEASURES[13:]
 SAVING = MEASURES.index("cache_saving_nanousd")
-COLUMNS = (*FACTS, "started_at", "kind", "outcome", "end_user", "tags", "price", "cost_nanousd", *TOKENS, *DURATIONS)
+COLUMNS = (*FACTS, "started_at", "kind", "outcome", "end_user", "tags", "price", "cost_nanousd", *COUNTS, *DURATIONS)
 
 Totals = dict[Any, list[int]]
 logger = structlog.get_logger(__name__)
@@ -144,7 +144,7 @@ def _add(hours: Totals, labels: Totals, savings: Savings, row: dict[str, Any], c
     """Add one usage row; a correction counts with its cost alone. What attempts cost counts where they were made, the call where it ended."""
     if row["kind"] == UsageRecord.Kind.CALL:
         saved = savings.of(row["price"], row["cached_tokens"], row["input_tokens"])
-        totals = [1, int(row["outcome"] in ERRORS), *(row[name] for name in TOKENS), row["cost_nanousd"], saved]
+        totals = [1, int(row["outcome"] in ERRORS), *(row[name] for name in COUNTS), row["cost_nanousd"], saved]
         totals += [row[name] for name in DURATIONS]
     else:
         totals = [0] * len(MEASURES)
@@ -174,7 +174,7 @@ def _add(hours: Totals, labels: Totals, savings: Savings, row: dict[str, Any], c
 def _measured(charge: Charge, savings: Savings) -> list[int]:
     """What one attempt adds: tokens, cost and saving, and no call."""
     saved = savings.of(price_of(charge), charge.cached_tokens, charge.input_tokens)
-    return [0, 0, *(getattr(charge, name) for name in TOKENS), charge.cost_nanousd, saved, *[0] * len(DURATIONS)]
+    return [0, 0, *(getattr(charge, name) for name in COUNTS), charge.cost_nanousd, saved, *[0] * len(DURATIONS)]
 
 
 def _place(day: date, project: UUID, is_demo: bool, kind: str, label: str) -> tuple[Any, ...]:

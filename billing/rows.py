@@ -29,6 +29,7 @@ NUMBERS = (
     "output_tokens",
     "reasoning_tokens",
     "audio_output_tokens",
+    "web_searches",
     "cost_nanousd",
     "quote_nanousd",
 )

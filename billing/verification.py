@@ -148,10 +148,10 @@ def _attempts(found: _Found) -> tuple[int, int]:
     """Compare calls that are billed for several attempts with the sum of these; return how many, and nano-USD of attempts that served nobody."""
     checked = lost_nanousd = 0
     rows = UsageRecord.objects.filter(flags__contains=ATTEMPTS_BILLED).order_by("id")
-    for call in rows.only("call_id", "kind", "flags", "attempts", "cost_nanousd", *attempts.TOKENS).iterator(chunk_size=1000):
+    for call in rows.only("call_id", "kind", "flags", "attempts", "cost_nanousd", *attempts.COUNTS).iterator(chunk_size=1000):
         charges = attempts.costly(call.attempts)
         checked += 1
-        for name in ("cost_nanousd", *attempts.TOKENS):
+        for name in ("cost_nanousd", *attempts.COUNTS):
             total = sum(getattr(charge, name) for _, charge in charges)
             if total != getattr(call, name):
                 found.note(f"Call {call.call_id} ({call.kind}) has {name} {getattr(call, name)}, its attempts add up to {total}.")

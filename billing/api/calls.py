@@ -37,6 +37,7 @@ class AttemptShown(Shown):
     cached_tokens = serializers.IntegerField()
     output_tokens = serializers.IntegerField()
     reasoning_tokens = serializers.IntegerField()
+    web_searches = serializers.IntegerField()
     cost_usd = Usd()
 
 
@@ -58,6 +59,7 @@ def shown_attempt(attempt: Attempted) -> dict[str, Any]:
         "cached_tokens": charge.cached_tokens,
         "output_tokens": charge.output_tokens,
         "reasoning_tokens": charge.reasoning_tokens,
+        "web_searches": charge.web_searches,
         "cost_usd": shown_usd(charge.cost_nanousd),
     }
 
@@ -85,6 +87,7 @@ class CallShown(Shown):
     cached_tokens = serializers.IntegerField()
     output_tokens = serializers.IntegerField()
     reasoning_tokens = serializers.IntegerField()
+    web_searches = serializers.IntegerField()
     cost_usd = Usd(source="cost_nanousd")
     quote_usd = Usd(source="quote_nanousd")
     usage_source = serializers.CharField()

@@ -28,6 +28,7 @@ OPTIONAL_RATES = {
     "audio_input_usd": "audio_input_nanousd",
     "audio_output_usd": "audio_output_nanousd",
     "reasoning_usd": "reasoning_nanousd",
+    "web_search_usd": "web_search_nanousd",
 }
 RATES = {"input_usd": "input_nanousd", "output_usd": "output_nanousd", **OPTIONAL_RATES}
 
@@ -43,6 +44,7 @@ class RatesGiven(Given):
     audio_input_usd = Usd(required=False, allow_null=True)
     audio_output_usd = Usd(required=False, allow_null=True)
     reasoning_usd = Usd(required=False, allow_null=True)
+    web_search_usd = Usd(required=False, allow_null=True, help_text="A million web searches; left out, they cost nothing.")
 
 
 class TierGiven(RatesGiven):

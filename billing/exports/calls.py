@@ -19,8 +19,8 @@ from billing.statements.table import text
 
 PLAIN = (
     "model", "provider", "account", "deployment", "upstream_model", "endpoint", "stream", "status", "outcome", "error_code", "input_tokens",
-    "cached_tokens", "output_tokens", "reasoning_tokens", "usage_source", "flags", "duration_ms", "first_byte_ms", "end_user", "session", "tags",
-    "client_request_id",
+    "cached_tokens", "output_tokens", "reasoning_tokens", "web_searches", "usage_source", "flags", "duration_ms", "first_byte_ms", "end_user", "session",
+    "tags", "client_request_id",
 )  # fmt: skip
 COLUMNS = ("id", "started_at", "key", "project", "business_unit", "person", "cost_usd", *PLAIN)
 

@@ -32,6 +32,7 @@ class Price(models.Model):
     audio_input_nanousd = models.PositiveBigIntegerField("audio input", null=True, blank=True)
     audio_output_nanousd = models.PositiveBigIntegerField("audio output", null=True, blank=True)
     reasoning_nanousd = models.PositiveBigIntegerField("reasoning", null=True, blank=True)
+    web_search_nanousd = models.PositiveBigIntegerField("web search, nano-USD per million searches", null=True, blank=True)
     request_nanousd = models.PositiveBigIntegerField("per request, nano-USD", default=0)
     tiers = models.JSONField(default=list, blank=True)
     modes = models.JSONField(default=list, blank=True)

@@ -12,6 +12,8 @@ MEASURES = (
     "output_tokens",
     "reasoning_tokens",
     "audio_output_tokens",
+    "cache_write_1h_tokens",
+    "web_searches",
     "cost_nanousd",
     "cache_saving_nanousd",
     "duration_ms",
@@ -34,6 +36,8 @@ class Measures(models.Model):
     output_tokens = models.BigIntegerField(default=0)
     reasoning_tokens = models.BigIntegerField(default=0)
     audio_output_tokens = models.BigIntegerField(default=0)
+    cache_write_1h_tokens = models.BigIntegerField(default=0, db_default=0)
+    web_searches = models.BigIntegerField(default=0, db_default=0)
     cost_nanousd = models.BigIntegerField(default=0)
     cache_saving_nanousd = models.BigIntegerField("saved by cached input", default=0)
     duration_ms = models.BigIntegerField(default=0)

@@ -49,6 +49,7 @@ class UsageRecord(models.Model):
     output_tokens = models.PositiveBigIntegerField(default=0)
     reasoning_tokens = models.PositiveBigIntegerField(default=0)
     audio_output_tokens = models.PositiveBigIntegerField(default=0)
+    web_searches = models.PositiveBigIntegerField(default=0, db_default=0, help_text="Searches of the web that the vendor made and told.")
     price = models.UUIDField(null=True)
     cost_nanousd = models.BigIntegerField(default=0)
     quote_nanousd = models.PositiveBigIntegerField(default=0)

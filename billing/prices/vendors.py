@@ -32,7 +32,7 @@ SEEDED = (
 )
 # The data set's unconditional price holds since before there was anything to bill.
 ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
-# The data set's name of each rate, in USD per million tokens.
+# The data set's name of each rate, in USD per million tokens; of searches per thousand.
 RATES = {
     "input_nanousd": "input_mtok",
     "output_nanousd": "output_mtok",
@@ -42,6 +42,7 @@ RATES = {
     "audio_input_nanousd": "input_audio_mtok",
     "audio_output_nanousd": "output_audio_mtok",
     "reasoning_nanousd": "output_reasoning_mtok",
+    "web_search_nanousd": "web_searches_kcount",
 }
 # Which request of the data set's price variants is which of our modes; other variants are about searches and routes.
 MODES = {
@@ -173,7 +174,7 @@ def _rates_at(values: Mapping[str, Any], start: int) -> dict[str, int | None]:
             for tier in sorted(published.tiers, key=lambda tier: tier.start):
                 if start and start >= tier.start:
                     usd = tier.price
-        rates[rate] = None if usd is None else money.to_nanousd(Decimal(usd))
+        rates[rate] = None if usd is None else money.to_nanousd(Decimal(usd)) * (1_000 if source.endswith("_kcount") else 1)
     rates["output_nanousd"] = rates["output_nanousd"] or 0
     return rates
 

@@ -160,6 +160,7 @@ def _planned(batching: Batching, ask: BatchAsk, place: int, call: Call, caller: 
         most_input_tokens=head.most_input_tokens,
         ties=ties,
         answers=head.answers,
+        besides=head.besides,
     )
     named = tuple(Reference(f"requests.{place}.{each.param}", each.object_id) for each in objects)
     return Planned(ask.custom_id, one, head, make_plan(one, caller, snapshot, draw), named)
@@ -297,6 +298,7 @@ def settled(place: int, item: Item, ticket: Ticket, result: BatchResult, tier: s
         output_tokens=usage.output_tokens,
         reasoning_tokens=usage.reasoning_tokens,
         audio_output_tokens=usage.audio_output_tokens,
+        web_searches=usage.web_searches,
     )
 
 

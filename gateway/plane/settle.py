@@ -37,6 +37,7 @@ def cost(price: Price | None, usage: Usage) -> int:
         output_tokens=usage.output_tokens,
         reasoning_tokens=usage.reasoning_tokens,
         audio_output_tokens=usage.audio_output_tokens,
+        web_searches=usage.web_searches,
         mode=usage.tier,
     )
 
@@ -100,6 +101,7 @@ def _charge(billed: Billed, deployment: Deployment, provider: str) -> Charge:
         output_tokens=usage.output_tokens,
         reasoning_tokens=usage.reasoning_tokens,
         audio_output_tokens=usage.audio_output_tokens,
+        web_searches=usage.web_searches,
         cost_nanousd=billed.cost_nanousd,
     )
 
@@ -121,6 +123,7 @@ def together(own: Billed, attempts: list[Attempt], deployment: Deployment, provi
         output_tokens=sum(one.output_tokens for one in charges),
         reasoning_tokens=sum(one.reasoning_tokens for one in charges),
         audio_output_tokens=sum(one.audio_output_tokens for one in charges),
+        web_searches=sum(one.web_searches for one in charges),
         tier=own.usage.tier,
     )
     source = min((one.usage_source for one in charges), key=SOURCES.index)
@@ -264,4 +267,5 @@ def receipt(
         held.quote_tokens,
         caller.key.person,
         usage.cache_write_1h_tokens,
+        usage.web_searches,
     )

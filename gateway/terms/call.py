@@ -200,6 +200,15 @@ class Ties(Frozen, frozen=True):
     in_conversation: bool = False
 
 
+class Besides(Frozen, frozen=True):
+    """What a call may cost besides its answer: so many web searches, and the conversation read once more to make `summary_tokens` of it where it has
+    `compacts_from_tokens` or more."""
+
+    searches: int = 0
+    summary_tokens: int = 0
+    compacts_from_tokens: int = 0
+
+
 class Call(Frozen, frozen=True):
     """One request on the data plane, as the door read it; `fields` are the names of its body's top-level fields, `headers` those a vendor may be told.
 
@@ -207,7 +216,8 @@ class Call(Frozen, frozen=True):
     0 where they do.
     `ties` says what it has to do with stored calls, None on wires that store nothing. `keeps` is whether its answer is stored for later calls,
     `resumed_from` the response whose conversation was put in front of its input, `history_tokens` how long a conversation its vendor adds by itself,
-    UNTOLD where only the vendor knows. `answers` is how many are wanted; the output limit is for all of them together.
+    UNTOLD where only the vendor knows. `answers` is how many are wanted; the output limit is for all of them together. `besides` is what else it asks for
+    that costs, None for nothing.
     """
 
     id: str
@@ -235,6 +245,7 @@ class Call(Frozen, frozen=True):
     resumed_from: str = ""
     history_tokens: int = 0
     answers: int = 1
+    besides: Besides | None = None
 
     @property
     def text(self) -> bytes:

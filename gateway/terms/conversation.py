@@ -142,7 +142,7 @@ class Ask(Frozen, frozen=True):
 
 class Usage(Frozen, frozen=True):
     """Tokens by kind. The input kinds (cached, cache write, audio) are subsets of `input_tokens`; reasoning and audio output of `output_tokens`; what was
-    written to a cache for an hour is among all that was written.
+    written to a cache for an hour is among all that was written. `web_searches` is how often the vendor searched the web, which it has a fee for.
 
     `tier` is the service tier the vendor says it served (batch, flex, priority, fast), "" for the standard one.
     """
@@ -156,6 +156,7 @@ class Usage(Frozen, frozen=True):
     audio_output_tokens: int = 0
     tier: str = ""
     cache_write_1h_tokens: int = 0
+    web_searches: int = 0
 
 
 class Answer(Frozen, frozen=True):

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.terms import Answer, Ask, Chunk, EmbedAsk, Embedded, Frozen, Header, Ties, Usage
+from gateway.terms import Answer, Ask, Besides, Chunk, EmbedAsk, Embedded, Frozen, Header, Ties, Usage
 from gateway.wire.live import Live
 from gateway.wire.made import Made
 
@@ -32,6 +32,7 @@ class Head(Frozen, frozen=True):
 
     `wants_usage` is whether the caller's stream tells its usage. `most_input_tokens` bounds the input where the body's bytes say little, 0 where they do.
     `ties` is what it has to do with stored calls. `answers` is how many are wanted; the output limit is for all of them together.
+    `besides` is what else it asks for that costs.
     """
 
     model: str = ""
@@ -42,6 +43,7 @@ class Head(Frozen, frozen=True):
     most_input_tokens: int = 0
     ties: Ties | None = None
     answers: int = 1
+    besides: Besides | None = None
 
 
 class Plain(Frozen, frozen=True):

@@ -39,7 +39,8 @@ def test_a_receipt_becomes_its_row_whole(tmp_path: Path) -> None:
         UUID(UNIT), "model": "gpt-5",
         "deployment": "gpt-5@openai-eu", "account": "openai-eu", "provider": "openai", "upstream_model": "gpt-5-2025-08-07",
         "endpoint": "chat.completions", "stream": True, "status": 200, "outcome": "ok", "error_code": "", "usage_source": "provider",
-        "flags": "demo", "input_tokens": 1200, "cached_tokens": 1000, "cache_write_tokens": 0, "cache_write_1h_tokens": 0, "audio_input_tokens": 0,
+        "flags": "demo", "input_tokens": 1200, "cached_tokens": 1000, "cache_write_tokens": 0, "cache_write_1h_tokens": 0, "web_searches": 0,
+        "audio_input_tokens": 0,
         "output_tokens": 300,
         "reasoning_tokens": 100, "audio_output_tokens": 0, "price": UUID(PRICE), "cost_nanousd": 2**63 - 1, "quote_nanousd": 999_999,
         "attempts": [["gpt-5@openai-eu", "openai-eu", "ok", 200, 812, None, 0]], "end_user": "user-1", "session": "s-1", "tags": "team=a",
@@ -184,9 +185,9 @@ def test_an_orphan_costs_what_its_attempts_before_cost_too(tmp_path: Path) -> No
     assert Intake(tmp_path).run_once() == Taken(rows=1, orphans=1)
     assert recorded("flags", "input_tokens", "cached_tokens", "output_tokens", "cost_nanousd") == [("call_1", "orphan,attempts_billed", 90, 20, 7, 11_400)]
     assert UsageRecord.objects.get().attempts == [
-        ["gpt-5@azure", "azure", "reset", 200, 30, ["azure", "gpt-5", PRICE, "provider", "", 50, 20, 0, 0, 7, 0, 0, 6_400, 0], 9],
+        ["gpt-5@azure", "azure", "reset", 200, 30, ["azure", "gpt-5", PRICE, "provider", "", 50, 20, 0, 0, 7, 0, 0, 6_400, 0, 0], 9],
         ["gpt-5@b", "b", "503", 503, 2, None, 9],
-        ["gpt-5@openai-eu", "openai-eu", "unknown", 0, 0, ["openai", "gpt-5-2025-08-07", PRICE, "estimated", "", 40, 0, 0, 0, 0, 0, 0, 5_000, 0], 0],
+        ["gpt-5@openai-eu", "openai-eu", "unknown", 0, 0, ["openai", "gpt-5-2025-08-07", PRICE, "estimated", "", 40, 0, 0, 0, 0, 0, 0, 5_000, 0, 0], 0],
     ]
 
 

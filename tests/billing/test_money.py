@@ -41,6 +41,7 @@ def rates(draw: st.DrawFn, above: int = 0) -> Rates:
         audio_input_nanousd=draw(optional),
         audio_output_nanousd=draw(optional),
         reasoning_nanousd=draw(optional),
+        web_search_nanousd=draw(optional),
         above_input_tokens=above,
     )
 
@@ -73,6 +74,7 @@ def usages(draw: st.DrawFn) -> dict[str, int]:
         "output_tokens": thought + spoken + plain_out,
         "reasoning_tokens": thought,
         "audio_output_tokens": spoken,
+        "web_searches": draw(st.integers(0, 100)),
     }
 
 
@@ -89,6 +91,7 @@ def exact(price: Price, usage: dict[str, int], mode: str) -> Fraction:
         "audio_input_tokens": (chosen.audio_input_nanousd, chosen.input_nanousd),
         "reasoning_tokens": (chosen.reasoning_nanousd, chosen.output_nanousd),
         "audio_output_tokens": (chosen.audio_output_nanousd, chosen.output_nanousd),
+        "web_searches": (chosen.web_search_nanousd, 0),
     }
     total = Fraction(price.request_nanousd)
     for name, (own, parent) in parts.items():
@@ -108,7 +111,7 @@ def test_cost_is_the_exact_cost_rounded_half_up_once(price: Price, usage: dict[s
 
 @given(prices(), usages(), MODE)
 def test_cost_never_exceeds_the_quote_for_the_same_tokens(price: Price, usage: dict[str, int], mode: str) -> None:
-    quote = quote_nanousd(price, input_tokens=usage["input_tokens"], output_tokens=usage["output_tokens"])
+    quote = quote_nanousd(price, input_tokens=usage["input_tokens"], output_tokens=usage["output_tokens"], web_searches=usage["web_searches"])
     assert cost_nanousd(price, **usage, mode=mode) <= quote
 
 

@@ -61,6 +61,16 @@ def test_what_would_change_is_told_by_project_and_model_and_nothing_is_written(t
     assert (UsageRecord.objects.count(), Posting.objects.count()) == (4, 0)
 
 
+def test_web_searches_are_priced_anew_and_money_stays_whole(tmp_path: Path) -> None:
+    taken_in(tmp_path, call(cost=100, web_searches=3))
+    fee = price(10, web_search_nanousd=10 * 10**12)
+    post_rerate(*SPAN, always(fee), "searches have a fee")
+    assert corrections() == [("call_1", "rerate", 3 * 10**7)]
+    assert UsageRecord.objects.get(kind="call").web_searches == 3
+    assert post_rerate(*SPAN, always(fee), "again").lines == ()
+    assert verify().first_bad == ""
+
+
 def test_the_span_and_what_no_vendor_was_paid_for_are_kept_out(tmp_path: Path) -> None:
     hour = 3_600_000
     taken_in(

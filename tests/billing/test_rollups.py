@@ -29,15 +29,17 @@ def everything() -> tuple[list[Any], ...]:
 
 def test_calls_are_added_up_by_hour_and_day() -> None:
     search = project()
-    record(usage("1", search), usage("2", search, NOON + timedelta(minutes=29)), usage("3", search, NOON + timedelta(hours=1)))
+    searched = usage("2", search, NOON + timedelta(minutes=29), cache_write_1h_tokens=12, web_searches=2)
+    record(usage("1", search), searched, usage("3", search, NOON + timedelta(hours=1)))
     record(usage("4", search, outcome="failed", cost_nanousd=0, input_tokens=0, cached_tokens=0, output_tokens=0, reasoning_tokens=0))
     assert fold() == 4
     hours = list(HourRollup.objects.order_by("hour").values_list("hour", *MEASURES))
     assert hours == [
-        (datetime(2026, 10, 5, 12, tzinfo=UTC), 3, 1, 2400, 2000, 0, 0, 600, 200, 0, 4 * MILLION, 0, 2400, 300, 900),
-        (datetime(2026, 10, 5, 13, tzinfo=UTC), 1, 0, 1200, 1000, 0, 0, 300, 100, 0, 2 * MILLION, 0, 800, 100, 300),
+        (datetime(2026, 10, 5, 12, tzinfo=UTC), 3, 1, 2400, 2000, 0, 0, 600, 200, 0, 12, 2, 4 * MILLION, 0, 2400, 300, 900),
+        (datetime(2026, 10, 5, 13, tzinfo=UTC), 1, 0, 1200, 1000, 0, 0, 300, 100, 0, 0, 0, 2 * MILLION, 0, 800, 100, 300),
     ]
-    assert list(DayRollup.objects.values_list("day", *MEASURES)) == [(date(2026, 10, 5), 4, 1, 3600, 3000, 0, 0, 900, 300, 0, 6 * MILLION, 0, 3200, 400, 1200)]
+    day = (date(2026, 10, 5), 4, 1, 3600, 3000, 0, 0, 900, 300, 0, 12, 2, 6 * MILLION, 0, 3200, 400, 1200)
+    assert list(DayRollup.objects.values_list("day", *MEASURES)) == [day]
     assert list(Series.objects.values_list(*FACTS)) == [
         (search.business_unit_id, search.pk, "abcdefghij", "gpt-5", "openai-eu/gpt-5", "openai-eu", "openai", "gpt-5-2025-08-07", False)
     ]

@@ -10,6 +10,7 @@ from gateway.terms import Answer, Citation, Part, PartKind, Usage
 from gateway.wire import WireError
 from gateway.wire.anthropic_messages.blocks import PLACES, WIRE_NAME
 from gateway.wire.given import dropped
+from gateway.wire.searches import MOST_SEARCHES
 
 _TOKENS_LIMIT = 1_000_000_000
 _FINISH = {
@@ -58,6 +59,7 @@ class VendorUsage(msgspec.Struct, frozen=True, gc=False):
     output_tokens_details: OutputDetails | None = None
     service_tier: str | None = None
     speed: Any = None
+    server_tool_use: Any = None
     iterations: list[Iteration] | None = None
 
 
@@ -125,7 +127,14 @@ def usage_of(reported: VendorUsage) -> Usage:
         reasoning_tokens=max(0, min(thinking, output)),
         tier=_tier_of(reported),
         cache_write_1h_tokens=_for_an_hour(reported.cache_creation, written) if written else 0,
+        web_searches=_searches(reported.server_tool_use) if reported.server_tool_use else 0,
     )
+
+
+def _searches(used: Any) -> int:
+    """Return how many web searches are told; a number nobody can believe counts as none."""
+    told = used.get("web_search_requests") if isinstance(used, dict) else None
+    return told if type(told) is int and 0 <= told <= MOST_SEARCHES else 0
 
 
 def _for_an_hour(creation: Any, written: int) -> int:

@@ -164,6 +164,7 @@ class ChunkReader:
             output_tokens_details=new.output_tokens_details or old.output_tokens_details,
             service_tier=new.service_tier or old.service_tier,
             speed=new.speed or old.speed,
+            server_tool_use=new.server_tool_use or old.server_tool_use,
             iterations=new.iterations or old.iterations,
         )
         return True

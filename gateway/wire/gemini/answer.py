@@ -10,9 +10,24 @@ import orjson
 
 from gateway.terms import Answer, Citation, Logprob, Part, PartKind, Usage
 from gateway.wire import WireError
-from gateway.wire.gemini.shapes import NULL, RESPONSE, Blob, Candidate, Feedback, FunctionCall, Logprobs, Modality, Segment, VendorPart, VendorUsage, Web
+from gateway.wire.gemini.shapes import (
+    NULL,
+    RESPONSE,
+    Blob,
+    Candidate,
+    Feedback,
+    FunctionCall,
+    Logprobs,
+    Modality,
+    Response,
+    Segment,
+    VendorPart,
+    VendorUsage,
+    Web,
+)
 from gateway.wire.gemini.thoughts import NAME
 from gateway.wire.given import dropped
+from gateway.wire.searches import MOST_SEARCHES
 
 _TOKENS_LIMIT = 1_000_000_000
 _FOREIGN_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
@@ -33,6 +48,7 @@ class _UsageOnly(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
 
 _USAGE = msgspec.json.Decoder(VendorUsage)
+_SEARCHES = b"webSearchQueries"
 _USAGE_ONLY = msgspec.json.Decoder(_UsageOnly)
 
 
@@ -72,7 +88,21 @@ def read_usage(body: bytes) -> tuple[Usage | None, str]:
         raw = _USAGE_ONLY.decode(body).usage_metadata
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise WireError("garbage", "the provider's answer is not a JSON object") from None
-    return believed(raw)
+    usage, problem = believed(raw)
+    if usage is not None and _SEARCHES in body:
+        try:
+            usage = msgspec.structs.replace(usage, web_searches=searches_in(RESPONSE.decode(body)))
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return usage, "searches_invalid"
+    return usage, problem
+
+
+def searches_in(response: Response) -> int:
+    """Return how many web searches Google has a fee for: of Gemini 3 and later each query, of those before each prompt that was grounded
+    (https://ai.google.dev/gemini-api/docs/pricing)."""
+    told = [one.grounding_metadata.web_search_queries for one in response.candidates or () if one.grounding_metadata is not None]
+    queries = min(sum(len(each) for each in told if isinstance(each, list)), MOST_SEARCHES)
+    return min(queries, 1) if (response.model_version or "").startswith(("gemini-1", "gemini-2")) else queries
 
 
 def text_bytes(body: bytes) -> int:

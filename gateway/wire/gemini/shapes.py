@@ -100,6 +100,7 @@ class Grounding(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
     grounding_chunks: list[GroundingChunk] | None = None
     grounding_supports: list[Support] | None = None
+    web_search_queries: Any = None
 
 
 class Source(msgspec.Struct, frozen=True, gc=False, rename="camel"):

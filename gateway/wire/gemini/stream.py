@@ -15,6 +15,7 @@ from gateway.wire.gemini.answer import (
     finish_of,
     picture_of,
     refusal_of,
+    searches_in,
     tokens_of,
     unclear,
     untold_of,
@@ -159,11 +160,12 @@ class ChunkReader:
 class Meter:
     """Meters the events of a stream that passes unchanged; the figures of an event without a finish reason are those of a stream that is cut."""
 
-    __slots__ = ("_finished", "_usage")
+    __slots__ = ("_finished", "_searches", "_usage")
 
     def __init__(self) -> None:
         self._usage: Usage | None = None
         self._finished = False
+        self._searches = 0
 
     @property
     def usage_so_far(self) -> Usage | None:
@@ -184,10 +186,15 @@ class Meter:
                 text_bytes += bytes_of(part)
             if candidate.finish_reason and candidate.finish_reason != "FINISH_REASON_UNSPECIFIED":
                 self._finished = True
+            if candidate.grounding_metadata is not None:
+                # an event that tells more of it tells all of it
+                self._searches = max(self._searches, searches_in(response))
         if not response.candidates and response.prompt_feedback is not None and response.prompt_feedback.block_reason:
             self._finished = True
         usage, problem = believed(response.usage_metadata)
         self._usage = usage or self._usage
+        if self._searches and self._usage is not None:
+            self._usage = msgspec.structs.replace(self._usage, web_searches=self._searches)
         if not self._finished:
             return Seen(text_bytes, None, problem if problem == "usage_invalid" else "")
         return Seen(text_bytes, self._usage, problem if problem == "usage_invalid" else "", False, True)

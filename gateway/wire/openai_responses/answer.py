@@ -103,11 +103,28 @@ class Response(msgspec.Struct, frozen=True, gc=False):
 class _Metered(msgspec.Struct, frozen=True, gc=False):
     usage: msgspec.Raw = NULL
     service_tier: str | None = None
+    output: msgspec.Raw = NULL
+
+
+class Action(msgspec.Struct, frozen=True, gc=False):
+    """What the vendor did on the web: searched, opened a page, or looked for words there."""
+
+    type: str = "search"
+
+
+class SearchItem(msgspec.Struct, frozen=True, gc=False):
+    """An item of the output, as far as searches of the web are concerned."""
+
+    type: str = ""
+    status: str | None = None
+    action: Action | None = None
 
 
 _RESPONSE = msgspec.json.Decoder(Response)
 _METERED = msgspec.json.Decoder(_Metered)
 _USAGE = msgspec.json.Decoder(VendorUsage)
+_ITEMS = msgspec.json.Decoder(list[SearchItem] | None)
+SEARCH = b"web_search_call"
 _NO_ANSWER = frozenset({"failed", "cancelled", "queued", "in_progress"})
 
 
@@ -188,7 +205,24 @@ def read_usage(body: bytes) -> tuple[Usage | None, str]:
         metered = _METERED.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise WireError("garbage", "the provider's answer is not a JSON object") from None
-    return believed(metered.usage, metered.service_tier)
+    usage, problem = believed(metered.usage, metered.service_tier)
+    return with_searches(usage, problem, metered.output)
+
+
+def with_searches(usage: Usage | None, problem: str, output: msgspec.Raw) -> tuple[Usage | None, str]:
+    """Return a usage and its problem with the web searches among the items of an output, or searches_invalid where nobody can read them.
+
+    There is a fee for those that were completed, and none for pages that were opened: https://platform.openai.com/docs/guides/tools-web-search.
+    """
+    if usage is None or SEARCH not in bytes(output):
+        return usage, problem
+    try:
+        items = _ITEMS.decode(output) or []
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return usage, problem or "searches_invalid"
+    searches = [item for item in items if item.type == "web_search_call" and item.status in (None, "completed")]
+    made = sum(item.action is None or item.action.type == "search" for item in searches)
+    return msgspec.structs.replace(usage, web_searches=made), problem
 
 
 def believed(raw: msgspec.Raw, service_tier: str | None) -> tuple[Usage | None, str]:

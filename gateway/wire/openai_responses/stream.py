@@ -6,7 +6,20 @@ import msgspec
 
 from gateway.terms import Chunk, ChunkKind, Part, PartKind, TokensChunk, Usage
 from gateway.wire import WireError, logprobs
-from gateway.wire.openai_responses.answer import KNOWN, NULL, Annotation, Item, Reason, VendorError, believed, citation_of, finish_of, parts_of, signature_of
+from gateway.wire.openai_responses.answer import (
+    KNOWN,
+    NULL,
+    Annotation,
+    Item,
+    Reason,
+    VendorError,
+    believed,
+    citation_of,
+    finish_of,
+    parts_of,
+    signature_of,
+    with_searches,
+)
 from gateway.wire.openai_responses.reasoning import NAME
 from gateway.wire.sse import data_of
 
@@ -200,7 +213,7 @@ class ChunkReader:
         return [chunk for index, item in enumerate(items) for chunk in self._item_done(_Event(item=item, output_index=index))]
 
     def _take_usage(self, response: _Response) -> list[Chunk]:
-        self._usage, self._problem = believed(response.usage, response.service_tier)
+        self._usage, self._problem = with_searches(*believed(response.usage, response.service_tier), response.output)
         return [Chunk(kind=ChunkKind.USAGE, usage=self._usage)] if self._usage is not None else []
 
     def _fail(self, response: _Response) -> list[Chunk]:

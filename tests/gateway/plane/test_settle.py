@@ -54,7 +54,7 @@ def test_of_a_cut_stream_the_input_the_vendor_told_is_exact_and_its_output_a_flo
 
 
 def test_a_receipt_says_everything_under_its_own_name() -> None:
-    billed = Billed(Usage(11, 12, 13, 14, 15, 16, 17, cache_write_1h_tokens=21), "provider", 18, "flag")
+    billed = Billed(Usage(11, 12, 13, 14, 15, 16, 17, cache_write_1h_tokens=21, web_searches=22), "provider", 18, "flag")
     asked = call(end_user="end", session="ses", tags="tag", ip="1.2.3.4", user_agent="agent", client_request_id="cri", stream=True)
     who = caller(person="usr")
     plan = Plan(model("chat", SERVED), (SERVED,), 19, revision=7)
@@ -67,6 +67,6 @@ def test_a_receipt_says_everything_under_its_own_name() -> None:
         "flags": "flag", "input_tokens": 11, "cached_tokens": 12, "cache_write_tokens": 13, "audio_input_tokens": 14, "output_tokens": 15,
         "reasoning_tokens": 16, "audio_output_tokens": 17, "price": "price-1", "cost_nanousd": 18, "quote_nanousd": 19,
         "attempts": written.attempts, "end_user": "end", "session": "ses", "tags": "tag", "ip": "1.2.3.4", "user_agent": "agent", "client_request_id": "cri",
-        "worker": "w0", "windows": "b1:2026-11 b2:total", "quote_tokens": 20, "person": "usr", "cache_write_1h_tokens": 21,
+        "worker": "w0", "windows": "b1:2026-11 b2:total", "quote_tokens": 20, "person": "usr", "cache_write_1h_tokens": 21, "web_searches": 22,
     }  # fmt: skip
     assert written.attempts == (Attempted("acme/up-1", "acme", "ok", 200, 5, None, 7),)
