@@ -223,6 +223,7 @@ class GatewayConsumer(AsyncHttpConsumer):
             content_type=headers.get(b"content-type", b"") if plain is not None and plain.is_form else b"",
             most_input_tokens=most_input_tokens(head, plain, call.body, parsed),
             ties=ties,
+            besides=head.besides,
         )
 
     def _check_ip(self, visitor: Visitor, caller: Caller) -> None:

@@ -41,7 +41,7 @@ def door(endpoint: str, wire: Wire, model: str = "", stream: bool = False) -> Do
     plain, is_chat, counts = plain_endpoints().get(endpoint), endpoint in CHAT, endpoint in COUNTING
     if plain is not None:
         client = structs.replace(client, may_name=plain.may_name)
-    is_usual = plain is None and not (counts or stream or client.passed)
+    is_usual = plain is None and not (counts or stream or client.passed or client.read_path)
     return Door(endpoint, wire, client, model, stream, plain, is_chat, counts, is_usual)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from billing.money import TOKENS_PER_RATE
+from billing.money import TOKENS_PER_RATE, dearest_search_nanousd
 from gateway.errors import BadRequest, DataClassNotAllowed, NoSuchModel, NotAllowed, PriceUnknown
 from gateway.plane.objects import may_read, unreadable
 from gateway.plane.snapshot import Snapshot
@@ -159,8 +159,18 @@ def quoted(call: Call, model: Model, deployments: tuple[Deployment, ...], snapsh
             if hour > one and (not isinstance(call.body, bytes) or CACHE in call.body):
                 one = hour
             input_rate, output_rate, request = max(input_rate, one), max(output_rate, other), max(request, fee)
-    money = -(-(input_tokens * input_rate + output_tokens * output_rate) // TOKENS_PER_RATE) + request
-    return Plan(model, deployments, money, input_tokens + output_tokens, output_tokens, output_rate, 0, snapshot.revision)
+    most, tokens = input_tokens * input_rate + output_tokens * output_rate, input_tokens + output_tokens
+    if call.besides is not None:
+        most += call.besides.searches * dearest_search(deployments)
+        if call.besides.summary_tokens and input_tokens >= call.besides.compacts_from_tokens:
+            most += input_tokens * input_rate + call.besides.summary_tokens * output_rate
+            tokens += input_tokens + call.besides.summary_tokens
+    return Plan(model, deployments, -(-most // TOKENS_PER_RATE) + request, tokens, output_tokens, output_rate, 0, snapshot.revision)
+
+
+def dearest_search(deployments: tuple[Deployment, ...]) -> int:
+    """Return the most that a million web searches can cost, in nano-USD."""
+    return max((dearest_search_nanousd(d.price) for d in deployments if d.price is not None), default=0)
 
 
 def lowered(plan: Plan, left_nanousd: int | None, left_tokens: int | None) -> Plan | None:

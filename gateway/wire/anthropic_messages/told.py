@@ -94,8 +94,6 @@ def usage_of(usage: Usage) -> dict[str, Any]:
         told["cache_creation"] = {"ephemeral_5m_input_tokens": usage.cache_write_tokens - hour, "ephemeral_1h_input_tokens": hour}
     if usage.reasoning_tokens:
         told["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
-    if usage.web_searches:
-        told["server_tool_use"] = {"web_search_requests": usage.web_searches}
     return told
 
 

@@ -93,7 +93,7 @@ def read_usage(body: bytes) -> tuple[Usage | None, str]:
         try:
             usage = msgspec.structs.replace(usage, web_searches=searches_in(RESPONSE.decode(body)))
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            return usage, "searches_invalid"
+            return None, "usage_invalid"
     return usage, problem
 
 

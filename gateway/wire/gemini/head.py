@@ -3,18 +3,33 @@
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import structs
+
+from gateway.terms import Besides
 from gateway.wire import Head
 from gateway.wire.gemini.fields import whole
 from gateway.wire.given import invalid
+from gateway.wire.searches import ASSUMED_SEARCHES
 
 MOST_OUTPUT_TOKENS = 10_000_000
 MOST_CANDIDATES = 100
 _HEAD = Head()
+_SEARCH_TOOLS = frozenset({"googleSearch", "google_search", "googleSearchRetrieval", "google_search_retrieval"})
+# Google knows no limit of them
+_SEARCHES = Besides(ASSUMED_SEARCHES)
 
 
 def read_head(parsed: Mapping[str, Any]) -> Head:
     """Return what the gateway reads of a request; an output limit is for all candidates together. Raises WireError("invalid_request")."""
-    config = _said(parsed, "generationConfig", "generation_config", "")
+    head = _of_config(_said(parsed, "generationConfig", "generation_config", ""))
+    return structs.replace(head, besides=_SEARCHES) if _searches(parsed.get("tools")) else head
+
+
+def _searches(tools: object) -> bool:
+    return isinstance(tools, list) and any(isinstance(tool, dict) and not _SEARCH_TOOLS.isdisjoint(tool) for tool in tools)
+
+
+def _of_config(config: Any) -> Head:
     if config is None:
         return _HEAD
     if type(config) is not dict:

@@ -138,6 +138,8 @@ def read_answer(body: bytes) -> Answer:
         words = (response.error.message if response.error else None) or f"the response is {response.status}"
         raise WireError("garbage", f"the provider could not answer: {words[:2000]}")
     usage, problem = believed(response.usage, response.service_tier)
+    if SEARCH in body:
+        usage, problem = with_searches(usage, problem, _METERED.decode(body).output)
     parts = tuple(part for item in response.output for part in parts_of(item))
     return Answer(
         id=response.id,
@@ -210,7 +212,7 @@ def read_usage(body: bytes) -> tuple[Usage | None, str]:
 
 
 def with_searches(usage: Usage | None, problem: str, output: msgspec.Raw) -> tuple[Usage | None, str]:
-    """Return a usage and its problem with the web searches among the items of an output, or searches_invalid where nobody can read them.
+    """Return a usage and its problem with the web searches among the items of an output, or None and usage_invalid where nobody can read them.
 
     There is a fee for those that were completed, and none for pages that were opened: https://platform.openai.com/docs/guides/tools-web-search.
     """
@@ -219,7 +221,7 @@ def with_searches(usage: Usage | None, problem: str, output: msgspec.Raw) -> tup
     try:
         items = _ITEMS.decode(output) or []
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return usage, problem or "searches_invalid"
+        return None, "usage_invalid"
     searches = [item for item in items if item.type == "web_search_call" and item.status in (None, "completed")]
     made = sum(item.action is None or item.action.type == "search" for item in searches)
     return msgspec.structs.replace(usage, web_searches=made), problem

@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 
-from gateway.terms import Ties
+from gateway.terms import Besides, Ties
 from gateway.wire import Head, WireError
 from gateway.wire.given import misfit
 from gateway.wire.openai_responses.items import is_reference
+from gateway.wire.searches import most_searches, searching
 
 MOST_OUTPUT_TOKENS = 10_000_000
 
@@ -45,7 +46,13 @@ def read_head(parsed: Mapping[str, Any]) -> Head:
         goes_on=fields.background is True,
         in_conversation=fields.conversation is not None,
     )
-    return Head(fields.model, bool(fields.stream), output_tokens, True, fields.safety_identifier or fields.user or "", ties=ties)
+    return Head(fields.model, bool(fields.stream), output_tokens, True, fields.safety_identifier or fields.user or "", ties=ties, besides=_besides(parsed))
+
+
+def _besides(parsed: Mapping[str, Any]) -> Besides | None:
+    """Return the web searches that a request may have the vendor make, None for none; one limit is for all the vendor's own tools together."""
+    searches = most_searches([parsed.get("max_tool_calls")] if searching(parsed.get("tools")) else [])
+    return Besides(searches) if searches else None
 
 
 def _references(given: object) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from msgspec import structs
 from billing.money import Price, Rates
 from gateway import errors
 from gateway.plane.plan import ASSUMED_CONTEXT_TOKENS, ASSUMED_OUTPUT_TOKENS, check_unlisted, lowered, narrowed, plan
-from gateway.terms import UNTOLD, Reference
+from gateway.terms import UNTOLD, Besides, Reference
 from gateway.wire.openai_chat.media_usage import IMAGE_TOKENS
 
 from . import builders
@@ -46,6 +46,22 @@ def test_what_may_be_cached_for_an_hour_is_quoted_at_that_rate() -> None:
     bodies = (b'{"system":"x","ttl":"5m"}', b'{"cache_control":{"ttl":"1h"}}', b'{"prompt_cache_retention":"24h"}')
     rates = [plan(builders.call(body=body, max_output_tokens=1), builders.caller(), known, draw()).quote_nanousd // (len(body) + 64) for body in bodies]
     assert rates == [1_250, 2_000, 2_000]
+
+
+def test_searches_and_a_summary_that_are_asked_for_are_quoted_besides_the_answer() -> None:
+    rates = Rates(input_nanousd=1_000_000_000, output_nanousd=5_000_000_000, web_search_nanousd=10_000_000_000_000)
+    known = builders.snapshot(builders.model("chat", builders.deployment(price=Price(id="p", rates=rates))))
+    asked = builders.call(body=b"x" * 936, max_output_tokens=10)
+    most = (None, Besides(3), Besides(0, 200, 1_000), Besides(0, 200, 1_001), Besides(3, 200, 1_000))
+    plans = [plan(structs.replace(asked, besides=besides), builders.caller(), known, draw()) for besides in most]
+    answer, searches, summary = 1_000 * 1_000 + 10 * 5_000, 3 * 10_000_000, 1_000 * 1_000 + 200 * 5_000
+    assert [(found.quote_nanousd, found.quote_tokens, found.output_tokens) for found in plans] == [
+        (answer, 1_010, 10),
+        (answer + searches, 1_010, 10),
+        (answer + summary, 2_210, 10),
+        (answer, 1_010, 10),
+        (answer + searches + summary, 2_210, 10),
+    ]
 
 
 def test_weights_share_calls_within_one_order() -> None:

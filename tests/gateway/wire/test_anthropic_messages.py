@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from msgspec import structs
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from gateway.terms import Chunk, Usage
+from gateway.terms import Besides, Chunk, Usage
 from gateway.wire import Told, WireError
 from gateway.wire.anthropic_messages import ChunkReader, compose, error_message, read_answer, read_usage
 from gateway.wire.anthropic_messages.betas import tells
+from gateway.wire.anthropic_messages.head import read_head
 from gateway.wire.anthropic_messages.told import usage_of
 from gateway.wire.openai_chat import ChunkWriter, read_ask, write_answer
 from gateway.wire.sse import EventBuffer, data_of
@@ -272,3 +273,37 @@ def test_what_a_compaction_wrote_for_an_hour_is_added() -> None:
     }
     told = read_answer(orjson.dumps({"content": [], "usage": usage})).usage
     assert told == Usage(input_tokens=25, cache_write_tokens=8, cache_write_1h_tokens=6, output_tokens=3)
+
+
+@pytest.mark.parametrize(
+    ("used", "searches"),
+    [({"web_search_requests": 3, "web_fetch_requests": 9}, 3), ({"web_search_requests": -1}, 0), ({"web_search_requests": True}, 0), ([3], 0), (None, 0)],
+)
+def test_web_searches_are_told_whole_and_streamed(used: Any, searches: int) -> None:
+    expected = Usage(input_tokens=10, output_tokens=7, web_searches=searches)
+    told = {"input_tokens": 10, "output_tokens": 7, "server_tool_use": used}
+    assert read_usage(orjson.dumps({"usage": told})) == (expected, "")
+    reader = ChunkReader()
+    for event in (
+        {"type": "message_start", "message": {"id": "m", "usage": {"input_tokens": 10}}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": told},
+    ):
+        reader.feed(b"data: " + orjson.dumps(event) + b"\n\n")
+    assert reader.usage_so_far == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "besides"),
+    [
+        ({}, None),
+        ({"tools": [{"name": "web_search", "input_schema": {}}, {"type": "custom"}, 7]}, None),
+        ({"tools": [{"type": "web_search_20250305", "max_uses": 4}]}, Besides(4, 0, 50_000)),
+        ({"tools": [{"type": "web_search_20250305"}, {"type": "web_search_20260209", "max_uses": 2}]}, Besides(12, 0, 50_000)),
+        ({"tools": [{"type": "web_search_20250305", "max_uses": 10**30}]}, Besides(10_000, 0, 50_000)),
+        ({"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}}, None),
+        ({"context_management": {"edits": [7, {"type": "compact_20260112"}]}}, Besides(0, 20_000, 50_000)),
+        ({"context_management": 7, "tools": 7}, None),
+    ],
+)
+def test_searches_and_compaction_that_a_request_asks_for_are_read(asked: dict[str, Any], besides: Besides | None) -> None:
+    assert read_head({"model": "m", "max_tokens": 5, **asked}).besides == besides

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.terms import Answer, Ask, Chunk, ChunkKind, Citation, Message, Part, PartKind, Tool, ToolChoice, Usage
+from gateway.terms import Answer, Ask, Besides, Chunk, ChunkKind, Citation, Message, Part, PartKind, Tool, ToolChoice, Usage
 from gateway.wire import Head, Named, Seen, Told, WireError, shelf
 from gateway.wire.gemini import ChunkReader, ChunkWriter, compose, limit_output, read_answer, read_ask, read_usage, write_answer
 from gateway.wire.gemini.answer import text_bytes
@@ -698,3 +698,34 @@ def test_other_vendors_clients_name_no_file_that_google_keeps(address: str) -> N
         media(Part(kind=PartKind.IMAGE, text=address), "messages.0.content.0")
     elsewhere = media(Part(kind=PartKind.IMAGE, text="https://storage.googleapis.com/public/a.png"), "messages.0.content.0")
     assert elsewhere == {"fileData": {"mimeType": "image/png", "fileUri": "https://storage.googleapis.com/public/a.png"}}
+
+
+@pytest.mark.parametrize(("model", "searches"), [("gemini-2.5-flash", 1), ("gemini-3-pro-preview", 3), ("", 3)])
+def test_google_searches_are_counted_as_the_models_generation_is_billed(model: str, searches: int) -> None:
+    grounded = {"content": {"parts": [{"text": "a"}]}, "finishReason": "STOP", "groundingMetadata": {"webSearchQueries": ["a", "b", "c"]}}
+    body = {"candidates": [grounded], "modelVersion": model, "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2}}
+    expected = Usage(input_tokens=3, output_tokens=2, web_searches=searches)
+    assert read_usage(orjson.dumps(body)) == (expected, "")
+    meter = Meter()
+    early = {**body, "candidates": [{**grounded, "finishReason": None, "groundingMetadata": {"webSearchQueries": ["a"]}}]}
+    meter.feed(b"data: " + orjson.dumps(early) + b"\n\n")
+    assert meter.feed(b"data: " + orjson.dumps(body) + b"\n\n").usage == expected
+    for nothing in ({}, {"webSearchQueries": []}, {"webSearchQueries": 7}):
+        plain = {**body, "candidates": [{**grounded, "groundingMetadata": nothing}]}
+        assert read_usage(orjson.dumps(plain)) == (Usage(input_tokens=3, output_tokens=2), "")
+    assert read_usage(orjson.dumps({**body, "candidates": [{"groundingMetadata": {"webSearchQueries": []}, "index": "x"}]})) == (
+        None,
+        "usage_invalid",
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "head"),
+    [
+        ({"tools": [{"functionDeclarations": []}, 7]}, Head()),
+        ({"tools": [{"googleSearch": {}}]}, Head(besides=Besides(10))),
+        ({"tools": [{"google_search": {}}], "generationConfig": {"maxOutputTokens": 5}}, Head(max_output_tokens=5, besides=Besides(10))),
+    ],
+)
+def test_google_searches_that_a_request_may_cause_are_read(asked: dict[str, Any], head: Head) -> None:
+    assert read_head(asked) == head

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from gateway.terms import Answer, Ask, Chunk, ChunkKind, Citation, Logprob, Message, Part, PartKind, Ties, TokensChunk, Tool, ToolChoice, Usage
+from gateway.terms import Answer, Ask, Besides, Chunk, ChunkKind, Citation, Logprob, Message, Part, PartKind, Ties, TokensChunk, Tool, ToolChoice, Usage
 from gateway.wire import BatchResult, BatchTold, Told, WireError, working_endpoints
 from gateway.wire.openai_responses import WIRE, ChunkReader, ChunkWriter, compose, read_answer, read_ask, read_usage, write_answer
 from gateway.wire.sse import EventBuffer, data_of
@@ -206,7 +206,7 @@ def test_a_whole_answer_is_read_with_all_its_items() -> None:
             Part(kind=PartKind.TOOL_CALL, id="c1", name="f", text="{}"),
         ),
         finish="tool_calls",
-        usage=Usage(input_tokens=10, cached_tokens=4, cache_write_tokens=2, output_tokens=5, reasoning_tokens=3, tier="priority"),
+        usage=Usage(input_tokens=10, cached_tokens=4, cache_write_tokens=2, output_tokens=5, reasoning_tokens=3, tier="priority", web_searches=1),
         created_at_s=5,
         service_tier="priority",
         untold=("web_search_call", "annotations"),
@@ -641,3 +641,37 @@ def test_a_stream_cut_anywhere_is_read_the_same(cuts: list[int]) -> None:
         return [chunk for piece in pieces for event in buffer.feed(piece) for chunk in reader.feed(event)]
 
     assert heard([stream[a:b] for a, b in itertools.pairwise(borders)]) == heard([stream])
+
+
+def test_web_searches_that_were_completed_are_counted_whole_and_streamed() -> None:
+    searches: list[dict[str, Any]] = [
+        {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "x"}},
+        {"type": "web_search_call", "id": "ws_2", "status": "completed"},
+        {"type": "web_search_call", "id": "ws_3", "status": "completed", "action": {"type": "open_page", "url": "https://a.example"}},
+        {"type": "web_search_call", "id": "ws_4", "status": "failed", "action": {"type": "search"}},
+    ]
+    message = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "web_search_call", "annotations": []}]}
+    for output, made in (([message, *searches], 2), ([message], 0)):
+        response = {"id": "r", "status": "completed", "output": output, "usage": {"input_tokens": 3, "output_tokens": 2}}
+        expected = Usage(input_tokens=3, output_tokens=2, web_searches=made)
+        assert read_usage(orjson.dumps(response)) == (expected, "")
+        assert read_answer(orjson.dumps(response)).usage == expected
+        reader = ChunkReader()
+        reader.feed(b"data: " + orjson.dumps({"type": "response.completed", "response": response}) + b"\n\n")
+        assert reader.usage_so_far == expected
+    garbled = {"output": [{"type": 7, "id": "web_search_call"}], "usage": {"input_tokens": 3, "output_tokens": 2}}
+    assert read_usage(orjson.dumps(garbled)) == (None, "usage_invalid")
+
+
+@pytest.mark.parametrize(
+    ("asked", "besides"),
+    [
+        ({"tools": [{"type": "function", "name": "web_search"}]}, None),
+        ({"tools": [{"type": "web_search"}]}, Besides(10)),
+        ({"tools": [{"type": "web_search_preview"}], "max_tool_calls": 3}, Besides(3)),
+        ({"max_tool_calls": 3}, None),
+    ],
+)
+def test_web_searches_that_a_request_may_cause_are_read(asked: dict[str, Any], besides: Besides | None) -> None:
+    assert WIRE.client is not None
+    assert WIRE.client.read_head({"model": "m", **asked}).besides == besides
