@@ -1,6 +1,5 @@
 """What a wire says is what it hears: conversations written for a provider and read as from a client, answers told to a client and read as from a provider."""
 
-from base64 import b64encode
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
@@ -11,28 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.terms import Answer, Ask, Chunk, ChunkKind, Message, Part, PartKind, Tool, Usage
-from gateway.wire import Told, Wire, shelf
+from gateway.terms import Answer, Ask, Chunk, ChunkKind, Message, Part, PartKind, Usage
+from gateway.wire import Wire
 from gateway.wire.strict import fields
+from tests.gateway.wire.spoken import PICTURES, TEXTS, TOLD, TOOLS, WIRES, calls_of, chunks_of, essence
 
-TOLD = Told(model="m", call_id="1", created_at_s=1)
-WIRES = [wire for wire in shelf().values() if wire.client is not None and wire.upstream is not None]
 BOTH_WAYS = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
-WORDS = st.text(min_size=1, max_size=30).filter(lambda text: bool(text.strip()) and not text.startswith("sgw1."))
-NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,20}", fullmatch=True)
-ARGUMENTS = st.dictionaries(NAMES, st.integers(-9, 9) | WORDS | st.booleans(), max_size=3).map(lambda value: orjson.dumps(value).decode())
-PICTURES = st.binary(min_size=1, max_size=12).map(
-    lambda data: Part(kind=PartKind.IMAGE, text=f"data:image/png;base64,{b64encode(data).decode()}", media_type="image/png")
-)
-TEXTS = st.builds(Part, kind=st.just(PartKind.TEXT), text=WORDS)
-SCHEMA = msgspec.Raw(b'{"type":"object","properties":{"place":{"type":"string"}},"required":["place"],"additionalProperties":false}')
-
-
-@st.composite
-def _calls(draw: st.DrawFn, most: int) -> list[Part]:
-    """Calls of distinct ids."""
-    names = draw(st.lists(NAMES, min_size=1, max_size=most))
-    return [Part(kind=PartKind.TOOL_CALL, id=f"call_{draw(NAMES)}{number}", name=name, text=draw(ARGUMENTS)) for number, name in enumerate(names)]
 
 
 @st.composite
@@ -43,7 +26,7 @@ def _turns(draw: st.DrawFn) -> tuple[Message, ...]:
         turns.append(Message(role="user", parts=tuple(draw(st.lists(TEXTS | PICTURES, min_size=1, max_size=2)))))
         said = draw(st.lists(TEXTS, min_size=1, max_size=1))
         if draw(st.booleans()):
-            calls = draw(_calls(2))
+            calls = draw(calls_of(2))
             results = [Part(kind=PartKind.TOOL_RESULT, id=call.id, name=call.name, parts=(draw(TEXTS),)) for call in calls]
             turns += [Message(role="assistant", parts=(*said, *calls)), Message(role="user", parts=tuple(results))]
             said = draw(st.lists(TEXTS, min_size=1, max_size=1))
@@ -51,7 +34,6 @@ def _turns(draw: st.DrawFn) -> tuple[Message, ...]:
     return (*turns, Message(role="user", parts=(draw(TEXTS),)))
 
 
-TOOLS = st.lists(st.builds(Tool, name=NAMES, description=WORDS, schema=st.just(SCHEMA)), min_size=1, max_size=2, unique_by=lambda tool: tool.name)
 ASKS = st.builds(
     Ask,
     model=st.just("m"),
@@ -62,19 +44,9 @@ ASKS = st.builds(
 )
 
 
-def _essence(part: Part) -> Part:
-    """Return a part without where it stands, and what some wires say though nobody did: the name of the call a result is of, that nobody signed a call."""
-    part = msgspec.structs.replace(part, at="")
-    if part.kind is PartKind.TOOL_RESULT:
-        return msgspec.structs.replace(part, name="", parts=tuple(_essence(inner) for inner in part.parts))
-    if part.kind is PartKind.TOOL_CALL:
-        return msgspec.structs.replace(part, text=orjson.dumps(orjson.loads(part.text)).decode(), signature="", signed_by="")
-    return part
-
-
 def _conversation(ask: Ask) -> list[tuple[str, list[Part]]]:
     """Return who says what in turn; on the chat wire every result is a message of its own."""
-    return [(role, [_essence(part) for message in turn for part in message.parts]) for role, turn in groupby(ask.messages, key=lambda message: message.role)]
+    return [(role, [essence(part) for message in turn for part in message.parts]) for role, turn in groupby(ask.messages, key=lambda message: message.role)]
 
 
 def _tools(ask: Ask) -> list[tuple[Any, ...]]:
@@ -103,7 +75,7 @@ def test_a_conversation_is_heard_as_it_was_said(wire: Wire, ask: Ask) -> None:
 @st.composite
 def _answers(draw: st.DrawFn) -> Answer:
     """A text, calls of functions, or both, with what they cost."""
-    calls = draw(st.just([]) | _calls(3))
+    calls = draw(st.just([]) | calls_of(3))
     text = draw(st.lists(TEXTS, min_size=0 if calls else 1, max_size=1))
     cached, reasoning = draw(st.integers(0, 5)), draw(st.integers(0, 5))
     rest, said = draw(st.integers(1, 9)), draw(st.integers(1, 9))
@@ -119,25 +91,8 @@ def test_an_answer_is_read_as_it_was_told(wire: Wire, answer: Answer) -> None:
     assert wire.client is not None
     assert wire.upstream is not None
     read = wire.upstream.read_answer(wire.client.write_answer(answer, TOLD))
-    assert [_essence(part) for part in read.parts] == [_essence(part) for part in answer.parts]
+    assert [essence(part) for part in read.parts] == [essence(part) for part in answer.parts]
     assert (read.finish, read.usage, read.problem) == (answer.finish, answer.usage, "")
-
-
-def _chunks(answer: Answer, cut: int) -> Iterable[Chunk]:
-    """Return an answer as a stream tells it, texts and arguments in pieces of `cut` letters."""
-    yield Chunk(kind=ChunkKind.START, id=answer.id)
-    index = 0
-    for part in answer.parts:
-        pieces = [part.text[at : at + cut] for at in range(0, len(part.text), cut)]
-        if part.kind is PartKind.TEXT:
-            yield from (Chunk(kind=ChunkKind.TEXT, text=piece) for piece in pieces)
-        else:
-            yield Chunk(kind=ChunkKind.TOOL_START, index=index, id=part.id, name=part.name)
-            yield from (Chunk(kind=ChunkKind.TOOL_ARGUMENTS, index=index, text=piece) for piece in pieces)
-            index += 1
-    yield Chunk(kind=ChunkKind.FINISH, finish=answer.finish)
-    yield Chunk(kind=ChunkKind.USAGE, usage=answer.usage)
-    yield Chunk(kind=ChunkKind.END)
 
 
 def _gathered(chunks: Iterable[Chunk]) -> tuple[list[Part], str, Usage | None]:
@@ -166,9 +121,9 @@ def test_a_stream_is_read_as_it_was_told_however_it_is_cut(wire: Wire, answer: A
     assert wire.client is not None
     assert wire.upstream is not None
     writer, buffer, reader = wire.client.chunk_writer(TOLD), wire.buffer(1 << 20), wire.upstream.chunk_reader()
-    told = b"".join(writer.write(chunk) for chunk in _chunks(answer, cut))
+    told = b"".join(writer.write(chunk) for chunk in chunks_of(answer, cut))
     events = [event for at in range(0, len(told), size) for event in buffer.feed(told[at : at + size])]
     chunks = [chunk for event in (*events, *buffer.end()) for chunk in reader.feed(event)]
     parts, finish, usage = _gathered([*chunks, *reader.end()])
-    assert [_essence(part) for part in parts] == [_essence(part) for part in answer.parts]
+    assert [essence(part) for part in parts] == [essence(part) for part in answer.parts]
     assert (finish, usage, reader.problem) == (answer.finish, answer.usage, "")
