@@ -7,7 +7,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -187,19 +189,33 @@ def tools_environment() -> Mapping[str, str]:
     }
 
 
-def on_postgres() -> None:
-    """Run the tests that touch the database on a Postgres of their own. Raises CheckFailed."""
+@contextmanager
+def databases() -> Iterator[str]:
+    """Start a Postgres and yield its URL; what all steps copy, migrated databases and a demo, is made meanwhile, as linting and journeys leave time."""
     from pgserver.postgres_server import get_server  # only here: it carries a whole Postgres
 
-    with tempfile.TemporaryDirectory(prefix="symbiosis-postgres-") as folder:
+    with tempfile.TemporaryDirectory(prefix="symbiosis-postgres-") as folder, tempfile.TemporaryDirectory(prefix="symbiosis-run-") as shared:
         server = get_server(folder, cleanup_mode="delete")
+        os.environ["SYMBIOSIS_TEST_SHARED"] = shared
         try:
             for setting in UNSAFE:
                 server.psql(f"ALTER SYSTEM SET {setting} = off")
             server.psql("SELECT pg_reload_conf()")
-            run(ON_POSTGRES, SYMBIOSIS_TEST_DATABASE_URL=server.get_uri())
+            url = server.get_uri()
+            making = subprocess.Popen(("nice", PYTHON, "-m", "tests.fakes.migrated"), cwd=ROOT, env={**os.environ, "SYMBIOSIS_TEST_DATABASE_URL": url})
+            try:
+                yield url
+            finally:
+                making.terminate()
+                making.wait()
         finally:
+            del os.environ["SYMBIOSIS_TEST_SHARED"]
             server.cleanup()
+
+
+def on_postgres(url: str) -> None:
+    """Run the tests that touch the database on Postgres. Raises CheckFailed."""
+    run(ON_POSTGRES, SYMBIOSIS_TEST_DATABASE_URL=url)
 
 
 def on_sqlite() -> None:
@@ -220,14 +236,20 @@ def everything() -> None:
     began = time.monotonic()
     os.environ.update(tools_environment())
     failed = []
-    steps = {"Linting": lint, "Playing the journeys": journeys, "Testing on SQLite": on_sqlite, "Testing on Postgres": on_postgres}
-    for words, step in steps.items():
-        say(f"{words} ...")
-        try:
-            step()
-        except CheckFailed as failure:
-            failed.append(str(failure))
-        say(f"  {time.monotonic() - began:.0f} s so far")
+    with databases() as url:
+        steps: dict[str, Callable[[], None]] = {
+            "Linting": lint,
+            "Playing the journeys": journeys,
+            "Testing on SQLite": on_sqlite,
+            "Testing on Postgres": partial(on_postgres, url),
+        }
+        for words, step in steps.items():
+            say(f"{words} ...")
+            try:
+                step()
+            except CheckFailed as failure:
+                failed.append(str(failure))
+            say(f"  {time.monotonic() - began:.0f} s so far")
     if failed:
         raise CheckFailed("\n".join(failed))
     say(f"Everything passed in {time.monotonic() - began:.0f} s.")

@@ -33,8 +33,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the run's shared folder, and let `force_login` stand for a whole sign-in; tests of the steps themselves go through the pages."""
-    if not hasattr(config, "workerinput"):
+    """Make the run's shared folder if no other run shares its own; let `force_login` stand for a whole sign-in, whose steps have tests of their own."""
+    if not hasattr(config, "workerinput") and migrated.SHARED not in os.environ:
         folder = os.environ[migrated.SHARED] = tempfile.mkdtemp(prefix="symbiosis-run-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     from django.contrib.auth.signals import user_logged_in  # Django starts only after this file is read

@@ -1,5 +1,7 @@
 """`make test` runs every step, whatever fails before it, and tells all that failed."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from deploy import check
@@ -9,8 +11,8 @@ def test_every_step_runs_and_all_that_failed_is_told(monkeypatch: pytest.MonkeyP
     ran = []
 
     def step(name: str, *, fails: bool) -> None:
-        def run() -> None:
-            ran.append(name)
+        def run(*given: str) -> None:
+            ran.append((name, *given))
             if fails:
                 raise check.CheckFailed(f"{name} failed")
 
@@ -21,7 +23,8 @@ def test_every_step_runs_and_all_that_failed_is_told(monkeypatch: pytest.MonkeyP
     step("on_sqlite", fails=True)
     step("on_postgres", fails=False)
     monkeypatch.setattr(check, "tools_environment", dict)
+    monkeypatch.setattr(check, "databases", lambda: nullcontext("a URL"))
     with pytest.raises(check.CheckFailed, match="journeys failed\non_sqlite failed"):
         check.everything()
-    assert ran == ["lint", "journeys", "on_sqlite", "on_postgres"]
+    assert ran == [("lint",), ("journeys",), ("on_sqlite",), ("on_postgres", "a URL")]
     assert "Everything passed" not in capsys.readouterr().out
