@@ -85,8 +85,8 @@ def test_what_a_provider_refuses_is_named_as_the_callers_wire_calls_it_and_only_
         ({"contents": [{"role": "model", "parts": [{"text": "So"}]}]}, "contents", "The last message must be the user's"),
         (
             {"contents": [{"parts": [{"text": "x"}]}, {"parts": [{"fileData": {"mimeType": "application/pdf", "fileUri": "https://a.example/b.pdf"}}]}]},
-            "contents[0]",
-            "contents[0]: the provider of this model takes documents as data only",
+            "contents[1].parts[0].fileData",
+            "contents[1].parts[0].fileData: the provider of this model takes documents as data only",
         ),
     ],
 )
