@@ -26,7 +26,9 @@ def read_head(parsed: Mapping[str, Any]) -> Head:
 
 
 def _searches(tools: object) -> bool:
-    return isinstance(tools, list) and any(isinstance(tool, dict) and not _SEARCH_TOOLS.isdisjoint(tool) for tool in tools)
+    # an object alone is a list of one to Google
+    listed = tools if isinstance(tools, list) else [tools]
+    return any(isinstance(tool, dict) and not _SEARCH_TOOLS.isdisjoint(tool) for tool in listed)
 
 
 def _of_config(config: Any) -> Head:

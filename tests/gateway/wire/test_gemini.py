@@ -724,6 +724,7 @@ def test_google_searches_are_counted_as_the_models_generation_is_billed(model: s
     [
         ({"tools": [{"functionDeclarations": []}, 7]}, Head()),
         ({"tools": [{"googleSearch": {}}]}, Head(besides=Besides(10))),
+        ({"tools": {"googleSearch": {}}}, Head(besides=Besides(10))),
         ({"tools": [{"google_search": {}}], "generationConfig": {"maxOutputTokens": 5}}, Head(max_output_tokens=5, besides=Besides(10))),
     ],
 )
