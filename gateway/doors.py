@@ -55,7 +55,8 @@ NAMING = [
 DOORS: dict[bytes, Door] = {
     b"/v1/" + endpoint.encode(): door(endpoint, wire)
     for endpoint, wire in by_endpoint().items()
-    if (callers := wire.callers) is None or callers.read_path is None
+    # a vendor's own API is spoken on provider paths alone
+    if wire.own is None and ((callers := wire.callers) is None or callers.read_path is None)
 }
 # where Azure's clients call: the same endpoints, some with the model in the path
 AZURE = b"/openai/"

@@ -1,6 +1,7 @@
 """Which provider account and endpoint a path means, and what is never passed on to a vendor, whatever an account allows. Knows no objects."""
 
 import re
+from itertools import pairwise
 from urllib.parse import parse_qsl
 
 from gateway.doors import meant
@@ -25,6 +26,8 @@ _WORDS = """
     generateaccesstoken generateidtoken signblob signjwt
 """
 ADMINISTRATIVE = frozenset(_WORDS.split())
+# where the servers of Ollama, which have no accounts, change the models that everybody is served
+CHANGES_MODELS = frozenset({"create", "copy", "delete", "pull", "push", "blobs"})
 # what a query must not say: another credential, another method, or an answer that is a script
 UNSAFE_QUERY = frozenset(
     {"key", "apikey", "accesstoken", "oauthtoken", "authorization", "subscriptionkey", "sig", "httpmethod", "xhttpmethodoverride", "callback"}
@@ -61,13 +64,15 @@ def is_administrative(method: str, rest: str) -> bool:
     """Return whether a request would administer the vendor's account, or get a credential there."""
     words = [re.sub("[-_.~]", "", word) for word in re.split("[/:]", rest.lower())]
     # whoever made a model, its deletion concerns everybody
-    return not ADMINISTRATIVE.isdisjoint(words) or (method not in ("GET", "HEAD", "POST") and "models" in words)
+    deletes_model = method not in ("GET", "HEAD", "POST") and "models" in words
+    changes_model = any(first == "api" and second in CHANGES_MODELS for first, second in pairwise(words))
+    return deletes_model or changes_model or not ADMINISTRATIVE.isdisjoint(words)
 
 
 def spelt_otherwise(rest: str) -> bool:
     """Return whether a path that leads to no metered endpoint as it is written may do so at a vendor who reads it more kindly, or by another prefix."""
     words = rest.lower().strip("/").split("/")
-    while words[:-1] and words[0] in PREFIXES:
+    while words[:-1] and words[0] in PREFIXES and "/".join(words) not in METERED:
         words.pop(0)
     # Google's name the model before the colon
     return "/".join(words) in METERED or words[-1].partition(":")[2] in METERED

@@ -142,8 +142,11 @@ class Pool:
     def raw_head(self, method: str, path: str, content_type: bytes = b"application/json") -> bytes:
         """Return the head of any request to a path under the account's base URL. Raises ValueError when a line would break it."""
         parts = urlsplit(self.account.base_url)
+        base = parts.path.rstrip("/")
+        if path.startswith(self.provider.at_root):
+            base = base.removesuffix("/v1")
         lines = [
-            f"{method} {parts.path.rstrip('/')}{path} HTTP/1.1\r\nhost: {parts.netloc.rpartition('@')[2]}\r\n".encode(),
+            f"{method} {base}{path} HTTP/1.1\r\nhost: {parts.netloc.rpartition('@')[2]}\r\n".encode(),
             b"content-type: " + content_type + b"\r\naccept-encoding: identity\r\nuser-agent: symbiosis-gateway\r\nvia: 1.1 " + self._via + b"\r\n",
         ]
         for name, value in self.provider.headers(self.account.credential if self.tokens is None else self.tokens.token):

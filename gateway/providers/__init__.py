@@ -71,7 +71,8 @@ class Provider(Frozen, frozen=True):
     first; `headers` builds the
     authentication headers from the opened credential; `path` the path under the account's base URL from endpoint,
     upstream model, account options and whether it streams; `locate` finds the endpoint from the rest of a provider path, `other_path` the path under
-    the base URL from the rest of one that is no known endpoint; `live_model` what a live session calls an upstream model, by the account's options;
+    the base URL from the rest of one that is no known endpoint; paths that begin as one of `at_root` stand beside the base URL's /v1;
+    `live_model` is what a live session calls an upstream model, by the account's options;
     `options` lists the option names an account of this kind needs, with a hint, `may_have` those it may be given.
     `drop` are request fields the vendor refuses; `rename` maps request fields to the vendor's names.
     `output_limit` is the request field that bounds a chat answer's tokens.
@@ -96,6 +97,7 @@ class Provider(Frozen, frozen=True):
     path: Callable[[str, str, Mapping[str, str], bool], str] = same_path
     locate: Callable[[str], str] = same_endpoint
     other_path: Callable[[str], str] = same_rest
+    at_root: tuple[str, ...] = ()
     live_model: Callable[[str, Mapping[str, str]], str] = same_model
     options: Mapping[str, str] = {}
     may_have: Mapping[str, str] = {}

@@ -1,12 +1,20 @@
-"""Cohere, by the endpoints it keeps for OpenAI's SDKs; its models are listed elsewhere and by name. Its own `v2/chat` and `v2/embed` are not metered."""
+"""Cohere: its models are listed elsewhere than its endpoints for OpenAI's SDKs are, and by name.
+
+Its own SDK (`ClientV2(base_url="https://<gateway>/v1/<account>", api_key="sgw_vk_...")`) chats, streamed or not, embeds texts and reranks, metered by the units
+that Cohere bills; embedding pictures is refused, whose price is another. `tokenize`, `detokenize` and version 1 of the API are not metered and go through
+only where the account allows unknown endpoints.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from gateway.providers import Provider, same_endpoint
+from gateway.wire.cohere import CHAT, EMBED
 
 
 def _path(endpoint: str, model: str, options: Mapping[str, str], stream: bool) -> str:
+    if endpoint in (CHAT, EMBED):
+        return "/" + endpoint
     return "/v2/rerank" if endpoint == "rerank" else "/compatibility/v1/" + endpoint
 
 
@@ -34,6 +42,8 @@ PROVIDER = Provider(
         "chat/completions": "openai_chat",
         "embeddings": "openai_chat",
         "rerank": "openai_chat",
+        CHAT: "cohere",
+        EMBED: "cohere",
     },
     base_url="https://api.cohere.ai",
     path=_path,

@@ -24,6 +24,26 @@ def test_a_provider_path_is_an_account_and_the_rest(path: bytes, place: Place) -
     assert place_of(path, SNAPSHOT) == place
 
 
+@pytest.mark.parametrize("path", ["api/pull", "api/push", "api/create", "api/copy", "api/delete", "api/blobs/sha256:0", "v1/API/Pull"])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "HEAD"])
+def test_what_changes_the_models_of_ollamas_servers_is_never_passed_on(method: str, path: str) -> None:
+    with pytest.raises(UnknownEndpoint, match="is never passed on"):
+        check_passes(method, Place("lab", path, path), is_allowed=True)
+
+
+@pytest.mark.parametrize("path", ["API/chat", "api/Generate", "v1/v1/api/embed", "V2/chat", "v1/v2/embed", "openai/v2/chat"])
+def test_vendors_own_apis_are_not_asked_by_other_spellings(path: str) -> None:
+    with pytest.raises(UnknownEndpoint, match="another spelling of an endpoint that is metered"):
+        check_passes("POST", Place("lab", path, path), is_allowed=True)
+
+
+def test_what_ollama_tells_of_its_models_is_the_accounts_to_allow() -> None:
+    for path in ("api/tags", "api/ps", "api/show", "api/version"):
+        check_passes("GET", Place("lab", path, path), is_allowed=True)
+        with pytest.raises(UnknownEndpoint, match="the gateway cannot meter it"):
+            check_passes("GET", Place("lab", path, path), is_allowed=False)
+
+
 @pytest.mark.parametrize(
     ("path", "told"),
     [

@@ -26,9 +26,11 @@ NOW_S = 1_795_521_600.0
 SHELF = {
     **builders.SHELF,
     "anthropic": Provider(slug="anthropic", title="Anthropic", wires={"messages": "anthropic_messages", "messages/count_tokens": "anthropic_messages"}),
-    "bedrock": providers()["bedrock"],
+    **{slug: providers()[slug] for slug in ("bedrock", "cohere", "ollama")},
 }
 AWS = {"base_url": "https://bedrock.example", "sealed_credential": b"AKIDEXAMPLE012345678:secretsecretsecret", "options": {"region": "eu-central-1"}}
+# vendors that are asked as they are on the shelf, with what their accounts have
+THEMSELVES = {"bedrock": AWS, "cohere": {"base_url": "https://cohere.example"}, "ollama": {"base_url": "http://ollama.example:11434/v1"}}
 
 
 @dataclass
@@ -133,14 +135,14 @@ class Heard:
 
 
 class Scene:
-    """One model with a deployment at each vendor, in their order, and budgets in a bank. Vendors named a... speak Anthropic's wire, `bedrock` AWS's."""
+    """One model with a deployment at each vendor, in their order, and budgets in a bank. Those named a... speak Anthropic's wire."""
 
     def __init__(self, rules: Rules | None = None, bank: Bank | None = None, **vendors: Vendor) -> None:
         self.now, self.vendors, self.records, self.figures = NOW_S, vendors, Records(), Figures()
         self.bank = bank or Bank()
         pools = Pools(SHELF, self._client, b"test")
-        kinds = {slug: "anthropic" if slug[0] == "a" else "openai" for slug in vendors} | {"bedrock": "bedrock"}
-        accounts = tuple(builders.sealed_account(slug, provider=kinds[slug], **(AWS if slug == "bedrock" else {})) for slug in vendors)
+        kinds = {slug: "anthropic" if slug[0] == "a" else "openai" for slug in vendors} | {slug: slug for slug in THEMSELVES}
+        accounts = tuple(builders.sealed_account(slug, provider=kinds[slug], **THEMSELVES.get(slug, {})) for slug in vendors)
         deployments = tuple(builders.deployment(slug, order=order) for order, slug in enumerate(vendors))
         structure = builders.Structure(accounts=accounts, models=(builders.model("chat", *deployments),), projects=(builders.project(),))
         update = builders.Update(revision=9, structure=structure, keys=(), whole=True)

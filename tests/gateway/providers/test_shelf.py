@@ -4,11 +4,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from msgspec import structs
 
 from gateway import providers, wire
 from gateway.management.commands import provider_reference
+from gateway.plane.pools import Pool
 from gateway.plane.route import find
 from gateway.providers import Provider, shelf
+from tests.gateway.providers.test_bedrock import ACCOUNT, Nobody
 
 EVERY = pytest.mark.parametrize("provider", shelf().values(), ids=shelf().keys())
 
@@ -97,7 +100,18 @@ def test_coheres_paths_for_openais_sdks_and_its_own_are_told_apart() -> None:
     cohere = shelf()["cohere"]
     rests = ("compatibility/v1/chat/completions", "compatibility/v1/embeddings", "v2/rerank", "v1/rerank", "v2/chat", "v1/tokenize")
     assert [cohere.locate(rest) for rest in rests] == ["chat/completions", "embeddings", "rerank", "rerank", "v2/chat", "tokenize"]
-    assert [cohere.other_path(rest) for rest in ("v1/tokenize", "tokenize", "v2/chat")] == ["/v1/tokenize", "/v1/tokenize", "/v2/chat"]
+    assert [cohere.other_path(rest) for rest in ("v1/tokenize", "tokenize", "v2/datasets")] == ["/v1/tokenize", "/v1/tokenize", "/v2/datasets"]
+    endpoints = ("chat/completions", "v2/chat", "v2/embed", "rerank")
+    assert [cohere.path(endpoint, "m", {}, True) for endpoint in endpoints] == ["/compatibility/v1/chat/completions", "/v2/chat", "/v2/embed", "/v2/rerank"]
+
+
+def test_ollamas_own_paths_stand_beside_those_for_openais_sdks() -> None:
+    ollama = shelf()["ollama"]
+    rests = ("api/chat", "api/generate", "api/embed", "api/embeddings", "api/tags", "v1/chat/completions")
+    assert [ollama.locate(rest) for rest in rests] == [*rests[:-1], "chat/completions"]
+    pool = Pool(structs.replace(ACCOUNT, base_url="http://lab:11434/v1", credential=""), ollama, Nobody(), b"g")
+    heads = [pool.head(endpoint, "m", False).split(b" ")[1] for endpoint in ("api/chat", "chat/completions")]
+    assert (heads, pool.raw_head("GET", ollama.other_path("api/tags")).split(b" ")[1]) == ([b"/api/chat", b"/v1/chat/completions"], b"/api/tags")
 
 
 def test_googles_paths_name_model_and_method() -> None:
