@@ -71,11 +71,13 @@ def bytes_of(body: object) -> bytes:
 
 
 def stream_of(events: Iterable[object], wire: Wire) -> bytes:
-    """Return the bytes of an upstream's stream: objects are data, `{event, data}` names its event, texts stand for their data."""
+    """Return the bytes of an upstream's stream: objects are data, `{event, data}` names its event, `{comment}` is one, texts stand for their data."""
     return b"".join(_event(event, wire) for event in events)
 
 
 def _event(event: Any, wire: Wire) -> bytes:
+    if isinstance(event, dict) and event.keys() == {"comment"} and isinstance(event["comment"], str):
+        return b": " + event["comment"].encode() + b"\n\n"
     named = isinstance(event, dict) and event.keys() == {"event", "data"}
     name, data = (event["event"], event["data"]) if named else (event.get("type", "") if isinstance(event, dict) else "", event)
     if wire.stream_type != b"text/event-stream":

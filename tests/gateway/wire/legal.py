@@ -36,8 +36,8 @@ def answer(wire: str, body: dict[str, Any]) -> None:
 
 
 def event(wire: str, data: object) -> None:
-    """Raise ValidationError unless an event of a stream is one that the wire's SDK describes; comments and errors have no type there."""
-    if isinstance(data, dict) and "error" not in data and data.get("type") != "error":
+    """Raise ValidationError unless an event of a stream is one that the wire's SDK describes; comments, pings and errors have no type there."""
+    if isinstance(data, dict) and "error" not in data and data.get("type") not in ("error", "ping"):
         EVENTS[wire](data)
 
 
