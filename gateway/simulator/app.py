@@ -16,6 +16,8 @@ from gateway.simulator import (
     faults,
     gemini_live,
     gemini_wire,
+    ollama_generate,
+    ollama_wire,
     openai_embeddings,
     openai_media,
     openai_realtime,
@@ -77,6 +79,8 @@ class Simulator:
                 _check_credential(named, scope["query_string"])
             if wire is gemini_wire:
                 await self._google(connection, scope, path, headers)
+            elif wire is ollama_wire:
+                await self._ollama(connection, scope["method"], path, headers)
             else:
                 await self._routed(connection, scope["method"], path, wire, headers)
         except Problem as error:
@@ -253,6 +257,17 @@ class Simulator:
             wire = bedrock_invoke if asked == "invoke" else bedrock_wire
             await self._answered(connection, wire, fields, raw, scope["headers"], bedrock_wire.EVENTS)
 
+    async def _ollama(self, connection: Connection, method: str, path: str, headers: list[tuple[bytes, bytes]]) -> None:
+        if path not in ollama_wire.PATHS or method != "POST":
+            raise Problem(404, "404 page not found")
+        raw = await _read(connection)
+        fields = _fields(raw)
+        if path.startswith("/api/embed"):
+            await _plain(connection, ollama_wire, ollama_wire.embed(fields, self.any_model, one=path == "/api/embeddings"))
+        else:
+            wire = ollama_generate if path == "/api/generate" else ollama_wire
+            await self._answered(connection, wire, fields, raw, headers, ollama_wire.LINES)
+
     async def _posted(
         self, connection: Connection, path: str, wire: ModuleType, fields: dict[str, Any], raw: bytes, headers: list[tuple[bytes, bytes]]
     ) -> None:
@@ -344,6 +359,8 @@ class Simulator:
 def _wire(path: str, headers: Mapping[bytes, bytes]) -> ModuleType:
     if path.startswith("/model/"):
         return bedrock_wire
+    if path.startswith("/api/"):
+        return ollama_wire
     if path.startswith(("/v1beta/", "/v1alpha/", "/upload/")) or (path.startswith("/v1/") and b"x-goog-api-key" in headers):
         return gemini_wire
     if path.startswith("/v1/messages") or b"anthropic-version" in headers:

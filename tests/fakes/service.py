@@ -33,7 +33,7 @@ from gateway import actions
 from gateway.models import Deployment, Model, ProviderAccount
 from gateway.simulator import signatures
 simulators = dict(ProviderAccount.objects.filter(is_demo=True).values_list("provider", "base_url"))
-simulators |= dict.fromkeys(("simulator_responses", "openai_compatible", "groq", "mistral", "together"), simulators["simulator"])
+simulators |= dict.fromkeys(("simulator_responses", "openai_compatible", "groq", "mistral", "together", "ollama"), simulators["simulator"])
 simulators["azure"] = simulators["simulator"].removesuffix("/v1")
 credentials = {"simulator_bedrock": signatures.CREDENTIAL}
 with transaction.atomic():
