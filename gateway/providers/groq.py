@@ -1,4 +1,6 @@
-"""Groq: OpenAI's wire under a path of its own; refuses log probabilities and biases itself."""
+"""Groq: OpenAI's wire under a path of its own; refuses log probabilities and biases itself. All that its own SDK (`base_url="https://<gateway>/v1/<account>"`)
+generates is metered.
+"""
 
 from gateway.providers import Provider, same_endpoint, same_rest
 

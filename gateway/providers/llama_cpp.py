@@ -1,4 +1,7 @@
-"""llama.cpp's server: one model on your own machine, a key only if the server was started with one."""
+"""llama.cpp's server: one model on your own machine, a key only if the server was started with one.
+
+It is asked with OpenAI's SDKs. Paths of its own beside `/v1` (`/completion`, `/infill`, `/tokenize`) are not served: use `completions`.
+"""
 
 from gateway.providers import Provider
 

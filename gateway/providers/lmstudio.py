@@ -1,4 +1,4 @@
-"""LM Studio: models on your own desk, no key."""
+"""LM Studio: models on your own desk, no key. It is asked with OpenAI's SDKs; its own speaks a protocol of its own over WebSockets, which is not served."""
 
 from gateway.providers import Provider
 

@@ -1,5 +1,8 @@
 """Mistral AI: refuses every field it does not know, names two of OpenAI's its own way, and keeps what it keeps at paths of its own.
 
+Of its own SDK (`server_url="https://<gateway>/v1/<account>"`) `chat` and `embeddings` are metered; `fim`, `ocr`, agents, conversations and
+batch jobs are not, and go through only where the account allows unknown endpoints; sound and moderation are refused.
+
 Its listings have pages with numbers. Workflows, connectors and their like are made elsewhere, so that they are nobody's here.
 """
 

@@ -1,4 +1,6 @@
-"""Perplexity: answers with sources from the web; no list of models."""
+"""Perplexity: answers with sources from the web; no list of models. Of its own SDK `chat.completions` is metered; `search` is not, and goes through only
+where the account allows unknown endpoints.
+"""
 
 from gateway.providers import Provider
 

@@ -1,5 +1,9 @@
 """Together AI: its list of models is a bare array, and so are others. Files come as one form at `files/upload`: where its own SDK is told an address of a
-storage to send them to, nobody could say whose they are."""
+storage to send them to, nobody could say whose they are.
+
+Of its own SDK (`base_url="https://<gateway>/v1/<account>"`) chat, completions, embeddings, pictures and reranking are metered; batches and video are not,
+and go through only where the account allows unknown endpoints; sound is refused.
+"""
 
 from typing import Any
 

@@ -1,4 +1,8 @@
-"""vLLM: models on your own machines, a key only if the server was started with one."""
+"""vLLM: models on your own machines, a key only if the server was started with one.
+
+It is asked with OpenAI's SDKs; `rerank` is metered too. `score`, `pooling` and `classify` are not: they go through only where the account allows unknown
+endpoints.
+"""
 
 from gateway.providers import Provider
 

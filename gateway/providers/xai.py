@@ -1,4 +1,4 @@
-"""xAI: counts reasoning beside the completion, which the meter of the wire knows."""
+"""xAI: counts reasoning beside the completion, which the meter of the wire knows. Ask it with OpenAI's SDKs: its own speaks gRPC, which is not served."""
 
 from gateway.providers import Provider
 

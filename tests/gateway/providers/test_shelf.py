@@ -105,6 +105,32 @@ def test_coheres_paths_for_openais_sdks_and_its_own_are_told_apart() -> None:
     assert [cohere.path(endpoint, "m", {}, True) for endpoint in endpoints] == ["/compatibility/v1/chat/completions", "/v2/chat", "/v2/embed", "/v2/rerank"]
 
 
+@pytest.mark.parametrize(("slug", "own"), [("groq", "openai/"), ("fireworks", "inference/")])
+def test_own_sdks_whose_paths_begin_at_the_host_reach_what_is_metered(slug: str, own: str) -> None:
+    rests = (f"{own}v1/chat/completions", "v1/chat/completions", "chat/completions")
+    assert [shelf()[slug].locate(rest) for rest in rests] == ["chat/completions"] * 3
+    assert [shelf()[slug].other_path(rest) for rest in (f"{own}v1/other", "v1/other")] == ["/other"] * 2
+
+
+@pytest.mark.parametrize(
+    ("slug", "rest", "is_metered"),
+    [
+        ("mistral", "v1/chat/completions", True),
+        ("mistral", "v1/embeddings", True),
+        *[("mistral", rest, False) for rest in ("v1/fim/completions", "v1/ocr", "v1/agents/completions", "v1/conversations", "v1/batch/jobs")],
+        *[("together", rest, True) for rest in ("chat/completions", "completions", "embeddings", "images/generations", "rerank")],
+        *[("together", rest, False) for rest in ("batches", "videos")],
+        ("perplexity", "chat/completions", True),
+        ("perplexity", "search", False),
+        *[("vllm", rest, False) for rest in ("v1/score", "pooling", "classify")],
+        ("huggingface", "v1/chat/completions", True),
+    ],
+)
+def test_what_the_page_says_of_own_sdks_is_so(slug: str, rest: str, is_metered: bool) -> None:
+    endpoint = shelf()[slug].locate(rest)
+    assert (endpoint in wire.by_endpoint() and find(shelf()[slug], endpoint) is not None) == is_metered
+
+
 def test_ollamas_own_paths_stand_beside_those_for_openais_sdks() -> None:
     ollama = shelf()["ollama"]
     rests = ("api/chat", "api/generate", "api/embed", "api/embeddings", "api/tags", "v1/chat/completions")
