@@ -23,7 +23,7 @@ class Announcing(uvicorn.Server):
 
 def main() -> int:
     """Serve until a signal comes; return 0, or 1 when the port could not be taken."""
-    told = "A simulated upstream that speaks the wires of OpenAI, Anthropic, Google, AWS and Ollama."
+    told = "A simulated upstream that speaks the wires of OpenAI, Anthropic, Google, AWS, Cohere and Ollama."
     parser = argparse.ArgumentParser(prog="python -m gateway.simulator", description=told)
     parser.add_argument("--host", default="127.0.0.1")
     where = parser.add_mutually_exclusive_group(required=True)

@@ -12,6 +12,7 @@ from gateway.simulator import (
     anthropic_wire,
     bedrock_invoke,
     bedrock_wire,
+    cohere_wire,
     executed,
     faults,
     gemini_live,
@@ -79,6 +80,8 @@ class Simulator:
                 _check_credential(named, scope["query_string"])
             if wire is gemini_wire:
                 await self._google(connection, scope, path, headers)
+            elif wire is cohere_wire:
+                await self._cohere(connection, scope["method"], path, headers)
             elif wire is ollama_wire:
                 await self._ollama(connection, scope["method"], path, headers)
             else:
@@ -257,6 +260,15 @@ class Simulator:
             wire = bedrock_invoke if asked == "invoke" else bedrock_wire
             await self._answered(connection, wire, fields, raw, scope["headers"], bedrock_wire.EVENTS)
 
+    async def _cohere(self, connection: Connection, method: str, path: str, headers: list[tuple[bytes, bytes]]) -> None:
+        if path not in cohere_wire.PATHS or method != "POST":
+            raise Problem(404, "page not found")
+        raw = await _read(connection)
+        if path == "/v2/embed":
+            await _plain(connection, cohere_wire, cohere_wire.embed(_fields(raw), self.any_model))
+        else:
+            await self._answered(connection, cohere_wire, _fields(raw), raw, headers)
+
     async def _ollama(self, connection: Connection, method: str, path: str, headers: list[tuple[bytes, bytes]]) -> None:
         if path not in ollama_wire.PATHS or method != "POST":
             raise Problem(404, "404 page not found")
@@ -359,6 +371,8 @@ class Simulator:
 def _wire(path: str, headers: Mapping[bytes, bytes]) -> ModuleType:
     if path.startswith("/model/"):
         return bedrock_wire
+    if path.startswith("/v2/"):
+        return cohere_wire
     if path.startswith("/api/"):
         return ollama_wire
     if path.startswith(("/v1beta/", "/v1alpha/", "/upload/")) or (path.startswith("/v1/") and b"x-goog-api-key" in headers):

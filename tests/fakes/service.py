@@ -34,7 +34,7 @@ from gateway.models import Deployment, Model, ProviderAccount
 from gateway.simulator import signatures
 simulators = dict(ProviderAccount.objects.filter(is_demo=True).values_list("provider", "base_url"))
 simulators |= dict.fromkeys(("simulator_responses", "openai_compatible", "groq", "mistral", "together", "ollama"), simulators["simulator"])
-simulators["azure"] = simulators["simulator"].removesuffix("/v1")
+simulators["azure"] = simulators["cohere"] = simulators["simulator"].removesuffix("/v1")
 credentials = {"simulator_bedrock": signatures.CREDENTIAL}
 with transaction.atomic():
     price = Price.objects.get_or_create(provider="tests", upstream_model="any", valid_from=datetime(2026, 1, 1, tzinfo=UTC),
