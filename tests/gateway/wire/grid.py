@@ -1,6 +1,7 @@
 """Golden cases of the grid: client wire x upstream wire x feature, and how a case is played through the code that serves calls."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,10 @@ CREATED_AT_S = 1_700_000_000
 LIMIT_BYTES = 1 << 20
 # a prompt and its continuation: none of the features of a conversation but text
 NO_CONVERSATION = frozenset({"openai_completions"})
+# fields that may hold a text of JSON
+WRITTEN_BY_MODELS = frozenset({"arguments", "partial_json", "delta"})
 Case = dict[str, Any]
+Write = Callable[[Any], bytes]
 
 
 def pairs() -> list[tuple[str, str]]:
@@ -53,10 +57,10 @@ def route_of(case: Case) -> Route:
     return Route(endpoint="-", wire=upstream, client=client, is_same=False, read_usage=upstream.read_usage)
 
 
-def composed(case: Case) -> tuple[bytes, tuple[str, ...]]:
+def composed(case: Case, write: Write = orjson.dumps) -> tuple[bytes, tuple[str, ...]]:
     """Return the request a case's becomes, and what it leaves out, as the caller calls it. Raises WireError."""
     client, upstream = route_of(case).sides
-    given = fields(orjson.dumps(case["ask"]))
+    given = fields(write(case["ask"]))
     return speak.composed(client, upstream, client.read_ask(given, MODEL, "stream" in case), case["upstream_model"], given)
 
 
@@ -70,20 +74,34 @@ def bytes_of(body: object) -> bytes:
     return body.encode() if isinstance(body, str) else orjson.dumps(body)
 
 
-def stream_of(events: Iterable[object], wire: Wire) -> bytes:
+def written_otherwise(body: object) -> bytes:
+    """Return the same, as somebody else writes JSON: in many lines, and with letters escaped that need not be."""
+    return body.encode() if isinstance(body, str) else json.dumps(body, indent=1).encode()
+
+
+def plain(told: Any, name: str = "") -> Any:
+    """Return what was told with the arguments of tools read, which pass as their model wrote them."""
+    if isinstance(told, dict):
+        return {key: plain(value, key) for key, value in told.items()}
+    if isinstance(told, list):
+        return [plain(value) for value in told]
+    return orjson.loads(told) if name in WRITTEN_BY_MODELS and isinstance(told, str) and told.startswith("{") and told.endswith("}") else told
+
+
+def stream_of(events: Iterable[object], wire: Wire, write: Write = bytes_of, newline: bytes = b"\n") -> bytes:
     """Return the bytes of an upstream's stream: objects are data, `{event, data}` names its event, `{comment}` is one, texts stand for their data."""
-    return b"".join(_event(event, wire) for event in events)
+    return b"".join(_event(event, wire, write, newline) for event in events)
 
 
-def _event(event: Any, wire: Wire) -> bytes:
+def _event(event: Any, wire: Wire, write: Write, newline: bytes) -> bytes:
     if isinstance(event, dict) and event.keys() == {"comment"} and isinstance(event["comment"], str):
-        return b": " + event["comment"].encode() + b"\n\n"
+        return b": " + event["comment"].encode() + 2 * newline
     named = isinstance(event, dict) and event.keys() == {"event", "data"}
     name, data = (event["event"], event["data"]) if named else (event.get("type", "") if isinstance(event, dict) else "", event)
     if wire.stream_type != b"text/event-stream":
-        return frame(name, bytes_of(data), "exception" if name.endswith("Exception") else "event")
-    head = b"event: " + name.encode() + b"\n" if name else b""
-    return head + b"data: " + bytes_of(data) + b"\n\n"
+        return frame(name, write(data), "exception" if name.endswith("Exception") else "event")
+    head = b"event: " + name.encode() + newline if name else b""
+    return head + b"".join(b"data: " + line + newline for line in write(data).split(b"\n")) + newline
 
 
 def played(case: Case, pieces: Iterable[bytes]) -> tuple[list[object], Usage | None, str]:
@@ -104,7 +122,11 @@ def short(event: bytes) -> object:
     data = data_of(event)
     if not data:
         return event.decode().strip()
-    return data.decode() if data == b"[DONE]" else orjson.loads(data)
+    if data == b"[DONE]":
+        return data.decode()
+    told = orjson.loads(data)
+    # what is written otherwise than we write is shown as it is, and like no case
+    return told if orjson.dumps(told) == data else data
 
 
 def _call(case: Case) -> Any:
