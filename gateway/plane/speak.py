@@ -1,7 +1,7 @@
 """Puts a call into the wire of the deployment that serves it and reads what comes back, metering on the way."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -479,6 +479,16 @@ def vendor_code(body: bytes, account: Account) -> tuple[str, str | None]:
         return "invalid_request", None
     code, param = _plain(error.code, PLAIN_CODE, account), _plain(error.param, PLAIN_PARAM, account)
     return code or "invalid_request", param or None
+
+
+def callers_param(param: str | None, route: Route, fields: Collection[str]) -> str | None:
+    """Return the field that a vendor's error names as the caller of a request with these fields calls it; of a translated one without its place, which
+    may be another there."""
+    client, vendor = route.client.client, route.wire.client
+    if param is None or route.is_same or client is None or vendor is None:
+        return param
+    field = param.partition("[")[0]
+    return client.called(next((name for name, theirs in vendor.names.items() if theirs == field), field), fields)
 
 
 def _plain(value: object, shape: "re.Pattern[str]", account: Account) -> str:

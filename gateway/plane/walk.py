@@ -321,6 +321,8 @@ class Walk(Tried):
         self.status, self.outcome, self.error_code = refusal.status, "refused", "vendor_refused"
         message = speak.vendor_message(refusal.body, refusal.pool.account, self._wire())
         code, param = speak.vendor_code(refusal.body, refusal.pool.account)
+        if self.route is not None:
+            param = speak.callers_param(param, self.route, self.call.fields)
         mild = VendorError(message or f"The provider refused the request with status {refusal.status}.", refusal.status, code, param)
         self.settle()
         await self._end_with(mild)

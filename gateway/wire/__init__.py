@@ -6,7 +6,7 @@ passes byte for byte; every other goes through the neutral conversation of gatew
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Protocol
 
@@ -221,7 +221,7 @@ class ClientSide(Surface, frozen=True, kw_only=True):
         """Return what of an answer its caller does not get: what nobody here can read, and what this wire has no place for."""
         return answer.untold if self.untold is None else (*answer.untold, *self.untold(answer))
 
-    def called(self, name: str, fields: Mapping[str, Any]) -> str:
+    def called(self, name: str, fields: Collection[str]) -> str:
         """Return what the caller of a request with these fields calls what an upstream side names."""
         head, dot, rest = name.partition(".")
         found = self.names.get(name)

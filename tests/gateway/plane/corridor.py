@@ -26,11 +26,16 @@ NOW_S = 1_795_521_600.0
 SHELF = {
     **builders.SHELF,
     "anthropic": Provider(slug="anthropic", title="Anthropic", wires={"messages": "anthropic_messages", "messages/count_tokens": "anthropic_messages"}),
-    **{slug: providers()[slug] for slug in ("bedrock", "cohere", "ollama")},
+    **{slug: providers()[slug] for slug in ("bedrock", "cohere", "ollama", "simulator_anthropic", "simulator_google", "simulator_responses")},
 }
 AWS = {"base_url": "https://bedrock.example", "sealed_credential": b"AKIDEXAMPLE012345678:secretsecretsecret", "options": {"region": "eu-central-1"}}
 # vendors that are asked as they are on the shelf, with what their accounts have
-THEMSELVES = {"bedrock": AWS, "cohere": {"base_url": "https://cohere.example"}, "ollama": {"base_url": "http://ollama.example:11434/v1"}}
+THEMSELVES = {
+    "bedrock": AWS,
+    "cohere": {"base_url": "https://cohere.example"},
+    "ollama": {"base_url": "http://ollama.example:11434/v1"},
+    **{f"simulator_{name}": {"base_url": "http://simulator.example"} for name in ("anthropic", "google", "responses")},
+}
 
 
 @dataclass

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from tests.gateway.wire.around import ENDPOINTS, Told, scripts
 from tests.gateway.wire.grid import FEATURES, Case, cases, feature_of, pairs
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "translation.md"
@@ -42,6 +43,17 @@ Responses), where SDKs keep or skip it.
 """
 
 
+AROUND = """
+## Around the bodies
+
+Whoever serves a call, its answer has `x-request-id`, the id of the call here, under which the call's record stands; Messages' clients find the same in
+`request-id`. Limits of this gateway are told as `x-ratelimit-*` and take the place of the provider's, which else pass as the provider calls them; Messages'
+clients are told those as `anthropic-ratelimit-*` too. A provider's
+fault is tried at the model's other deployments first; what follows is told when none is left. `error.sgw` holds our own detail, `attempts` among it.
+"""
+ANSWER = "an answer"
+
+
 def page() -> str:
     """Return the whole page."""
     cells: dict[tuple[str, str, str], list[Case]] = defaultdict(list)
@@ -55,7 +67,34 @@ def page() -> str:
         for feature, title in FEATURES.items():
             told = [_cell(cells[client, upstream, feature]) for upstream in upstreams]
             parts.append(f"| {title} | " + " | ".join(told) + " |")
-    return "\n".join(parts) + "\n"
+    return "\n".join([*parts, *_around()]) + "\n"
+
+
+def _around() -> list[str]:
+    """Return the section about headers and refusals."""
+    kept = [f"| {TITLES[upstream]} | {_limits(script[ANSWER]['told'])} |" for upstream, script in scripts().items()]
+    parts = [AROUND, "| the provider speaks | headers of its answers that callers of every wire get |", "|---|---|", *kept]
+    parts += ["\n| the provider refuses | " + " | ".join(TITLES[client] for client in ENDPOINTS) + " |", "|---" * (len(ENDPOINTS) + 1) + "|"]
+    for title in next(iter(scripts().values())):
+        if title != ANSWER:
+            said = [script[title] for script in scripts().values()]
+            cells = [dict.fromkeys(_refusal(one, one["told"][client]) for one in said if client in one["told"]) for client in ENDPOINTS]
+            parts.append(f"| {title} | " + " | ".join("; ".join(cell) for cell in cells) + " |")
+    return parts
+
+
+def _limits(told: dict[str, Told]) -> str:
+    """Return the vendor's headers that callers of all wires are told with an answer."""
+    first, *others = [one["headers"] for one in told.values()]
+    return ", ".join(f"`{name}`" for name in first if name != "x-request-id" and all(name in other for other in others)) or NO_CASE
+
+
+def _refusal(said: Told, told: Told) -> str:
+    """Return what a caller is told of a vendor's refusal: status, the word its SDK looks for, whose words they are, and whether to come again."""
+    error, theirs = told["body"]["error"], said["body"].get("error", said["body"])["message"]
+    whose = "in the provider's words" if error["message"] == theirs else "in ours"
+    again = ", `retry-after`" if "retry-after" in told["headers"] else ", not to be repeated" if "x-should-retry" in told["headers"] else ""
+    return f"{told['status']} `{error.get('type') or error['status']}`, {whose}{again}"
 
 
 def _cell(found: list[Case]) -> str:
