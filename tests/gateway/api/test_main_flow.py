@@ -45,7 +45,7 @@ def test_calls_are_shown_with_what_they_cost() -> None:
             {
                 "deployment": "a/m", "account": "a", "provider": "openai", "outcome": "ok", "status": 200, "elapsed_ms": 9, "quote_revision": None,
                 "price": None, "usage_source": "provider", "flags": [], "input_tokens": 7, "cached_tokens": 0, "output_tokens": 3, "reasoning_tokens": 0,
-                "cost_usd": "0.0015",
+                "web_searches": 0, "cost_usd": "0.0015",
             },
         ],
     }  # fmt: skip
