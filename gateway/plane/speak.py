@@ -18,6 +18,8 @@ from gateway.wire.tokens import estimate
 
 PLAIN_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 PLAIN_PARAM = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]]{0,127}")
+# where in a list, and all behind it: messages[1].content, messages.[1].content, messages.1.content
+PLACE = re.compile(r"\.?\[.*|\.\d.*")
 STREAM_OPTIONS_WITH_USAGE = b'{"include_usage":true}'
 # the wires whose streams tell their usage only on request
 ASKED_FOR_USAGE = frozenset({"openai_chat", "openai_completions"})
@@ -487,7 +489,7 @@ def callers_param(param: str | None, route: Route, fields: Collection[str]) -> s
     client, vendor = route.client.client, route.wire.client
     if param is None or route.is_same or client is None or vendor is None:
         return param
-    field = param.partition("[")[0]
+    field = PLACE.sub("", param)
     return client.called(next((name for name, theirs in vendor.names.items() if theirs == field), field), fields)
 
 

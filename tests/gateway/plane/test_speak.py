@@ -6,7 +6,7 @@ import pytest
 
 from gateway.errors import BadRequest
 from gateway.plane.route import Route
-from gateway.plane.speak import reader, request, whole
+from gateway.plane.speak import callers_param, reader, request, whole
 from gateway.providers import Provider
 from gateway.terms import Usage
 from gateway.wire import Wire, shelf
@@ -96,6 +96,20 @@ def test_a_refusal_names_the_field_as_the_callers_wire_calls_it(change: dict[str
         request(asked, deployment(), PLAIN, translated(GEMINI, OPENAI))
     assert caught.value.param == param
     assert caught.value.message.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("named", "same", "other"),
+    [
+        ("messages[1].content", "messages[1].content", "contents"),
+        ("messages.[1].content", "messages.[1].content", "contents"),
+        ("messages.1.content", "messages.1.content", "contents"),
+        ("stop", "stop", "generationConfig.stopSequences"),
+        (None, None, None),
+    ],
+)
+def test_a_field_that_a_vendor_refuses_is_told_as_the_callers_wire_calls_it(named: str | None, same: str | None, other: str | None) -> None:
+    assert (callers_param(named, ROUTE, ()), callers_param(named, translated(GEMINI, OPENAI), ("contents",))) == (same, other)
 
 
 def test_what_an_answer_loses_on_its_way_is_named() -> None:
